@@ -1,0 +1,21 @@
+"""The root of the project's errors, and those of tables. Each message says what happened, where, and what to do."""
+
+
+class OmrError(Exception):
+    """Anything that this project can explain to the person who runs it."""
+
+
+class BadInputError(OmrError):
+    """Input that no stage may see; names file and line."""
+
+
+class RowError(OmrError):
+    """A row that does not fit its table's schema."""
+
+
+class ShardCountError(OmrError):
+    """The table on disk was made with another number of shards."""
+
+
+class TableBusyError(OmrError):
+    """Another process is writing the table."""

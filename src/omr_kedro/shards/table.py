@@ -1,0 +1,170 @@
+"""What nodes take and give: finished shards to read, and recipes by which shards will be made.
+
+A node never holds a table. It gets `Shards`, and returns a `Making`: for every shard a fingerprint of how it is made,
+and a way to make it. The dataset that saves it makes only the shards whose fingerprint is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from omr_kedro.shards.identity import code_digest, fingerprint, shard_names
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One finished shard. `digest` changes exactly when the rows do."""
+
+    id: str
+    digest: str
+    count: int
+    read: Callable[[], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Stream the rows in their stored order."""
+        return self.read()
+
+
+class Shards(Mapping[str, Shard]):
+    """A finished table: its shards by id, none of them in memory."""
+
+    def __init__(self, shards: Iterable[Shard]) -> None:
+        self._shards = {shard.id: shard for shard in shards}
+
+    def __getitem__(self, shard_id: str) -> Shard:
+        return self._shards[shard_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shards)
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    @property
+    def count(self) -> int:
+        """Rows in all shards, known without reading them."""
+        return sum(shard.count for shard in self._shards.values())
+
+    def rows(self) -> Iterator[Row]:
+        """Stream all rows, shard by shard."""
+        for shard in self._shards.values():
+            yield from shard.rows()
+
+
+class Finished(NamedTuple):
+    """A shard that is ready to be written."""
+
+    id: str
+    rows: Iterable[Row]
+    settled: bool = True
+    """False when some row failed in a way that may pass: the next run opens the shard again."""
+    after: Callable[[], None] | None = None
+    """Called once the shard is on disk, so that what helped to make it can go."""
+
+
+class Scratch(NamedTuple):
+    """Where a maker may leave work that should survive it, and what was made before."""
+
+    open: Path
+    """File for this shard's unfinished work; deleted by its owner once the shard is written."""
+    retired: Path
+    """File for finished work that the shard no longer holds."""
+    earlier: Callable[[], Iterator[Row]]
+    """Rows of this shard as it was last written; none when it was not."""
+
+
+class Making(Protocol):
+    """Shards to be made."""
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """How each shard is made: equal fingerprints give equal rows."""
+        ...
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Make the pending shards, in any order."""
+        ...
+
+
+@dataclass(frozen=True)
+class Derived:
+    """Shards that a pure function makes, one at a time."""
+
+    fingerprints: Mapping[str, str]
+    make: Callable[[str], Iterable[Row]]
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Make one shard after the other; nothing is held between them."""
+        del scratch  # A pure function has nothing to keep.
+        return (Finished(shard_id, self.make(shard_id)) for shard_id in pending)
+
+
+def derive(make: Callable[..., Iterable[Row]], *tables: Shards, by: object = None) -> Derived:
+    """Map shards to shards of the same id.
+
+    Args:
+        make: takes one `Shard` of each table, yields the rows of the new shard.
+        tables: tables with the same shard ids.
+        by: whatever else decides the rows (parameters, digests of other inputs), as JSON can hold it.
+    """
+    ids = list(tables[0])
+    return Derived(
+        fingerprints={
+            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in ids
+        },
+        make=lambda shard_id: make(*(table[shard_id] for table in tables)),
+    )
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A stream of rows, each of which names its shard."""
+
+    fingerprints: Mapping[str, str]
+    stream: Callable[[], Iterable[tuple[str, Row]]]
+    tidy: Callable[[Iterator[Row]], Iterable[Row]]
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Spool every row to its shard's file in one pass, then give the shards one at a time."""
+        spools = {shard_id: scratch(shard_id).open for shard_id in pending}
+        files = {shard_id: path.open("wb") for shard_id, path in spools.items()}
+        try:
+            for shard_id, row in self.stream():
+                if file := files.get(shard_id):
+                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        finally:
+            for file in files.values():
+                file.close()
+        for shard_id, path in spools.items():
+            yield Finished(shard_id, self.tidy(_lines(path)), after=path.unlink)
+
+
+def route(
+    stream: Callable[[], Iterable[tuple[str, Row]]],
+    shards: int,
+    by: object,
+    tidy: Callable[[Iterator[Row]], Iterable[Row]] = lambda rows: rows,
+) -> Routed:
+    """Split a stream of `(shard id, row)` into a table.
+
+    Args:
+        stream: starts the stream anew at each call.
+        shards: number of shards of the table.
+        by: what decides the rows, as JSON can hold it: a digest of the source, parameters.
+        tidy: applied to the rows of each shard, in the stream's order.
+    """
+    made_by = fingerprint(code_digest(), by)
+    return Routed(dict.fromkeys(shard_names(shards), made_by), stream, tidy)
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        for line in file:
+            yield orjson.loads(line)

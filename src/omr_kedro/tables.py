@@ -1,0 +1,109 @@
+"""The columns of every sharded table: name, type, and meaning. Non-nullable columns are always filled."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+
+def _column(name: str, kind: pa.DataType, meaning: str, *, required: bool = False) -> pa.Field:
+    return pa.field(name, kind, nullable=not required, metadata={"meaning": meaning})
+
+
+_TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
+
+_THREAD_ID = _column("thread_id", _TEXT, "content id of the thread (first post and discussion)", required=True)
+_PROBLEM_ID = _column("problem_id", _TEXT, "content id of the thread and the statement", required=True)
+
+THREADS = pa.schema(
+    [
+        _THREAD_ID,
+        _column("forum_post", _TEXT, "the first post", required=True),
+        _column(
+            "forum_discussions", _TEXT, "the later posts, each under a line `Post k:`; may be empty", required=True
+        ),
+        _column("problem_source", _TEXT, "forum or collection that the thread comes from"),
+        _column("source", _TEXT, "file and line that the thread was read from", required=True),
+        _column("extra", _TEXT, "all other fields of the input, as JSON"),
+    ]
+)
+
+COMPLETIONS = pa.schema(
+    [
+        _column("row_id", _TEXT, "thread or problem that was asked about", required=True),
+        _column("part", _TEXT, "which of several calls of the row; empty where it has one", required=True),
+        _column("sample_index", _INT, "number of the sample, from 0", required=True),
+        _column("seed", _INT, "seed that was sent"),
+        _column("prompt_hash", _TEXT, "hash of the prompt's fixed text and examples", required=True),
+        _column("call_key", _TEXT, "hash of all that decides the reply; what is paid for once", required=True),
+        _column("model", _TEXT, "model that was asked", required=True),
+        _column("text", _TEXT, "the reply", required=True),
+        _column("reasoning", _TEXT, "reasoning that the server gave apart from the reply"),
+        _column("finish_reason", _TEXT, "`stop`, or `length` for a reply that was cut"),
+        _column("prompt_tokens", _INT, "tokens of the prompt, as the server counts"),
+        _column("completion_tokens", _INT, "tokens of the reply, as the server counts"),
+        _column("latency_s", _FLOAT, "seconds from sending to the last byte of the try that succeeded"),
+        _column("tries", _INT, "tries made, refusals not counted"),
+        _column("system_fingerprint", _TEXT, "what the server says of its configuration"),
+        _column("error_kind", _TEXT, "kind of the last error; empty for a reply"),
+        _column("error", _TEXT, "what the endpoint said"),
+    ]
+)
+
+PROBLEMS = pa.schema(
+    [
+        _PROBLEM_ID,
+        _THREAD_ID,
+        _column("problem", _TEXT, "the statement", required=True),
+        _column("expected_answer", _TEXT, "answer found in the discussion; empty when none was found"),
+        _column(
+            "problem_type",
+            _TEXT,
+            "`has_answer_extracted`, `no_answer_extracted` or `converted_proof`; filled by merging",
+        ),
+        _column("problem_source", _TEXT, "forum or collection that the thread comes from"),
+        _column("extracted_problem_idx", _INT, "place of the problem in its post, from 0"),
+        _column("original_problem", _TEXT, "the proof that was converted"),
+        _column("original_problem_id", _TEXT, "problem id of the proof that was converted"),
+        _column("model", _TEXT, "model that wrote the statement", required=True),
+        _column("answer_model", _TEXT, "model that read the discussion for the answer"),
+    ]
+)
+
+DROPPED = pa.schema(
+    [
+        _column("stage", _TEXT, "stage that the row did not pass", required=True),
+        _column(
+            "row_id", _TEXT, "thread or problem; for records that are no thread, a hash of file and line", required=True
+        ),
+        _column("thread_id", _TEXT, "thread of the row, where it has one"),
+        _column("outcome", _TEXT, "`dropped` by decision, or `failed` without one", required=True),
+        _column("reason", _TEXT, "short name to group by", required=True),
+        _column("detail", _TEXT, "what a person wants to know beside the reason"),
+        _column("text", _TEXT, "statement or beginning of the post"),
+        _column("reply", _TEXT, "what the model said, where it was asked"),
+        _column("model", _TEXT, "model that was asked"),
+    ]
+)
+
+SIMILAR = pa.schema(
+    [
+        _PROBLEM_ID,
+        _THREAD_ID,
+        _column("rank", _INT, "1 for the most similar benchmark problem", required=True),
+        _column("score", _FLOAT, "the retriever's score; comparable within one retriever only", required=True),
+        _column("exact", _BOOL, "equal after normalisation; needs no judge", required=True),
+        _column("benchmark", _TEXT, "name of the benchmark", required=True),
+        _column("benchmark_id", _TEXT, "id within the benchmark", required=True),
+        _column("benchmark_problem", _TEXT, "statement of the benchmark problem", required=True),
+    ]
+)
+
+CONTAMINATION = pa.schema(
+    [
+        *SIMILAR,
+        _column("verdict", _TEXT, "`contaminated`, `clean`, or `unclear`", required=True),
+        _column("forward", _TEXT, "verdict with our problem first"),
+        _column("backward", _TEXT, "verdict with the benchmark's first"),
+        _column("problem", _TEXT, "our statement", required=True),
+    ]
+)
