@@ -1,0 +1,27 @@
+"""From requests to completions: prompts, the client, its limits, the journal and local model servers."""
+
+from omr_kedro.llm.asking import Asking
+from omr_kedro.llm.client import Constraint
+from omr_kedro.llm.errors import EndpointError, ModelServerError, TooManyFailuresError
+from omr_kedro.llm.model import ChatModel, Limits
+from omr_kedro.llm.prompt import Example, Message, Prompt, PromptError
+from omr_kedro.llm.request import Completion, Request, Sampling
+from omr_kedro.llm.server import ServerSpec
+
+__all__ = [
+    "Asking",
+    "ChatModel",
+    "Completion",
+    "Constraint",
+    "EndpointError",
+    "Example",
+    "Limits",
+    "Message",
+    "ModelServerError",
+    "Prompt",
+    "PromptError",
+    "Request",
+    "Sampling",
+    "ServerSpec",
+    "TooManyFailuresError",
+]

@@ -1,0 +1,309 @@
+"""From requests to completions, with a window of calls in flight that spans shards.
+
+One feeder walks through the shards' requests and starts a call whenever the window has a slot: the next shard's first
+calls run beside the last shard's slow ones, so that no tail leaves the server idle. Every finished call goes to the
+journal before it counts; a shard is handed out when its last call has ended. The event loop runs in a thread of its
+own, and finished shards come out of a plain iterator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import random
+import threading
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+
+from omr_kedro.llm.asking import Asking
+from omr_kedro.llm.client import ChatClient
+from omr_kedro.llm.errors import (
+    STOPS,
+    THROTTLES,
+    CallError,
+    EndpointError,
+    ModelServerError,
+    TooManyFailuresError,
+)
+from omr_kedro.llm.journal import JournalWriter, ShardJournal
+from omr_kedro.llm.limits import Pacer, Window
+from omr_kedro.llm.progress import Tally, display
+from omr_kedro.llm.request import Completion, Request
+from omr_kedro.shards import Finished, Row, Scratch
+
+logger = logging.getLogger(__name__)
+
+_MAX_BACKOFF_S = 30.0
+_TICK_S = 0.5
+_YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
+
+
+class OpenShard:
+    """A shard some of whose calls are still to come."""
+
+    def __init__(self, shard_id: str, journal: ShardJournal) -> None:
+        self.id = shard_id
+        self.journal = journal
+        self.rows: list[tuple[Row, str]] = []
+        """What identifies each row of the table, and the key of its call; without the messages, which are large."""
+        self.failures: dict[str, Completion] = {}
+        self.asked: set[str] = set()
+        self.fed = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether every call has ended."""
+        return self.fed and not self.asked
+
+    def settle(self, completion: Completion) -> None:
+        """Take the outcome of a call."""
+        target = self.journal.known if completion.settled else self.failures
+        target[completion.call_key] = completion
+        self.asked.discard(completion.call_key)
+
+    def finish(self) -> Finished:
+        """The shard in the order of its requests."""
+        self.journal.retire({key for _, key in self.rows})
+        found = {**self.failures, **self.journal.known}
+        rows = (found[key].row(identity) for identity, key in self.rows)
+        return Finished(self.id, rows, settled=not self.failures, after=self.journal.discard)
+
+
+class Engine:
+    """Makes the calls of one table."""
+
+    def __init__(self, asking: Asking, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> None:
+        self._asking = asking
+        self._model = asking.model
+        self._pending = pending
+        self._scratch = scratch
+        self._tally = Tally(asking.name, asking.model.model, expected=sum(asking.expected[name] for name in pending))
+        self._window = Window(asking.model.limits.max_in_flight)
+        self._pacer = Pacer(asking.model.limits.requests_per_minute)
+        self._writer = JournalWriter()
+        self._client: ChatClient | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._fatal: BaseException | None = None
+        self._feeder: asyncio.Task[None] | None = None
+        self._answered_at = time.monotonic()
+        self._finished: queue.SimpleQueue[OpenShard | None] = queue.SimpleQueue()
+
+    def run(self) -> Generator[Finished, None, None]:
+        """Yield the shards as they finish.
+
+        When the consumer stops early (Ctrl-C, a full disk), no new call starts, and those in flight may end: they are
+        paid for. A second Ctrl-C gives them up.
+
+        Raises:
+            EndpointError, ModelServerError, TooManyFailuresError: all calls that ended are in the journal.
+        """
+        loop = asyncio.new_event_loop()
+        thread = threading.Thread(target=self._run_loop, args=(loop,), name=f"calls-{self._asking.name}", daemon=True)
+        thread.start()
+        try:
+            while (shard := self._finished.get()) is not None:
+                yield shard.finish()
+        finally:
+            self._wind_up(loop, thread)
+        if self._fatal:
+            raise self._fatal
+        logger.info(self._tally.closing())
+
+    def _wind_up(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+        if thread.is_alive():
+            loop.call_soon_threadsafe(self._stop, None)
+            if self._calls:
+                logger.warning(
+                    "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
+                    self._asking.name,
+                    len(self._calls),
+                )
+        try:
+            thread.join()
+        except KeyboardInterrupt:
+            loop.call_soon_threadsafe(self._give_up)
+            thread.join()
+            raise
+
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_until_complete(self._main())
+        except BaseException as error:  # carried to the consumer's thread, which raises it
+            self._fatal = self._fatal or error
+        finally:
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+            self._finished.put(None)
+
+    async def _main(self) -> None:
+        helpers = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._watch())]
+        self._feeder = asyncio.create_task(self._feed())
+        try:
+            await asyncio.gather(self._feeder, return_exceptions=True)
+            if not self._feeder.cancelled() and (error := self._feeder.exception()):
+                self._stop(error)
+            while self._calls:
+                await asyncio.wait(self._calls)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            if self._client:
+                await self._client.__aexit__(None, None, None)
+        if self._fatal is None and self._tally.failed > self._allowed_failures():
+            self._fatal = self._too_many_failures()
+
+    async def _feed(self) -> None:
+        for shard_id in self._pending:
+            shard = OpenShard(shard_id, ShardJournal(self._scratch(shard_id)))
+            for number, request in enumerate(self._asking.requests(shard_id)):
+                key = request.key(self._model.model)
+                shard.rows.append((request.identity(), key))
+                if key in shard.journal.known:
+                    self._tally.reused += 1
+                elif key not in shard.asked:
+                    await self._start(shard, request, key)
+                if number % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+            shard.fed = True
+            self._hand_out(shard)
+
+    async def _start(self, shard: OpenShard, request: Request, key: str) -> None:
+        if self._client is None:
+            self._client = await self._model.client(await self._model.serve()).__aenter__()
+            self._answered_at = time.monotonic()
+        await self._window.acquire()
+        shard.asked.add(key)
+        call = asyncio.create_task(self._call(self._client, shard, request, key))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _call(self, client: ChatClient, shard: OpenShard, request: Request, key: str) -> None:
+        try:
+            completion = await self._attempt(client, request, key)
+            if completion is None:
+                return
+            if completion.settled:
+                await self._writer.append(shard.journal, completion)
+            self._tally.add(completion)
+            shard.settle(completion)
+            self._hand_out(shard)
+            if completion.error_kind:
+                self._check_failures()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the run ends with it, after the calls in flight
+            self._stop(error)
+        finally:
+            self._window.release()
+
+    async def _attempt(self, client: ChatClient, request: Request, key: str) -> Completion | None:
+        """Try until there is an outcome; None when the run is stopping."""
+        limits = self._model.limits
+        tries = 0
+        while self._fatal is None:
+            await self._pacer.turn()
+            sent_at = time.monotonic()
+            self._tally.in_flight[key] = sent_at
+            try:
+                completion = await client.complete(request, key)
+            except CallError as error:
+                self._tally.errors[error.kind] += 1
+                if error.kind in STOPS:
+                    raise self._wrong_endpoint(error) from error
+                if error.kind in THROTTLES:
+                    await self._refused(error, sent_at)
+                    continue
+                tries += 1
+                if not error.retryable or tries >= limits.max_tries:
+                    return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
+                await asyncio.sleep(_backoff_s(tries))
+            else:
+                self._answered_at = time.monotonic()
+                self._window.succeeded()
+                return replace(completion, tries=tries + 1)
+            finally:
+                self._tally.in_flight.pop(key, None)
+        return None
+
+    async def _refused(self, error: CallError, sent_at: float) -> None:
+        self._window.refused(sent_at, error.retry_after_s)
+        silent_s = time.monotonic() - self._answered_at
+        if silent_s > self._model.limits.patience_s:
+            raise EndpointError(
+                f"{self._where()} refused every call for {silent_s:.0f} s (last: {error.message}). "
+                f"Lower `requests_per_minute` or `max_in_flight` in {self._model.setting}, or wait. "
+                "Every finished call is kept: the same command resumes."
+            )
+        self._window.release()
+        await self._window.acquire(again=True)
+
+    def _hand_out(self, shard: OpenShard) -> None:
+        if shard.ended:
+            self._finished.put(shard)
+
+    def _stop(self, error: BaseException | None) -> None:
+        """Start no more calls; those in flight go on."""
+        self._fatal = self._fatal or error or asyncio.CancelledError()
+        if self._feeder:
+            self._feeder.cancel()
+
+    def _give_up(self) -> None:
+        for call in self._calls:
+            call.cancel()
+
+    async def _watch(self) -> None:
+        screen = display()
+        try:
+            while True:
+                await asyncio.sleep(_TICK_S)
+                self._tally.window = int(self._window.slots)
+                screen.show(self._tally)
+                if self._fatal is None and (story := self._model.check_server()):
+                    self._stop(ModelServerError(f"The model server died. The same command resumes.\n{story}"))
+                    self._give_up()
+        finally:
+            screen.close()
+
+    def _allowed_failures(self) -> float:
+        # One failure says nothing about a share, however small the table is.
+        return max(1.0, self._asking.max_failed_share * max(self._tally.expected, self._tally.done))
+
+    def _check_failures(self) -> None:
+        if self._tally.failed > self._allowed_failures():
+            raise self._too_many_failures()
+
+    def _too_many_failures(self) -> TooManyFailuresError:
+        return TooManyFailuresError(
+            f"{self._asking.name}: {self._tally.failed} of {self._tally.done} calls to {self._where()} failed, "
+            f"more than `max_failed_share` ({self._asking.max_failed_share:g}) allows. Last: {self._tally.last_error}\n"
+            "Every finished call is kept: mend the cause and run the same command again, "
+            "which asks only for what is missing."
+        )
+
+    def _wrong_endpoint(self, error: CallError) -> EndpointError:
+        if error.kind == "no_access":
+            advice = f"The endpoint does not accept the key. Check the key that {self._model.setting} names."
+        else:
+            advice = (
+                f"The endpoint does not serve the model '{self._model.model}': hosted ones are retired within weeks. "
+                f"Change the model or the endpoint: {self._model.setting}."
+            )
+        return EndpointError(f"{self._where()}: {error.message}\n{advice} Every finished call is kept.")
+
+    def _where(self) -> str:
+        return f"{self._model.model} at {self._model.base_url or 'the local server'}"
+
+
+def _backoff_s(tries: int) -> float:
+    # Jitter keeps calls that failed together from coming back together.
+    wait: float = min(_MAX_BACKOFF_S, 0.25 * 2**tries)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311
+
+
+def run(asking: Asking, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+    """Make the calls of the pending shards; see `Engine.run`."""
+    return Engine(asking, pending, scratch).run()

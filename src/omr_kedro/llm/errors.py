@@ -1,0 +1,99 @@
+"""Errors of model calls: what a server's answer means, and whether asking again can help.
+
+The table of statuses was gathered from vLLM 0.33 and NVIDIA's hosted API: 429 and 503 ask for patience, other 5xx and
+broken connections may pass, 4xx will not, with one exception: a hosted function in trouble answers 400 and says
+DEGRADED.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Literal
+
+from omr_kedro.shards import OmrError
+
+Kind = Literal[
+    "throttled",
+    "overloaded",
+    "server_error",
+    "timeout",
+    "connection",
+    "garbage",
+    "bad_request",
+    "no_access",
+    "no_model",
+]
+
+THROTTLES: frozenset[Kind] = frozenset({"throttled", "overloaded"})
+"""Kinds that say 'later', not 'no': they narrow the window and use up no try."""
+STOPS: frozenset[Kind] = frozenset({"no_access", "no_model"})
+"""Kinds that every other call would meet as well: they stop the run."""
+_TERMINAL: frozenset[Kind] = frozenset({"bad_request", *STOPS})
+
+
+class CallError(Exception):
+    """One try of one call went wrong."""
+
+    def __init__(self, kind: Kind, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.kind: Kind = kind
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.kind not in _TERMINAL
+
+
+class EndpointError(OmrError):
+    """The endpoint, the key or the model's name is wrong, or the endpoint refuses everything."""
+
+
+class ModelServerError(OmrError):
+    """A local model server did not start, or died."""
+
+
+class JournalError(OmrError):
+    """The disk does not take what was paid for."""
+
+
+class TooManyFailuresError(OmrError):
+    """More calls failed than the run allows."""
+
+
+def error_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> CallError:
+    """Say what an answer other than 200 means."""
+    text = body[:2000].decode("utf-8", "replace").strip()
+    message = f"HTTP {status}: {text[:500] or 'empty body'}"
+    return CallError(_kind(status, text), message, _retry_after(headers.get("Retry-After")))
+
+
+def _kind(status: int, text: str) -> Kind:
+    if status == 429 or "ResourceExhausted" in text:
+        return "throttled"
+    if status == 503:
+        return "overloaded"
+    if status in (401, 403):
+        return "no_access"
+    if status in (404, 405, 410):
+        return "no_model"
+    if status in (408, 409, 425) or status >= 500 or "DEGRADED" in text:
+        return "server_error"
+    return "bad_request" if 400 <= status < 500 else "garbage"
+
+
+def _retry_after(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        return max(0.0, float(value))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,92 @@
+"""How many calls may be in flight, and how fast they may start.
+
+`Window` adapts as TCP does: one more slot after a window's worth of successes, three quarters of the slots after a
+refusal (429, 503). A burst of refusals counts once: calls that were sent before the last cut say nothing about the
+window after it. `Pacer` spaces the starts evenly, which keeps a rolling requests-per-minute limit whatever its phase.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+
+_SHRINK = 0.75
+_DEFAULT_PAUSE_S = 0.25
+_MAX_PAUSE_S = 60.0
+
+
+class Window:
+    """A bounded number of calls in flight."""
+
+    def __init__(self, slots: int) -> None:
+        self.max_slots = slots
+        self.slots = float(slots)
+        self.in_flight = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._resume_at = 0.0
+        self._pause_s = _DEFAULT_PAUSE_S
+        self._cut_at = float("-inf")
+
+    async def acquire(self, *, again: bool = False) -> None:
+        """Wait for a slot, and for the end of the pause that a refusal asked for.
+
+        Args:
+            again: the call was refused before; such calls go first, or else refused ones would pile up.
+        """
+        while True:
+            while (wait := self._resume_at - time.monotonic()) > 0:  # noqa: ASYNC110 (time is what it waits for)
+                await asyncio.sleep(wait)
+            if self.in_flight < int(self.slots) and (again or not self._waiting):
+                self.in_flight += 1
+                return
+            turn = asyncio.get_running_loop().create_future()
+            (self._waiting.appendleft if again else self._waiting.append)(turn)
+            self._wake()
+            await turn
+
+    def release(self) -> None:
+        """Give the slot back."""
+        self.in_flight -= 1
+        self._wake()
+
+    def succeeded(self) -> None:
+        """One call was answered: grow by one slot for every window of them."""
+        self.slots = min(self.max_slots, self.slots + 1 / self.slots)
+        self._pause_s = _DEFAULT_PAUSE_S
+        self._wake()
+
+    def refused(self, sent_at: float, retry_after_s: float | None) -> None:
+        """A call sent at `sent_at` (monotonic seconds) was refused: cut once a burst, and hold new calls back."""
+        now = time.monotonic()
+        if sent_at > self._cut_at:
+            self._cut_at = now
+            self.slots = max(1.0, self.slots * _SHRINK)
+            self._pause_s = min(_MAX_PAUSE_S, self._pause_s * 2)
+        pause = self._pause_s / 2 if retry_after_s is None else retry_after_s
+        self._resume_at = max(self._resume_at, now + pause)
+
+    def _wake(self) -> None:
+        free = int(self.slots) - self.in_flight
+        while self._waiting and free > 0:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                free -= 1
+
+
+class Pacer:
+    """At most so many starts a minute, evenly spaced; no limit when None."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap_s = 60 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Wait for the next start."""
+        if not self._gap_s:
+            return
+        now = time.monotonic()
+        start = max(now, self._next)
+        self._next = start + self._gap_s
+        await asyncio.sleep(start - now)
