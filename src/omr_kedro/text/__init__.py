@@ -1,0 +1,25 @@
+"""Forum text and what models write about it."""
+
+from omr_kedro.text.conversion import parse_conversion
+from omr_kedro.text.labels import parse_label
+from omr_kedro.text.normal import math_tokens, normal_form
+from omr_kedro.text.problems import parse_problems
+from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
+from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
+from omr_kedro.text.statements import after_marker
+
+__all__ = [
+    "Hit",
+    "LexicalRetriever",
+    "Retriever",
+    "Unreadable",
+    "after_marker",
+    "final_text",
+    "math_tokens",
+    "normal_form",
+    "parse_conversion",
+    "parse_label",
+    "parse_problems",
+    "why_unreadable",
+    "without_fences",
+]
