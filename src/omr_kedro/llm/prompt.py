@@ -20,7 +20,7 @@ from omr_kedro.shards import OmrError
 Message = dict[str, str]
 """One chat message of the OpenAI protocol: `role` and `content`."""
 
-_FIELD = re.compile(r"\{\{(\w+)\}\}")
+_FIELD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}", re.ASCII)
 _KEYS = {"description", "system", "user", "choices", "examples"}
 
 
@@ -62,7 +62,7 @@ class Prompt:
         if not isinstance(content, Mapping):
             raise PromptError(f"prompt '{name}': expected a mapping with the keys {sorted(_KEYS)}")
         if unknown := set(content) - _KEYS:
-            raise PromptError(f"prompt '{name}': unknown keys {sorted(unknown)}; known are {sorted(_KEYS)}")
+            raise PromptError(f"prompt '{name}': unknown keys {sorted(map(str, unknown))}; known are {sorted(_KEYS)}")
         texts = {key: content.get(key) or "" for key in ("description", "system", "user")}
         for key, text in texts.items():
             if not isinstance(text, str):
@@ -95,7 +95,7 @@ class Prompt:
         """Render the chat messages for one row.
 
         Raises:
-            PromptError: when a field has no value.
+            PromptError: when a field has no value, or one that is not text.
         """
         return [*self._opening, {"role": "user", "content": self._fill(values)}]
 
@@ -133,6 +133,8 @@ class Prompt:
     def _fill(self, values: Mapping[str, str]) -> str:
         if missing := [name for name in self.fields if name not in values]:
             raise PromptError(f"prompt '{self.name}': no value for {missing}; got {sorted(values)}")
+        if wrong := [name for name in self.fields if not isinstance(values[name], str)]:
+            raise PromptError(f"prompt '{self.name}': the values of {wrong} must be text")
         return _FIELD.sub(lambda found: values[found[1]], self.user)
 
     def _check_examples(self) -> None:
@@ -158,6 +160,8 @@ def _read_choices(name: str, value: Any) -> tuple[str, ...]:
 
 
 def _read_examples(name: str, value: Any) -> tuple[Example, ...]:
+    if not isinstance(value, list | None):
+        raise PromptError(f"prompt '{name}': 'examples' must be a list, not {type(value).__name__}")
     examples = []
     for number, entry in enumerate(value or [], start=1):
         if not isinstance(entry, Mapping) or not isinstance(entry.get("reply"), str):
