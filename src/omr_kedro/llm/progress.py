@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from rich.console import Console
+from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from omr_kedro.llm.request import Completion
@@ -117,11 +117,11 @@ class LogDisplay:
 
 
 class TerminalDisplay:
-    """One live line on standard error."""
+    """One live line below the log, on the console that logs go to."""
 
     def __init__(self) -> None:
         columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._progress = Progress(*columns, console=get_console(), transient=True)
         self._task = self._progress.add_task("")
         self._progress.start()
 
@@ -137,7 +137,7 @@ class TerminalDisplay:
 
 def display() -> Display:
     """The display that fits where this process writes."""
-    return TerminalDisplay() if sys.stderr.isatty() else LogDisplay()
+    return TerminalDisplay() if sys.stdout.isatty() else LogDisplay()
 
 
 def _counts(counter: Counter[str]) -> str:
