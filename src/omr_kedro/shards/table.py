@@ -139,11 +139,14 @@ class Routed:
             for shard_id, row in self.stream():
                 if file := files.get(shard_id):
                     file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        finally:
             for file in files.values():
                 file.close()
-        for shard_id, path in spools.items():
-            yield Finished(shard_id, self.tidy(_lines(path)), after=path.unlink)
+            for shard_id, path in spools.items():
+                yield Finished(shard_id, self.tidy(_lines(path)))
+        finally:
+            for shard_id, path in spools.items():
+                files[shard_id].close()
+                path.unlink(missing_ok=True)
 
 
 def route(
