@@ -1,0 +1,79 @@
+"""A table as a folder of shards, in the catalog."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from kedro.io import AbstractDataset
+from kedro.utils import load_obj
+from kedro_datasets._typing import TablePreview
+
+from omr_kedro.datasets.errors import explained
+from omr_kedro.shards import Making, Shards, TableStore
+from omr_kedro.shards.store import Format
+
+logger = logging.getLogger(__name__)
+
+_PREVIEW_CHARS = 200
+
+
+class ShardsDataset(AbstractDataset[Making, Shards]):
+    """Loads `Shards`, none of them in memory; saves a `Making`: only the shards whose fingerprint is new are made.
+
+    A save that was killed goes on where it stopped. The dataset exists when every shard of the last save is there.
+
+    ```yaml
+    extracted_problems:
+      type: omr_kedro.datasets.ShardsDataset
+      filepath: data/02_intermediate/extracted_problems
+      schema: omr_kedro.tables.PROBLEMS
+      format: jsonl          # or parquet
+    ```
+    """
+
+    def __init__(
+        self, *, filepath: str, schema: str, format: Format = "jsonl", metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Describe the table.
+
+        Args:
+            filepath: folder of the table.
+            schema: dotted path of a pyarrow schema, which every row is checked against.
+            format: `jsonl` for text that people want to `head`, `parquet` for what is read by column.
+            metadata: passed on to Kedro-Viz and other plugins.
+        """
+        self.metadata = metadata
+        self._filepath = Path(filepath)
+        self._store = TableStore(self._filepath, format, load_obj(schema))
+
+    def load(self) -> Shards:
+        """The finished table."""
+        return self._store.shards()
+
+    def save(self, data: Making) -> None:
+        """Make and write what is missing."""
+        with explained():
+            made = self._store.save(data)
+        if made:
+            logger.info("%s: made %d of %d shards", self._filepath.name, made, len(data.fingerprints))
+        else:
+            logger.info("%s: up to date", self._filepath.name)
+
+    def _exists(self) -> bool:
+        return self._store.complete
+
+    def _describe(self) -> dict[str, Any]:
+        return {"filepath": str(self._filepath), "format": self._store.format}
+
+    def preview(self, nrows: int = 5) -> TablePreview:
+        """The first rows, long texts cut; reads one shard."""
+        rows = self._store.head(nrows)
+        columns = self._store.schema.names
+        data = [[_shorten(row.get(name)) for name in columns] for row in rows]
+        return TablePreview({"index": list(range(len(rows))), "columns": columns, "data": data})
+
+
+def _shorten(value: Any) -> Any:
+    return value[:_PREVIEW_CHARS] + "…" if isinstance(value, str) and len(value) > _PREVIEW_CHARS else value
