@@ -1,0 +1,140 @@
+"""What happens around a run: models are checked and their servers stopped, errors are made readable, results shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+import pandas as pd
+import rich
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Node, Pipeline
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.shards import OmrError
+
+
+class ModelServers:
+    """Says before any work what a model lacks, and stops each local server after the last node that needs it."""
+
+    def __init__(self) -> None:
+        self._users: list[tuple[ChatModelDataset, set[str]]] = []
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check the models of this run."""
+        self._users = [
+            (model, {node.name for node in pipeline.nodes if name in node.inputs})
+            for name, model in _models(pipeline, catalog).items()
+        ]
+        for model, _ in self._users:
+            model.check()
+
+    @hook_impl
+    def after_dataset_saved(self, node: Node) -> None:
+        """Stop a server when its last asking node has ended: the calls are made while that node's table is saved."""
+        for model, users in self._users:
+            if node.name in users:
+                users.discard(node.name)
+                if not users:
+                    model.release()
+
+    @hook_impl
+    def after_pipeline_run(self) -> None:
+        """Stop all servers."""
+        self._stop_all()
+
+    @hook_impl
+    def on_pipeline_error(self) -> None:
+        """Stop all servers."""
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        for model, _ in self._users:
+            model.release()
+
+
+class Terminal:
+    """Fits what is printed to the person or the file that it goes to."""
+
+    @hook_impl
+    def after_context_created(self) -> None:
+        """Whole lines for files and pipes, and no forty frames of traceback around an error that explains itself."""
+        if not sys.stdout.isatty():
+            rich.reconfigure(width=160)
+        sys.excepthook = partial(_print_explained, sys.excepthook)
+
+
+class RunSummary:
+    """Prints the funnel, and where the results are."""
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Close the run with what a person wants to know."""
+        if "funnel" not in pipeline.all_outputs():
+            return
+        console = rich.get_console()
+        console.print(_funnel_table(catalog.load("funnel")))
+        for name, what in _RESULTS.items():
+            console.print(f"  {what:<34} {_where(catalog, name)}", soft_wrap=True, highlight=False)
+        for model in _models(pipeline, catalog).values():
+            note = f" ({model.note})" if model.note else ""
+            console.print(f"Replies came from {model.load().model}{note}.", soft_wrap=True, highlight=False)
+        env = run_params.get("env") or "base"
+        console.print(f"Look at the lineage: kedro viz run --env {env}", soft_wrap=True, highlight=False)
+
+
+_RESULTS = {
+    "problems": "clean problems with answers:",
+    "contamination": "judged benchmark pairs:",
+    "funnel": "the funnel:",
+    "funnel_reasons": "what was not kept, by reason:",
+    "funnel_plot": "the funnel as a plot:",
+}
+
+
+def _models(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, ChatModelDataset]:
+    datasets = {name: catalog.get(name) for name in sorted(pipeline.inputs())}
+    return {name: dataset for name, dataset in datasets.items() if isinstance(dataset, ChatModelDataset)}
+
+
+def _where(catalog: DataCatalog, name: str) -> str:
+    dataset = catalog.get(name)
+    return str(dataset._describe().get("filepath")) if dataset else name
+
+
+def _funnel_table(funnel: pd.DataFrame) -> Table:
+    table = Table(title="Funnel: rows in = kept + dropped + failed")
+    for name in ("stage", "unit"):
+        table.add_column(name)
+    numbers = ("rows_in", "kept", "dropped", "failed", "rows_out")
+    for name in numbers:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in funnel.to_dict("records"):
+        table.add_row(row["stage"], row["unit"], *(f"{row[name]:,}" for name in numbers))
+    return table
+
+
+def _explained(error: BaseException | None) -> OmrError | None:
+    while error is not None:
+        if isinstance(error, OmrError):
+            return error
+        error = error.__cause__ if isinstance(error, DatasetError) else None
+    return None
+
+
+def _print_explained(
+    otherwise: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if explained := _explained(error):
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print("\n[bold red]Stopped.[/]", Text(str(explained)))
+    else:
+        otherwise(kind, error, trace)

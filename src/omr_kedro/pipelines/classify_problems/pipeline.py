@@ -1,0 +1,50 @@
+"""Problems -> proofs, and problems with a checkable answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipelines.classify_problems.nodes import (
+    ask_label,
+    read_binary_label,
+    read_invalid_label,
+    read_mcq_label,
+    read_proof_label,
+)
+from omr_kedro.shards import Derived
+
+
+def create_pipeline() -> Pipeline:
+    """Four labels, each asked about what the former left."""
+    return Pipeline(
+        [
+            *_label("proof", read_proof_label, "extracted_problems", ["proofs", "non_proofs"]),
+            *_label("mcq", read_mcq_label, "non_proofs", ["open_problems"]),
+            *_label("binary", read_binary_label, "open_problems", ["non_binary_problems"]),
+            *_label("invalid", read_invalid_label, "non_binary_problems", ["valid_problems"]),
+        ],
+        namespace="classify_problems",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, kept: list[str]) -> list[Node]:
+    prompt = f"classify_{label}_prompt"
+    completions = f"classify_{label}_completions"
+    return [
+        Node(
+            ask_label,
+            inputs=[problems, prompt, "problem_model", "params:classify_problems"],
+            outputs=completions,
+            name=f"ask_classify_{label}",
+            tags="gpu",
+        ),
+        Node(
+            read,
+            inputs=[problems, completions, prompt],
+            outputs=[*kept, f"classify_{label}_dropped"],
+            name=f"read_classify_{label}",
+        ),
+    ]

@@ -1,0 +1,57 @@
+"""A proof becomes a question whose answer can be checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.pipelines.llm_stage import (
+    CallOptions,
+    Dropped,
+    Failed,
+    Kept,
+    Outcome,
+    ask,
+    request,
+    settle,
+    sole_reply,
+    unreadable,
+)
+from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
+from omr_kedro.text import Unreadable, parse_conversion
+
+
+def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+    """Ask for a question that is as hard as the proof."""
+
+    def requests(proofs: Shard) -> Iterator[Request]:
+        for row in proofs.rows():
+            yield request(row["problem_id"], prompt, options, {"problem": row["problem"]})
+
+    return ask("convert_proofs", requests, [proofs], prompt, model, options)
+
+
+def read_convert_proofs(proofs: Shards, completions: Shards) -> tuple[Derived, ...]:
+    """Questions made of proofs, and proofs that gave none."""
+    return settle("convert_proofs", read_conversion, proofs, completions)
+
+
+def read_conversion(proof: Row, completions: list[Completion]) -> Outcome:
+    """The question made of one proof; a row of its own, that names the proof."""
+    reply = sole_reply(completions)
+    if isinstance(reply, Failed):
+        return reply
+    statement = parse_conversion(reply)
+    if isinstance(statement, Unreadable):
+        return unreadable(statement)
+    if statement is None:
+        return Dropped("not_convertible")
+    converted = {
+        **proof,
+        "problem_id": content_id(proof["thread_id"], statement),
+        "problem": statement,
+        "original_problem": proof["problem"],
+        "original_problem_id": proof["problem_id"],
+        "model": completions[0].model,
+    }
+    return Kept([converted])

@@ -1,0 +1,56 @@
+"""All problems -> problems that no benchmark asks."""
+
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipelines.decontaminate.nodes import (
+    ask_decontaminate,
+    read_judgements,
+    remove_contaminated,
+    retrieve_similar,
+)
+
+
+def create_pipeline() -> Pipeline:
+    """Retrieve similar benchmark problems, judge each pair, keep what is clean."""
+    return Pipeline(
+        [
+            Node(
+                retrieve_similar,
+                inputs=["all_problems", "benchmarks", "params:retrieval"],
+                outputs="similar_benchmarks",
+                name="retrieve_similar",
+            ),
+            Node(
+                ask_decontaminate,
+                inputs=[
+                    "similar_benchmarks",
+                    "all_problems",
+                    "judge_contamination_prompt",
+                    "problem_model",
+                    "params:decontaminate",
+                ],
+                outputs="decontaminate_completions",
+                name="ask_decontaminate",
+                tags="gpu",
+            ),
+            Node(
+                read_judgements,
+                inputs=[
+                    "similar_benchmarks",
+                    "all_problems",
+                    "decontaminate_completions",
+                    "judge_contamination_prompt",
+                ],
+                outputs="contamination",
+                name="read_judgements",
+            ),
+            Node(
+                remove_contaminated,
+                inputs=["all_problems", "contamination"],
+                outputs=["problems", "decontaminate_dropped"],
+                name="remove_contaminated",
+            ),
+        ],
+        namespace="decontaminate",
+        prefix_datasets_with_namespace=False,
+    )

@@ -1,0 +1,55 @@
+"""The answer that a thread's discussion gives to a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.math import parse_answer
+from omr_kedro.pipelines.llm_stage import (
+    CallOptions,
+    Failed,
+    Kept,
+    Outcome,
+    ask,
+    request,
+    settle,
+    sole_reply,
+    unreadable,
+)
+from omr_kedro.shards import Derived, Row, Shard, Shards
+from omr_kedro.text import Unreadable
+
+
+def ask_extract_answers(
+    problems: Shards, threads: Shards, prompt: Prompt, model: ChatModel, options: CallOptions
+) -> Asking:
+    """Ask what the discussion answers; nothing is asked where nobody replied."""
+
+    def requests(problems: Shard, threads: Shard) -> Iterator[Request]:
+        posts = {row["thread_id"]: row for row in threads.rows()}
+        for row in problems.rows():
+            thread = posts[row["thread_id"]]
+            if thread["forum_discussions"].strip():
+                values = {name: thread[name] for name in ("forum_post", "forum_discussions")}
+                yield request(row["problem_id"], prompt, options, {"problem": row["problem"], **values})
+
+    return ask("extract_answers", requests, [problems, threads], prompt, model, options)
+
+
+def read_extract_answers(problems: Shards, completions: Shards) -> tuple[Derived, ...]:
+    """Problems with the answer that was found or without one, and problems whose reply could not be read."""
+    return settle("extract_answers", read_answer, problems, completions)
+
+
+def read_answer(problem: Row, completions: list[Completion]) -> Outcome:
+    """One problem with its answer."""
+    if not completions:
+        return Kept([{**problem, "expected_answer": None}])
+    reply = sole_reply(completions)
+    if isinstance(reply, Failed):
+        return reply
+    answer = parse_answer(reply)
+    if isinstance(answer, Unreadable):
+        return unreadable(answer)
+    return Kept([{**problem, "expected_answer": answer, "answer_model": completions[0].model}])

@@ -1,0 +1,60 @@
+"""Every problem of a thread's first post, as a statement that stands by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.pipelines.llm_stage import (
+    CallOptions,
+    Dropped,
+    Failed,
+    Kept,
+    Outcome,
+    ask,
+    request,
+    settle,
+    sole_reply,
+    unreadable,
+)
+from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
+from omr_kedro.text import Unreadable, parse_problems
+
+
+def ask_extract_problems(threads: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+    """Ask for the problems of each first post."""
+
+    def requests(threads: Shard) -> Iterator[Request]:
+        for row in threads.rows():
+            yield request(row["thread_id"], prompt, options, {"forum_post": row["forum_post"]})
+
+    return ask("extract_problems", requests, [threads], prompt, model, options)
+
+
+def read_extract_problems(threads: Shards, completions: Shards) -> tuple[Derived, ...]:
+    """Problems found (`tables.PROBLEMS`), and threads that gave none."""
+    return settle("extract_problems", read_problems, threads, completions, key="thread_id")
+
+
+def read_problems(thread: Row, completions: list[Completion]) -> Outcome:
+    """The problems of one thread; a statement that the reply gives twice counts once."""
+    reply = sole_reply(completions)
+    if isinstance(reply, Failed):
+        return reply
+    statements = parse_problems(reply)
+    if isinstance(statements, Unreadable):
+        return unreadable(statements)
+    if not statements:
+        return Dropped("no_problem", "the post states no problem")
+    rows = {
+        content_id(thread["thread_id"], statement): {
+            "problem_id": content_id(thread["thread_id"], statement),
+            "thread_id": thread["thread_id"],
+            "problem": statement,
+            "problem_source": thread["problem_source"],
+            "extracted_problem_idx": index,
+            "model": completions[0].model,
+        }
+        for index, statement in reversed(list(enumerate(statements)))
+    }
+    return Kept(list(reversed(rows.values())))

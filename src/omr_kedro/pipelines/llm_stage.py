@@ -1,0 +1,194 @@
+"""The idiom of every stage that asks a model: two nodes, `ask_<stage>` and `read_<stage>`.
+
+Asking turns rows into completions and costs money; reading turns rows and completions into what is kept and what is
+not, and costs nothing, so that a better parser never costs a GPU hour. A stage says only what it asks about a row
+(`ask`'s `requests`) and what it makes of the replies (`settle`'s `read`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request, Sampling
+from omr_kedro.shards import Derived, Row, Shard, Shards, code_digest, derive
+from omr_kedro.shards.identity import fingerprint
+from omr_kedro.text import Unreadable
+
+_DETAIL_CHARS = 500
+
+Evidence = TypeVar("Evidence")
+
+
+class CallOptions(BaseModel):
+    """How a stage samples its model, and how many calls may fail."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    temperature: float = Field(default=0.0, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int = Field(default=4096, gt=0)
+    """Tokens of a reply at most, reasoning included."""
+    seed: int | None = None
+    max_failed_share: float = Field(default=0.05, ge=0, le=1)
+    """Share of a stage's calls that may fail before the run stops."""
+
+    @property
+    def sampling(self) -> Sampling:
+        """What the endpoint is told."""
+        return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The row goes on, as one or more rows of the table named `to`."""
+
+    rows: Sequence[Row]
+    to: str = "kept"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """The row was decided against."""
+
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """No decision could be reached."""
+
+    reason: str
+    detail: str = ""
+
+
+Outcome = Kept | Dropped | Failed
+
+
+def ask(
+    stage: str,
+    requests: Callable[..., Iterable[Request]],
+    tables: Sequence[Shards],
+    prompt: Prompt,
+    model: ChatModel,
+    options: CallOptions,
+    calls_per_row: float = 1,
+) -> Asking:
+    """The calls of a stage.
+
+    Args:
+        stage: name in progress and errors.
+        requests: takes one `Shard` of each table, yields the calls in the order of the first table's rows.
+        tables: tables with the same shard ids; the first one's rows are asked about.
+        prompt: rendered by `requests`; here for its hash.
+        model: who is asked.
+        options: sampling and the share of failures.
+        calls_per_row: for progress.
+    """
+    how = [prompt.hash, model.model, options.model_dump(exclude={"max_failed_share"})]
+    return Asking(
+        name=stage,
+        model=model,
+        requests=lambda shard_id: requests(*(table[shard_id] for table in tables)),
+        expected={shard.id: round(shard.count * calls_per_row) for shard in tables[0].values()},
+        fingerprints={
+            shard_id: fingerprint(code_digest(), how, [table[shard_id].digest for table in tables])
+            for shard_id in tables[0]
+        },
+        max_failed_share=options.max_failed_share,
+    )
+
+
+def request(row_id: str, prompt: Prompt, options: CallOptions, values: Mapping[str, str], part: str = "") -> Request:
+    """One call about a row, with the prompt's fields filled by `values`."""
+    return Request(row_id, prompt.messages(**values), options.sampling, prompt.hash, prompt.choices, part)
+
+
+def settle(
+    stage: str,
+    read: Callable[[Row, list[Evidence]], Outcome],
+    rows: Shards,
+    evidence: Shards,
+    *,
+    key: str = "problem_id",
+    by: str = "row_id",
+    of: Callable[[Row], Evidence] = Completion.from_row,  # type: ignore[assignment]
+    tables: Sequence[str] = ("kept",),
+) -> tuple[Derived, ...]:
+    """Give every row its outcome.
+
+    Args:
+        stage: stands in the table of rows that are not kept.
+        read: the outcome of one row, from the row and what was found out about it (nothing when nothing was asked).
+        rows: the rows that the stage was given.
+        evidence: what was found out: completions, or what was made of them.
+        key: column of `rows` that evidence refers to.
+        by: column of `evidence` that refers to it.
+        of: makes a piece of evidence of its row.
+        tables: names of the tables that rows may be kept in.
+
+    Returns:
+        One table for each name of `tables`, then the table of rows that were dropped or failed.
+    """
+
+    def outcomes(rows: Shard, evidence: Shard) -> Iterator[tuple[Row, list[Evidence], Outcome]]:
+        found: dict[str, list[Evidence]] = defaultdict(list)
+        for row in evidence.rows():
+            found[row[by]].append(of(row))
+        for row in rows.rows():
+            yield row, found[row[key]], read(row, found[row[key]])
+
+    def kept(to: str, *shards: Shard) -> Iterator[Row]:
+        for _, _, outcome in outcomes(*shards):
+            if isinstance(outcome, Kept) and outcome.to == to:
+                yield from outcome.rows
+
+    def not_kept(*shards: Shard) -> Iterator[Row]:
+        for row, pieces, outcome in outcomes(*shards):
+            if not isinstance(outcome, Kept):
+                completions = [piece for piece in pieces if isinstance(piece, Completion)]
+                yield not_kept_row(stage, row[key], row, outcome, completions)
+
+    made = [derive(partial(kept, name), rows, evidence, by=[stage, name]) for name in tables]
+    return (*made, derive(not_kept, rows, evidence, by=[stage, "not kept"]))
+
+
+def sole_reply(completions: list[Completion]) -> str | Failed:
+    """The reply of a row that has one call, if it is whole: a cut reply is never read as a full one."""
+    if not completions:
+        return Failed("not_asked", "the completions table holds no call for this row")
+    completion = completions[0]
+    if completion.error_kind:
+        return Failed(completion.error_kind, (completion.error or "")[:_DETAIL_CHARS])
+    if completion.finish_reason == "length":
+        return Failed("truncated", f"the reply was cut after {completion.completion_tokens} tokens; raise max_tokens")
+    return completion.text
+
+
+def unreadable(reading: Unreadable) -> Failed:
+    """The outcome of a reply that holds no result."""
+    return Failed(reading.reason, reading.detail[:_DETAIL_CHARS])
+
+
+def not_kept_row(
+    stage: str, row_id: str, row: Row, outcome: Dropped | Failed, completions: Sequence[Completion] = ()
+) -> Row:
+    """A row of `tables.DROPPED`."""
+    text = row.get("problem") or row.get("forum_post") or ""
+    return {
+        "stage": stage,
+        "row_id": row_id,
+        "thread_id": row.get("thread_id"),
+        "outcome": "dropped" if isinstance(outcome, Dropped) else "failed",
+        "reason": outcome.reason,
+        "detail": outcome.detail,
+        "text": text[:_DETAIL_CHARS],
+        "reply": "\n".join(completion.text for completion in completions) or None,
+        "model": completions[0].model if completions else None,
+    }

@@ -1,0 +1,122 @@
+"""Records of a file become threads with an identity, in the shard that everything derived from them stays in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from omr_kedro.pipelines.llm_stage import Dropped, Failed, not_kept_row
+from omr_kedro.shards import BadInputError, Record, Routed, Row, Source, checked_text, content_id, route, shard_of
+
+_STAGE = "prepare_threads"
+_REPORTED = 20
+_KNOWN = {"forum_post", "forum_discussions", "problem_source"}
+
+
+class ThreadOptions(BaseModel):
+    """How threads are split, and what input is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    shards: int = Field(default=512, ge=1, le=4096)
+    """Number of shards of every table. About a thousand threads each: minutes of work for a model server."""
+    max_post_chars: int = Field(default=200_000, ge=1)
+    """Longer posts fit no model's context; a discussion may have as many."""
+    max_rejected_share: float = Field(default=0.0, ge=0, le=1)
+    """Share of records that may be unusable; beyond it the run stops before anything is paid for."""
+
+
+def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[Routed, Routed]:
+    """Split records into usable threads and the rest.
+
+    Equal threads fall into one shard by their id; the first is kept, the others are dropped as duplicates of it.
+
+    Returns:
+        The records that are not kept (`tables.DROPPED`), and the threads (`tables.THREADS`).
+
+    Raises:
+        BadInputError: (when the first table is made) too many records are unusable; lists them by file and line.
+    """
+    by = [raw.digest(), options.model_dump()]
+    not_kept = route(partial(_route_rejects, raw, options), options.shards, [by, "not kept"], tidy=_later_copies)
+    threads = route(partial(_route_threads, raw, options), options.shards, by, tidy=_first_copies)
+    return not_kept, threads
+
+
+def _route_threads(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
+    for record in raw.records():
+        thread = read_thread(record, options.max_post_chars)
+        if not isinstance(thread, Failed):
+            yield shard_of(thread["thread_id"], options.shards), thread
+
+
+def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
+    rejected: list[str] = []
+    total = 0
+    for total, record in enumerate(raw.records(), start=1):  # noqa: B007 (the last number is the total)
+        thread = read_thread(record, options.max_post_chars)
+        if isinstance(thread, Failed):
+            rejected += [f"{record.where}: {thread.detail}"] if len(rejected) < _REPORTED else [""]
+            row_id = content_id(record.where)
+            yield (
+                shard_of(row_id, options.shards),
+                {"failed": not_kept_row(_STAGE, row_id, record.fields or {}, thread)},
+            )
+        else:
+            # Which copy comes first is known only in the shard.
+            yield shard_of(thread["thread_id"], options.shards), thread
+    if len(rejected) > options.max_rejected_share * total:
+        raise BadInputError(_report(raw, rejected, total, options.max_rejected_share))
+
+
+def _report(raw: Source, rejected: list[str], total: int, limit: float) -> str:
+    shown = "\n  ".join(line for line in rejected if line)
+    more = f"\n  … and {len(rejected) - _REPORTED:,} more" if len(rejected) > _REPORTED else ""
+    return (
+        f"{len(rejected):,} of {total:,} records of {raw.path} cannot be used:\n  {shown}{more}\n"
+        "Each line must be a JSON object with the text field 'forum_post' and, if any, 'forum_discussions'. "
+        f"Mend them, or go on without them by --params=prepare_threads.max_rejected_share=0.1 (now {limit:g}); "
+        "they are then listed in the table threads_dropped. Nothing was asked or paid for."
+    )
+
+
+def read_thread(record: Record, max_post_chars: int) -> Row | Failed:
+    """A thread from a record, or why it is none."""
+    if record.fields is None:
+        return Failed("malformed", record.problem)
+    check = partial(checked_text, record.fields, max_chars=max_post_chars)
+    post, wrong_post = check("forum_post", required=True)
+    discussion, wrong_discussion = check("forum_discussions", required=False)
+    origin, wrong_origin = check("problem_source", required=False)
+    if wrong := wrong_post or wrong_discussion or wrong_origin:
+        return Failed("unusable_field", wrong)
+    extra = {name: value for name, value in record.fields.items() if name not in _KNOWN}
+    return {
+        "thread_id": content_id(post, discussion),
+        "forum_post": post,
+        "forum_discussions": discussion,
+        "problem_source": origin or None,
+        "source": record.where,
+        "extra": orjson.dumps(extra, default=str).decode() if extra else None,
+    }
+
+
+def _first_copies(rows: Iterator[Row]) -> Iterator[Row]:
+    seen = set[str]()
+    for row in rows:
+        if row["thread_id"] not in seen:
+            seen.add(row["thread_id"])
+            yield row
+
+
+def _later_copies(rows: Iterator[Row]) -> Iterator[Row]:
+    first = dict[str, str]()
+    for row in rows:
+        if "failed" in row:
+            yield row["failed"]
+        elif (original := first.setdefault(row["thread_id"], row["source"])) != row["source"]:
+            duplicate = Dropped("duplicate_thread", f"{row['source']} equals {original}")
+            yield not_kept_row(_STAGE, content_id(row["source"]), row, duplicate)
