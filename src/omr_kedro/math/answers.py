@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from omr_kedro.math.boxes import sole_box, without_boxes
 from omr_kedro.text import Unreadable, after_marker, final_text, why_unreadable, without_fences
@@ -25,7 +26,9 @@ _MISSING_VALUE = re.compile(
 )
 _UNCLEAR_VALUE = re.compile(r"none|null|nothing", re.IGNORECASE)
 _DELIMITER = re.compile(
-    r"\\(?P<open>[\[(]|begin\b)|\\(?P<close>[\])]|end\b)|\\.|(?P<brace>\{)|(?P<unbrace>\})|(?P<dollar>\$)", re.DOTALL
+    r"""\\(?P<open>[\[(]|begin\b) | \\(?P<close>[\])]|end\b) | \\.
+        | (?P<brace>\{) | (?P<unbrace>\}) | (?P<display>\$\$) | (?P<inline>\$)""",
+    re.DOTALL | re.VERBOSE,
 )
 _WRAPPERS = (
     ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("“", "”"),
@@ -83,11 +86,9 @@ def _first_formula(text: str) -> str:
 
 
 def _is_closed(text: str) -> bool:
-    depth = dollars = 0
-    for token in _DELIMITER.finditer(text):
-        depth += bool(token["open"] or token["brace"]) - bool(token["close"] or token["unbrace"])
-        dollars += bool(token["dollar"])
-    return depth <= 0 and dollars % 2 == 0
+    counts = Counter(token.lastgroup for token in _DELIMITER.finditer(text))
+    depth = counts["open"] + counts["brace"] - counts["close"] - counts["unbrace"]
+    return depth <= 0 and counts["display"] % 2 == 0 and counts["inline"] % 2 == 0
 
 
 def _short_form(value: str) -> str:

@@ -7,15 +7,15 @@ not, and costs nothing, so that a better parser never costs a GPU hour. A stage 
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request, Sampling
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request, Sampling, TooManyFailuresError
 from omr_kedro.shards import Derived, Row, Shard, Shards, code_digest, derive
 from omr_kedro.shards.identity import fingerprint
 from omr_kedro.text import Unreadable
@@ -36,7 +36,7 @@ class CallOptions(BaseModel):
     """Tokens of a reply at most, reasoning included."""
     seed: int | None = None
     max_failed_share: float = Field(default=0.05, ge=0, le=1)
-    """Share of a stage's calls that may fail before the run stops."""
+    """Share of a stage's calls, and of its rows, that may fail before the run stops."""
 
     @property
     def sampling(self) -> Sampling:
@@ -120,6 +120,7 @@ def settle(
     by: str = "row_id",
     of: Callable[[Row], Evidence] = Completion.from_row,  # type: ignore[assignment]
     tables: Sequence[str] = ("kept",),
+    max_failed_share: float,
 ) -> tuple[Derived, ...]:
     """Give every row its outcome.
 
@@ -132,6 +133,7 @@ def settle(
         by: column of `evidence` that refers to it.
         of: makes a piece of evidence of its row.
         tables: names of the tables that rows may be kept in.
+        max_failed_share: share of the rows that may fail; beyond it the last table cannot be made.
 
     Returns:
         One table for each name of `tables`, then the table of rows that were dropped or failed.
@@ -156,7 +158,22 @@ def settle(
                 yield not_kept_row(stage, row[key], row, outcome, completions)
 
     made = [derive(partial(kept, name), rows, evidence, by=[stage, name]) for name in tables]
-    return (*made, derive(not_kept, rows, evidence, by=[stage, "not kept"]))
+    rest = derive(not_kept, rows, evidence, by=[stage, "not kept"])
+    return (*made, replace(rest, check=partial(_check_failures, stage, rest.make, rows.count, max_failed_share)))
+
+
+def _check_failures(
+    stage: str, make: Callable[[str], Iterable[Row]], rows: int, limit: float, pending: Sequence[str]
+) -> None:
+    reasons = Counter(row["reason"] for shard in pending for row in make(shard) if row["outcome"] == "failed")
+    # One failure says nothing about a share, however small the table is.
+    if reasons.total() > max(1.0, limit * rows):
+        counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
+        raise TooManyFailuresError(
+            f"{stage}: {reasons.total():,} of {rows:,} rows failed ({counts}), "
+            f"more than `max_failed_share` ({limit:g}) allows. Look at the replies in the stage's completions; then change the prompt, the model or max_tokens, "
+            "or raise the limit. Every reply is kept: the same command goes on from here."
+        )
 
 
 def sole_reply(completions: list[Completion]) -> str | Failed:

@@ -99,10 +99,13 @@ class Derived:
 
     fingerprints: Mapping[str, str]
     make: Callable[[str], Iterable[Row]]
+    check: Callable[[Sequence[str]], None] = lambda _pending: None
+    """Called with the ids of the shards that are about to be made; raises when they must not be."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make one shard after the other; nothing is held between them."""
         del scratch  # A pure function has nothing to keep.
+        self.check(pending)
         return (Finished(shard_id, self.make(shard_id)) for shard_id in pending)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
 from omr_kedro.text.statements import after_marker, tidy
@@ -27,6 +28,13 @@ _SAYS_NOTHING = re.compile(rf"^[^\w\n]*+{_NOTHING}|\b{_NOTHING}[^\w\n]*+$", re.I
 _NOTHING_LINE = re.compile(rf"^[^\w\n]*+{_NOTHING}[^\w\n]*+$", re.IGNORECASE | re.MULTILINE)
 
 
+class _Head(NamedTuple):
+    """What stands above a statement: its marker, and where that begins, with a repeated heading if there is one."""
+
+    start: int
+    marker: re.Match[str]
+
+
 def parse_problems(reply: str) -> tuple[str, ...] | Unreadable:
     """The problem statements in a reply of the form `Problem 1: … Problem 2: …`; `()` when it says there are none.
 
@@ -43,30 +51,30 @@ def parse_problems(reply: str) -> tuple[str, ...] | Unreadable:
     are no problems counts only in a reply without statements, and only where it starts or ends a line.
     """
     text = without_fences(final_text(reply))
-    markers = _counting(list(_MARKER.finditer(text)))
-    if markers is None:
+    heads = _counting(list(_MARKER.finditer(text)))
+    if heads is None:
         return Unreadable("unparsed", "the numbering of the problems starts again")
-    if statements := _statements(text, markers):
+    if statements := _statements(text, heads):
         return statements
     return () if _SAYS_NOTHING.search(text) else why_unreadable(text)
 
 
-def _counting(candidates: Sequence[re.Match[str]]) -> list[re.Match[str]] | None:
+def _counting(candidates: Sequence[re.Match[str]]) -> list[_Head] | None:
     numbered = _in_order([marker for marker in candidates if marker["number"]])
     if numbered or numbered is None:
         return numbered
-    lone = [marker for marker in candidates if not marker["number"]]
+    lone = [_Head(marker.start(), marker) for marker in candidates if not marker["number"]]
     return lone if len(lone) == 1 else []
 
 
-def _in_order(candidates: Sequence[re.Match[str]]) -> list[re.Match[str]] | None:
-    run: list[re.Match[str]] = []
+def _in_order(candidates: Sequence[re.Match[str]]) -> list[_Head] | None:
+    run: list[_Head] = []
     for marker in candidates:
         number = int(marker["number"])
         if number == len(run) + 1:
-            run.append(marker)
-        elif number == len(run) and _adjacent(run[-1], marker):
-            run[-1] = marker
+            run.append(_Head(marker.start(), marker))
+        elif number == len(run) and _adjacent(run[-1].marker, marker):
+            run[-1] = _Head(run[-1].start, marker)
         elif number <= len(run):
             return None
     return run
@@ -76,7 +84,7 @@ def _adjacent(first: re.Match[str], second: re.Match[str]) -> bool:
     return not first.string[first.end() : second.start()].strip(" \t\n*_")
 
 
-def _statements(text: str, markers: Sequence[re.Match[str]]) -> tuple[str, ...]:
-    ends = [marker.start() for marker in markers[1:]] + [len(text)]
-    raw = (after_marker(marker, text[marker.end() : end]) for marker, end in zip(markers, ends, strict=False))
+def _statements(text: str, heads: Sequence[_Head]) -> tuple[str, ...]:
+    ends = [head.start for head in heads[1:]] + [len(text)]
+    raw = (after_marker(head.marker, text[head.marker.end() : end]) for head, end in zip(heads, ends, strict=False))
     return tuple(statement for piece in raw if (statement := tidy(_NOTHING_LINE.sub("", piece))))

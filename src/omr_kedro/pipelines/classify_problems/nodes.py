@@ -35,25 +35,44 @@ def ask_label(problems: Shards, prompt: Prompt, model: ChatModel, options: CallO
     return ask(prompt.name, requests, [problems], prompt, model, options)
 
 
-def read_proof_label(problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+def read_proof_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
     """Proofs, other problems, and problems without a clear label."""
-    read = partial(sort_by_label, "proof", prompt.choices, "proofs")
-    return settle("classify_proof", read, problems, completions, tables=("proofs", "kept"))
+    return _settle("proof", problems, completions, prompt, options, labelled="proofs")
 
 
-def read_mcq_label(problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+def read_mcq_label(problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions) -> tuple[Derived, ...]:
     """Problems that are not multiple-choice questions, and the rest."""
-    return settle("classify_mcq", partial(sort_by_label, "mcq", prompt.choices, None), problems, completions)
+    return _settle("mcq", problems, completions, prompt, options)
 
 
-def read_binary_label(problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+def read_binary_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
     """Problems that are not answered by yes or no, and the rest."""
-    return settle("classify_binary", partial(sort_by_label, "binary", prompt.choices, None), problems, completions)
+    return _settle("binary", problems, completions, prompt, options)
 
 
-def read_invalid_label(problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+def read_invalid_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
     """Problems that can be solved as they stand, and the rest."""
-    return settle("classify_invalid", partial(sort_by_label, "invalid", prompt.choices, None), problems, completions)
+    return _settle("invalid", problems, completions, prompt, options)
+
+
+def _settle(
+    label: str,
+    problems: Shards,
+    completions: Shards,
+    prompt: Prompt,
+    options: CallOptions,
+    labelled: str | None = None,
+) -> tuple[Derived, ...]:
+    read = partial(sort_by_label, label, prompt.choices, labelled)
+    tables = [labelled, "kept"] if labelled else ["kept"]
+    limit = options.max_failed_share
+    return settle(f"classify_{label}", read, problems, completions, tables=tables, max_failed_share=limit)
 
 
 def sort_by_label(

@@ -43,7 +43,7 @@ def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, 
         ),
         Node(
             read,
-            inputs=[problems, completions, prompt],
+            inputs=[problems, completions, prompt, "params:classify_problems"],
             outputs=[*kept, f"classify_{label}_dropped"],
             name=f"read_classify_{label}",
         ),

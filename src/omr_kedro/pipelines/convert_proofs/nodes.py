@@ -31,9 +31,10 @@ def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options
     return ask("convert_proofs", requests, [proofs], prompt, model, options)
 
 
-def read_convert_proofs(proofs: Shards, completions: Shards) -> tuple[Derived, ...]:
+def read_convert_proofs(proofs: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
     """Questions made of proofs, and proofs that gave none."""
-    return settle("convert_proofs", read_conversion, proofs, completions)
+    limit = options.max_failed_share
+    return settle("convert_proofs", read_conversion, proofs, completions, max_failed_share=limit)
 
 
 def read_conversion(proof: Row, completions: list[Completion]) -> Outcome:

@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 read_convert_proofs,
-                inputs=["proofs", "convert_proofs_completions"],
+                inputs=["proofs", "convert_proofs_completions", "params:convert_proofs"],
                 outputs=["converted_proofs", "convert_proofs_dropped"],
                 name="read_convert_proofs",
             ),

@@ -92,9 +92,12 @@ def read_judgements(similar: Shards, problems: Shards, completions: Shards, prom
     return derive(judged, similar, problems, completions)
 
 
-def remove_contaminated(problems: Shards, contamination: Shards) -> tuple[Derived, ...]:
+def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[Derived, ...]:
     """Clean problems (`tables.PROBLEMS`), and those with a benchmark's twin or without a clear verdict."""
-    return settle("decontaminate", judge_problem, problems, contamination, by="problem_id", of=dict)
+    limit = options.max_failed_share
+    return settle(
+        "decontaminate", judge_problem, problems, contamination, by="problem_id", of=dict, max_failed_share=limit
+    )
 
 
 def judge_pair(forward: str | None, backward: str | None) -> str:

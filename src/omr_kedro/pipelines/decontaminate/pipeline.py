@@ -46,7 +46,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 remove_contaminated,
-                inputs=["all_problems", "contamination"],
+                inputs=["all_problems", "contamination", "params:decontaminate"],
                 outputs=["problems", "decontaminate_dropped"],
                 name="remove_contaminated",
             ),

@@ -37,9 +37,10 @@ def ask_extract_answers(
     return ask("extract_answers", requests, [problems, threads], prompt, model, options)
 
 
-def read_extract_answers(problems: Shards, completions: Shards) -> tuple[Derived, ...]:
+def read_extract_answers(problems: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
     """Problems with the answer that was found or without one, and problems whose reply could not be read."""
-    return settle("extract_answers", read_answer, problems, completions)
+    limit = options.max_failed_share
+    return settle("extract_answers", read_answer, problems, completions, max_failed_share=limit)
 
 
 def read_answer(problem: Row, completions: list[Completion]) -> Outcome:

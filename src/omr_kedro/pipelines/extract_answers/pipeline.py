@@ -24,7 +24,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 read_extract_answers,
-                inputs=["valid_problems", "extract_answers_completions"],
+                inputs=["valid_problems", "extract_answers_completions", "params:extract_answers"],
                 outputs=["answered_problems", "extract_answers_dropped"],
                 name="read_extract_answers",
             ),

@@ -31,9 +31,10 @@ def ask_extract_problems(threads: Shards, prompt: Prompt, model: ChatModel, opti
     return ask("extract_problems", requests, [threads], prompt, model, options)
 
 
-def read_extract_problems(threads: Shards, completions: Shards) -> tuple[Derived, ...]:
+def read_extract_problems(threads: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
     """Problems found (`tables.PROBLEMS`), and threads that gave none."""
-    return settle("extract_problems", read_problems, threads, completions, key="thread_id")
+    limit = options.max_failed_share
+    return settle("extract_problems", read_problems, threads, completions, key="thread_id", max_failed_share=limit)
 
 
 def read_problems(thread: Row, completions: list[Completion]) -> Outcome:

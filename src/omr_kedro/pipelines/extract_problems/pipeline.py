@@ -18,7 +18,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 read_extract_problems,
-                inputs=["threads", "extract_problems_completions"],
+                inputs=["threads", "extract_problems_completions", "params:extract_problems"],
                 outputs=["extracted_problems", "extract_problems_dropped"],
                 name="read_extract_problems",
             ),
