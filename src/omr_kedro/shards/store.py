@@ -3,7 +3,7 @@
     <table>/shard-00003-of-00016.jsonl      rows (or .parquet)
     <table>/_made/shard-00003-of-00016.json how they were made, how many there are, and their digest
     <table>/_open/…  _retired/…             work of a shard that is being made; calls paid for that it no longer needs
-    <table>/_complete.json                  present when every shard is there; what `exists` goes by
+    <table>/_complete.json                  all marks in one file, present when every shard is there
     <table>/_lock                           held by the one process that writes
 
 A shard counts as made when its mark names the wanted fingerprint and the file has the marked size. The mark is written
@@ -66,8 +66,9 @@ class TableStore:
         """
         if not self.complete:
             raise FileNotFoundError(f"{self.folder} is not finished; run the node that makes it")
-        names = orjson.loads((self.folder / "_complete.json").read_bytes())["shards"]
-        return Shards(self._shard(name) for name in names)
+        return Shards(
+            Shard(name, mark.digest, mark.rows, partial(self._read, name)) for name, mark in self._marks().items()
+        )
 
     def save(self, making: Making) -> int:
         """Make the shards whose fingerprint is new, write each as it comes; returns how many were written.
@@ -79,31 +80,33 @@ class TableStore:
         """
         wanted = making.fingerprints
         with sole_writer(self.folder):
-            self._check_count(set(wanted))
-            pending = [name for name, made_by in wanted.items() if not self._is_made(name, made_by)]
+            marks = self._marks()
+            self._check_count(set(marks), set(wanted))
+            pending = [name for name, made_by in wanted.items() if not self._is_made(name, marks.get(name), made_by)]
             if pending or not self.complete:
                 (self.folder / "_complete.json").unlink(missing_ok=True)
                 remove_leftovers(self.folder)
                 # Closed at once when a write fails: its maker may be spending money in another thread.
                 with closing(making.finished(pending, self._scratch)) as made:
                     for finished in made:
-                        self._write(finished, wanted[finished.id])
+                        marks[finished.id] = self._write(finished, wanted[finished.id])
                 with whole_file(self.folder / "_complete.json") as file:
-                    file.write(orjson.dumps({"shards": list(wanted)}))
+                    file.write(orjson.dumps({name: asdict(marks[name]) for name in wanted}))
         return len(pending)
 
     def head(self, count: int) -> list[Row]:
         """The first rows of the table, reading no more than it must; none when nothing is finished."""
-        marked = sorted(path.stem for path in (self.folder / "_made").glob("*.json"))
-        rows = (row for name in marked if self._path(name).exists() for row in self._read(name))
-        return list(islice(rows, count))
+        filled = (name for name, mark in self._marks().items() if mark.rows and self._path(name).exists())
+        return list(islice((row for name in filled for row in self._read(name)), count))
 
-    def mark(self, name: str) -> Mark | None:
-        """What is known of a shard; None when it was never written."""
+    def _marks(self) -> dict[str, Mark]:
+        """What is known of each shard that was ever written, by id."""
         try:
-            return Mark(**orjson.loads(self._mark_path(name).read_bytes()))
-        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
-            return None
+            known = orjson.loads((self.folder / "_complete.json").read_bytes())
+        except FileNotFoundError:
+            paths = sorted((self.folder / "_made").glob("*.json"))
+            known = {path.stem: orjson.loads(path.read_bytes()) for path in paths}
+        return {name: Mark(**mark) for name, mark in known.items()}
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.{self.format}"
@@ -111,8 +114,7 @@ class TableStore:
     def _mark_path(self, name: str) -> Path:
         return self.folder / "_made" / f"{name}.json"
 
-    def _is_made(self, name: str, made_by: str) -> bool:
-        mark = self.mark(name)
+    def _is_made(self, name: str, mark: Mark | None, made_by: str) -> bool:
         if mark is None or not mark.settled or mark.fingerprint != made_by:
             return False
         try:
@@ -120,20 +122,13 @@ class TableStore:
         except FileNotFoundError:
             return False
 
-    def _check_count(self, wanted: set[str]) -> None:
-        existing = {path.stem for path in (self.folder / "_made").glob("*.json")}
+    def _check_count(self, existing: set[str], wanted: set[str]) -> None:
         if strays := existing - wanted:
             raise ShardCountError(
                 f"{self.folder} holds {sorted(strays)[0]}, but this run splits tables into {len(wanted)} shards. "
                 "Work that was paid for is found by shard: set the number of shards back, "
                 "or choose another `workspace` in globals.yml for a fresh start."
             )
-
-    def _shard(self, name: str) -> Shard:
-        mark = self.mark(name)
-        if mark is None:
-            raise FileNotFoundError(f"{self._path(name)} has no mark; run the node that makes {self.folder.name} again")
-        return Shard(name, mark.digest, mark.rows, partial(self._read, name))
 
     def _scratch(self, name: str) -> Scratch:
         for kind in ("_open", "_retired"):
@@ -158,7 +153,7 @@ class TableStore:
                 for batch in parquet.iter_batches(batch_size=_BATCH):
                     yield from batch.to_pylist()
 
-    def _write(self, finished: Finished, made_by: str) -> None:
+    def _write(self, finished: Finished, made_by: str) -> Mark:
         path = self._path(finished.id)
         digest = hashlib.sha256()
         count = 0
@@ -174,6 +169,7 @@ class TableStore:
             file.write(orjson.dumps(asdict(mark)))
         if finished.after:
             finished.after()
+        return mark
 
     @contextmanager
     def _writer(self, file: IO[bytes]) -> Iterator[Any]:

@@ -29,7 +29,7 @@ class Shard:
 
     def rows(self) -> Iterator[Row]:
         """Stream the rows in their stored order."""
-        return self.read()
+        return self.read() if self.count else iter(())
 
 
 class Shards(Mapping[str, Shard]):
