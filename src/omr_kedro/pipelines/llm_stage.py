@@ -171,8 +171,9 @@ def _check_failures(
         counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         raise TooManyFailuresError(
             f"{stage}: {reasons.total():,} of {rows:,} rows failed ({counts}), "
-            f"more than `max_failed_share` ({limit:g}) allows. Look at the replies in the stage's completions; then change the prompt, the model or max_tokens, "
-            "or raise the limit. Every reply is kept: the same command goes on from here."
+            f"more than `max_failed_share` ({limit:g}) allows. Look at the replies in the stage's completions; "
+            "then change the prompt, the model or max_tokens, or raise the limit. "
+            "Every reply is kept: the same command goes on from here."
         )
 
 
