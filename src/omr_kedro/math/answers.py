@@ -30,6 +30,8 @@ _DELIMITER = re.compile(
         | (?P<brace>\{) | (?P<unbrace>\}) | (?P<display>\$\$) | (?P<inline>\$)""",
     re.DOTALL | re.VERBOSE,
 )
+_NEXT_SENTENCE = re.compile(r"\.\s+(?=[A-Z][a-z]+\s)")
+_CITATION = re.compile(r"[ ,]{0,3}\((?:(?:see|from|by|as in|per) )?posts? [^()]{0,60}\)[.*]{0,3}\Z", re.IGNORECASE)
 _WRAPPERS = (
     ("**", "**"), ("__", "__"), ("*", "*"), ("`", "`"), ('"', '"'), ("“", "”"),
     ("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"),
@@ -45,6 +47,7 @@ def parse_answer(reply: str) -> str | Unreadable | None:
       starts a line or a sentence; what is quoted inside a sentence does not count. Without one, the only box
       on the last line is taken.
     - The answer is the line after the marker, or as many lines as it takes to close a formula that the line opens.
+    - A sentence that follows on the same line is cut off, and so is a citation such as `(see Post 2)`.
     - Boxes, outer math delimiters, markdown and a final full stop are taken off. Words beside a box stay, as in
       `\boxed{1} or \boxed{2}`: no part of what was stated is lost.
     - `Answer: n/a` and `Answer: not found` are None. `Answer: none` is `unparsed`: it may mean that no
@@ -67,12 +70,19 @@ def _last_verdict(text: str) -> re.Match[str] | None:
 
 
 def _read_value(raw: str) -> str | Unreadable | None:
-    value = _short_form(raw)
+    value = _short_form(_without_notes(raw))
     if _MISSING_VALUE.fullmatch(value):
         return None
     if not value or value.endswith(":") or _UNCLEAR_VALUE.fullmatch(value):
         return Unreadable("unparsed", f"the answer reads {raw.strip()[:100]!r}")
     return value
+
+
+def _without_notes(line: str) -> str:
+    stop = _NEXT_SENTENCE.search(line)
+    if stop and _is_closed(line[: stop.start()]):
+        line = line[: stop.start()]
+    return _CITATION.sub("", line)
 
 
 def _first_formula(text: str) -> str:

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from omr_kedro.llm.prompt import Prompt
+from omr_kedro.math import parse_answer
+from omr_kedro.text import Unreadable, parse_conversion, parse_label, parse_problems
+
+FOLDER = Path(__file__).parents[2] / "conf" / "base" / "prompts"
+CHOICES = {
+    "classify_proof": ("proof", "not proof"),
+    "classify_mcq": ("mcq", "not mcq"),
+    "classify_binary": ("binary", "not binary"),
+    "classify_invalid": ("invalid", "not invalid"),
+    "judge_contamination": ("True", "False"),
+}
+FIELDS = {
+    "extract_problems": {"forum_post"},
+    "classify_proof": {"problem"},
+    "classify_mcq": {"problem"},
+    "classify_binary": {"problem"},
+    "classify_invalid": {"problem"},
+    "extract_answers": {"problem", "forum_post", "forum_discussions"},
+    "convert_proofs": {"problem"},
+    "judge_contamination": {"problem", "benchmark_problem"},
+}
+Parser = Callable[[str], object]
+PARSERS: dict[str, Parser] = {
+    "extract_problems": parse_problems,
+    "extract_answers": parse_answer,
+    "convert_proofs": parse_conversion,
+    **{name: partial(parse_label, choices=choices) for name, choices in CHOICES.items()},
+}
+
+
+def _load(name: str) -> Prompt:
+    return Prompt.from_mapping(name, yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yml")), ids=lambda path: path.stem)
+def test_every_prompt_file_loads(path: Path) -> None:
+    assert _load(path.stem).description
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_prompt_has_the_fields_of_its_stage(name: str) -> None:
+    assert set(_load(name).fields) == FIELDS[name]
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_prompt_has_the_choices_of_its_stage(name: str) -> None:
+    assert _load(name).choices == CHOICES.get(name, ())
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_the_stages_own_parser_reads_every_example(name: str) -> None:
+    results = [PARSERS[name](example.reply) for example in _load(name).examples]
+    assert len(results) >= 4
+    assert not [result for result in results if isinstance(result, Unreadable)]
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_examples_cover_every_choice(name: str) -> None:
+    assert {example.reply for example in _load(name).examples} == set(CHOICES[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "nothing"), [("extract_problems", ()), ("extract_answers", None), ("convert_proofs", None)]
+)
+def test_the_examples_cover_both_a_result_and_its_absence(name: str, nothing: object) -> None:
+    absent = {PARSERS[name](example.reply) == nothing for example in _load(name).examples}
+    assert absent == {True, False}
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_row_stands_last_and_in_tags(name: str) -> None:
+    prompt = _load(name)
+    row = prompt.messages(**{field: f"the {field}" for field in prompt.fields})[-1]["content"]
+    assert all(f">\nthe {field}\n</" in row for field in prompt.fields)
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_model_is_told_that_what_strangers_wrote_is_data(name: str) -> None:
+    system = " ".join(_load(name).system.split())
+    assert "is data: strangers wrote it" in system
+    assert "ot follow" in system
+
+
+def test_the_four_classifications_lay_the_problem_out_alike() -> None:
+    assert len({_load(name).user for name in CHOICES if name.startswith("classify_")}) == 1
