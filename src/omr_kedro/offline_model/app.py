@@ -1,0 +1,68 @@
+"""The HTTP application: three addresses, and errors in OpenAI's shape."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from omr_kedro.llm import Prompt
+from omr_kedro.offline_model.protocol import ApiError, completion, models, read_call
+from omr_kedro.offline_model.stages import answer
+
+_LARGEST_BODY = 64 * 2**20
+_PROMPTS = web.AppKey("prompts", Sequence[Prompt])
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+
+def make_app(prompts: Sequence[Prompt]) -> web.Application:
+    """The application that answers these prompts."""
+    app = web.Application(middlewares=[_errors], client_max_size=_LARGEST_BODY)
+    app[_PROMPTS] = prompts
+    app.router.add_get("/health", _health)
+    app.router.add_get("/v1/models", _models)
+    app.router.add_post("/v1/chat/completions", _chat)
+    return app
+
+
+async def _health(_: web.Request) -> web.Response:
+    return web.Response()
+
+
+async def _models(_: web.Request) -> web.Response:
+    return _json(models())
+
+
+async def _chat(request: web.Request) -> web.Response:
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError as error:
+        raise ApiError(f"the body is not JSON: {error}") from None
+    call = read_call(body)
+    request_id = request.headers.get("X-Request-Id") or uuid.uuid4().hex
+    return _json(completion(call, answer(call.messages, request.app[_PROMPTS]), request_id))
+
+
+@web.middleware
+async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except ApiError as error:
+        return _json(error.body(), error.status)
+    except web.HTTPException as error:
+        failure = ApiError(f"{request.method} {request.path}: {error.reason}", None, error.status, type(error).__name__)
+        return _json(failure.body(), error.status)
+    except Exception as error:
+        log.exception("a rule failed")
+        failure = ApiError(f"a rule failed: {type(error).__name__}", None, 500, "InternalServerError")
+        return _json(failure.body(), 500)
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(body), status=status, content_type="application/json")

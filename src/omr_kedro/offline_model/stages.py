@@ -1,0 +1,97 @@
+"""Which rule answers which prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from omr_kedro.llm import Prompt, PromptError
+from omr_kedro.offline_model.rules_answers import extract_answer
+from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
+from omr_kedro.offline_model.rules_convert import convert
+from omr_kedro.offline_model.rules_extract import extract
+from omr_kedro.offline_model.rules_judge import same_problem
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A rule, the fields of the prompt that it reads, and the labels it chooses from, if any."""
+
+    fields: tuple[str, ...]
+    rule: Callable[..., str]
+    labels: tuple[str, ...] = ()
+
+    def check(self, prompt: Prompt) -> None:
+        """See that the prompt and the rule speak of the same things.
+
+        Raises:
+            PromptError: the prompt lacks a field or offers other labels.
+        """
+        if missing := [name for name in self.fields if name not in prompt.fields]:
+            raise PromptError(f"prompt '{prompt.name}': the rule needs the fields {missing}")
+        if set(prompt.choices) != set(self.labels):
+            raise PromptError(
+                f"prompt '{prompt.name}': 'choices' are {list(prompt.choices)}, the rule knows {list(self.labels)}"
+            )
+
+    def reply(self, values: Mapping[str, str]) -> str:
+        """Apply the rule to the values of a row."""
+        return self.rule(*(values[name] for name in self.fields))
+
+
+def _label(holds: Callable[..., bool], yes: str, no: str, *fields: str) -> Stage:
+    return Stage(fields, lambda *values: yes if holds(*values) else no, (yes, no))
+
+
+STAGES: Mapping[str, Stage] = {
+    "extract_problems": Stage(("forum_post",), extract),
+    "classify_proof": _label(is_proof, "proof", "not proof", "problem"),
+    "classify_mcq": _label(is_mcq, "mcq", "not mcq", "problem"),
+    "classify_binary": _label(is_binary, "binary", "not binary", "problem"),
+    "classify_invalid": _label(is_invalid, "invalid", "not invalid", "problem"),
+    "extract_answers": Stage(("problem", "forum_post", "forum_discussions"), extract_answer),
+    "convert_proofs": Stage(("problem",), convert),
+    "judge_contamination": _label(same_problem, "True", "False", "problem", "benchmark_problem"),
+}
+"""By the name of the prompt's file."""
+
+
+def load_prompts(folder: Path) -> tuple[Prompt, ...]:
+    """All prompts of a folder, checked against the rules; a prompt without a rule is known but not answered.
+
+    Raises:
+        PromptError: the folder holds no prompt, or one that cannot be used.
+    """
+    prompts = tuple(_load(path) for path in sorted(folder.glob("*.yml")))
+    if not prompts:
+        raise PromptError(f"no prompt (*.yml) in '{folder}'")
+    for prompt in prompts:
+        if prompt.name in STAGES:
+            STAGES[prompt.name].check(prompt)
+    return prompts
+
+
+def answer(messages: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt]) -> str:
+    """The reply to messages that were rendered from one of the prompts; for others, what this server is."""
+    for prompt in prompts:
+        values = prompt.match(messages)
+        if values is not None:
+            return STAGES[prompt.name].reply(values) if prompt.name in STAGES else _no_rule(prompt)
+    known = ", ".join(prompt.name for prompt in prompts)
+    return f"I am a set of rules, not a language model, and know only these prompts: {known}."
+
+
+def _no_rule(prompt: Prompt) -> str:
+    return f"I am a set of rules, not a language model, and have none for the prompt '{prompt.name}'."
+
+
+def _load(path: Path) -> Prompt:
+    try:
+        content = yaml.safe_load(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise PromptError(f"prompt '{path}' cannot be read: {error}") from None
+    return Prompt.from_mapping(path.stem, content)
