@@ -21,8 +21,10 @@ class ThreadOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shards: int = Field(default=512, ge=1, le=4096)
-    """Number of shards of every table. About a thousand threads each: minutes of work for a model server."""
+    shards: int = Field(default=512, ge=1, le=800)
+    """Number of shards of every table. About a thousand threads each: minutes of work for a model server.
+
+    At most 800, since all are open at once while threads are split, and systems allow 1,024 open files."""
     max_post_chars: int = Field(default=200_000, ge=1)
     """Longer posts fit no model's context; a discussion may have as many."""
     max_rejected_share: float = Field(default=0.0, ge=0, le=1)
