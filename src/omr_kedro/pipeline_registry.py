@@ -1,22 +1,33 @@
 """The pipelines by the names that `kedro run --pipelines` takes."""
 
-from kedro.framework.project import find_pipelines
 from kedro.pipeline import Pipeline
 
-_PROBLEM_GENERATION = (
-    "prepare_threads",
-    "extract_problems",
-    "classify_problems",
-    "extract_answers",
-    "convert_proofs",
-    "merge_problems",
-    "decontaminate",
-    "report",
+from omr_kedro.pipelines import (
+    classify_problems,
+    convert_proofs,
+    decontaminate,
+    extract_answers,
+    extract_problems,
+    merge_problems,
+    prepare_threads,
+    report,
 )
+
+# Named one by one: Kedro's `find_pipelines` imports only what was asked for by name, and so finds no part of a sum.
+_PROBLEM_GENERATION = {
+    "prepare_threads": prepare_threads,
+    "extract_problems": extract_problems,
+    "classify_problems": classify_problems,
+    "extract_answers": extract_answers,
+    "convert_proofs": convert_proofs,
+    "merge_problems": merge_problems,
+    "decontaminate": decontaminate,
+    "report": report,
+}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """Each stage by itself, and `problem_generation`, which is all of them and what `kedro run` does."""
-    pipelines: dict[str, Pipeline] = find_pipelines(raise_errors=True)
-    problem_generation = sum((pipelines[name] for name in _PROBLEM_GENERATION), start=Pipeline([]))
-    return {**pipelines, "problem_generation": problem_generation, "__default__": problem_generation}
+    stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
+    problem_generation = sum(stages.values(), start=Pipeline([]))
+    return {**stages, "problem_generation": problem_generation, "__default__": problem_generation}
