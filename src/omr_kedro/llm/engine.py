@@ -85,6 +85,7 @@ class Engine:
         self._writer = JournalWriter()
         self._client: ChatClient | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
         self._answered_at = time.monotonic()
@@ -151,6 +152,8 @@ class Engine:
             for helper in helpers:
                 helper.cancel()
             await asyncio.gather(*helpers, return_exceptions=True)
+            for shard in self._open:
+                shard.journal.close()
             if self._client:
                 await self._client.__aexit__(None, None, None)
         if self._fatal is None and self._tally.failed > self._allowed_failures():
@@ -159,6 +162,7 @@ class Engine:
     async def _feed(self) -> None:
         for shard_id in self._pending:
             shard = OpenShard(shard_id, ShardJournal(self._scratch(shard_id)))
+            self._open.add(shard)
             for number, request in enumerate(self._asking.requests(shard_id)):
                 key = request.key(self._model.model)
                 shard.rows.append((request.identity(), key))
@@ -243,6 +247,7 @@ class Engine:
 
     def _hand_out(self, shard: OpenShard) -> None:
         if shard.ended:
+            self._open.discard(shard)
             self._finished.put(shard)
 
     def _stop(self, error: BaseException | None) -> None:

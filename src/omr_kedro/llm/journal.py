@@ -7,7 +7,8 @@ How
     One file of JSON lines for each open shard, appended by one process (the table's lock sees to that). Completions
     that arrive while the disk is busy are written and synced together: a sync costs a window of calls, not each call.
 Not promised
-    A call that the server answered and that was not yet on disk is paid again: at most those in flight.
+    A call that the server answered and that was not yet on disk is paid again: at most those in flight. Calls are found
+    within their shard: two shards that ask exactly the same each pay for it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import orjson
 from omr_kedro.llm.errors import JournalError
 from omr_kedro.llm.request import Completion
 from omr_kedro.shards import Scratch
-from omr_kedro.shards.files import whole_file
+from omr_kedro.shards.files import whole_file, whole_lines
 
 
 class ShardJournal:
@@ -33,8 +34,9 @@ class ShardJournal:
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self.known: dict[str, Completion] = {}
-        for path in (scratch.retired, scratch.open):
-            self._learn(read_lines(path))
+        self._learn(whole_lines(scratch.retired))
+        self._retired = dict(self.known)
+        self._learn(whole_lines(scratch.open))
         self._learn(scratch.earlier())
         self._descriptor: int | None = None
 
@@ -58,11 +60,14 @@ class ShardJournal:
     def retire(self, used: set[str]) -> None:
         """Put paid calls that the new shard does not hold where a later one finds them; call before it is written.
 
-        A prompt that is changed and changed back is not paid for again.
+        A prompt that is changed and changed back is not paid for again. What was retired stays, also what the new
+        shard holds: it is not on disk yet.
         """
-        if unused := [completion for key, completion in self.known.items() if key not in used]:
+        unused = {key: item for key, item in self.known.items() if key not in used}
+        if unused.keys() - self._retired.keys():
             with whole_file(self._scratch.retired) as file:
-                file.writelines(orjson.dumps(asdict(item), option=orjson.OPT_APPEND_NEWLINE) for item in unused)
+                items = {**self._retired, **unused}.values()
+                file.writelines(orjson.dumps(asdict(item), option=orjson.OPT_APPEND_NEWLINE) for item in items)
 
     def close(self) -> None:
         """Close the file and keep it."""
@@ -77,6 +82,8 @@ class ShardJournal:
 
     def _learn(self, rows: Iterator[dict[str, object]]) -> None:
         for row in rows:
+            if "call_key" not in row or "model" not in row:
+                continue
             completion = Completion.from_row(row)
             if completion.settled:
                 self.known[completion.call_key] = completion
@@ -110,22 +117,6 @@ class JournalWriter:
                 await loop.run_in_executor(self._disk, _write, batch, loop)
         finally:
             self._disk.shutdown()
-
-
-def read_lines(path: Path) -> Iterator[dict[str, object]]:
-    """The whole lines of a journal; none when there is no file. Lines that do not parse are owed again."""
-    try:
-        file = path.open("rb")
-    except FileNotFoundError:
-        return
-    with file:
-        for line in file:
-            try:
-                row = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-            if line.endswith(b"\n") and isinstance(row, dict) and {"call_key", "model"} <= row.keys():
-                yield row
 
 
 def _write(batch: list[tuple[ShardJournal, Completion, asyncio.Future[None]]], loop: asyncio.AbstractEventLoop) -> None:

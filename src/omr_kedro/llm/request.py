@@ -49,7 +49,7 @@ class Request:
     sample_index: int = 0
 
     def key(self, model: str) -> str:
-        """32 hex digits of all that decides the reply. Equal keys are paid for once."""
+        """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once."""
         asked = [model, self.messages, self.sampling.wire(self.sample_index), self.choices, self.sample_index]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
 

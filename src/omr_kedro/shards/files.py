@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import orjson
+
 from omr_kedro.shards.errors import TableBusyError
 
 
@@ -30,6 +32,23 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     finally:
         aside.unlink(missing_ok=True)
     sync_folder(path.parent)
+
+
+def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The JSON objects of a file's whole lines; lines that were cut or damaged are passed over.
+
+    For files that a kill or a full disk may have cut. None when there is no file.
+    """
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                row = orjson.loads(line) if line.endswith(b"\n") else None
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(row, dict):
+                yield row
 
 
 def sync_folder(folder: Path) -> None:

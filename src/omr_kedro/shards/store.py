@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omr_kedro.shards.errors import RowError, ShardCountError
-from omr_kedro.shards.files import remove_leftovers, sole_writer, whole_file
+from omr_kedro.shards.files import remove_leftovers, sole_writer, whole_file, whole_lines
 from omr_kedro.shards.table import Finished, Making, Row, Scratch, Shard, Shards
 
 Format = Literal["jsonl", "parquet"]
@@ -140,7 +140,12 @@ class TableStore:
         )
 
     def _earlier(self, name: str) -> Iterator[Row]:
-        return self._read(name) if self._path(name).exists() else iter(())
+        """Rows as they were last written, as far as they can be read: they may be why the shard is made again."""
+        if self.format == "jsonl":
+            yield from whole_lines(self._path(name))
+        elif self._path(name).exists():
+            with suppress(pa.ArrowException):
+                yield from self._read(name)
 
     def _read(self, name: str) -> Iterator[Row]:
         path = self._path(name)
