@@ -198,7 +198,8 @@ def not_kept_row(
     stage: str, row_id: str, row: Row, outcome: Dropped | Failed, completions: Sequence[Completion] = ()
 ) -> Row:
     """A row of `tables.DROPPED`."""
-    text = row.get("problem") or row.get("forum_post") or ""
+    # A record that was refused may hold anything in these fields.
+    text = str(row.get("problem") or row.get("forum_post") or "")
     return {
         "stage": stage,
         "row_id": row_id,
