@@ -1,0 +1,143 @@
+"""What a person types and sees."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.support.offline import OfflineModel
+from tests.support.project import Project
+
+SECRET = "nvapi-" + "x1Y2z3" * 8
+
+
+def everything_written(folder: Path) -> str:
+    return "\n".join(path.read_text("utf-8", "replace") for path in folder.rglob("*") if path.is_file())
+
+
+def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_model(project: Project) -> None:
+    done = project.kedro("run", "--env", "offline")
+    assert done.returncode == 0, done.stderr
+    assert "Funnel: rows in = kept + dropped + failed" in done.stdout
+    assert "data/03_primary/offline/problems" in done.stdout
+    assert "no language model" not in done.stderr
+    assert "simple rules in place of a language model" in done.stdout
+    funnel = pd.read_csv(project.path / "data/08_reporting/offline/funnel.csv")
+    assert (funnel["rows_in"] == funnel["kept"] + funnel["dropped"] + funnel["failed"]).all()
+    assert {row["model"] for row in project.table("problems")} == {"offline-rules"}
+
+
+def test_a_second_offline_run_starts_no_server(project: Project) -> None:
+    project.kedro("run", "--env", "offline")
+    log = project.path / "data/06_models/offline-server.log"
+    log.unlink()
+    again = project.kedro("run", "--env", "offline")
+    assert again.returncode == 0
+    assert not log.exists()
+
+
+def test_demo_without_a_key_says_so_before_any_work(project: Project) -> None:
+    refused = project.kedro("run", "--env", "demo")
+    assert refused.returncode == 1
+    for word in ("NVIDIA_API_KEY", "https://build.nvidia.com", "--env offline"):
+        assert word in refused.stderr
+    assert "Traceback" not in refused.stderr + refused.stdout
+    assert not (project.path / "data/02_intermediate").exists()
+
+
+def test_a_machine_without_gpu_is_told_what_else_it_can_do(project: Project) -> None:
+    refused = project.kedro("run", "--pipelines", "problem_generation")
+    assert refused.returncode == 1
+    for word in ("vllm", "--env demo", "--env offline", "--params=endpoint="):
+        assert word in refused.stderr
+
+
+def test_one_setting_points_demo_at_another_endpoint_which_never_sees_the_key(project: Project) -> None:
+    with OfflineModel(project) as model:
+        params = f"endpoint={model.base_url},model=mine,requests_per_minute=null"
+        done = project.kedro("run", "--env", "demo", f"--params={params}", env={"NVIDIA_API_KEY": SECRET})
+    assert done.returncode == 0, done.stderr
+    assert {call.authorization for call in model.calls} == {None}
+    assert {row["model"] for row in project.table("problems", "demo")} == {"mine"}
+
+
+def test_the_key_of_another_endpoint_is_sent_and_written_nowhere(project: Project) -> None:
+    with OfflineModel(project, scripted=[400] * 1000) as model:
+        params = f"endpoint={model.base_url},model=mine"
+        failed = project.kedro("run", "--env", "demo", f"--params={params}", env={"OMR_API_KEY": SECRET})
+    assert failed.returncode == 1
+    assert {call.authorization for call in model.calls} == {f"Bearer {SECRET}"}
+    assert SECRET not in failed.stdout + failed.stderr + everything_written(project.path)
+
+
+def test_a_retired_model_is_an_error_that_says_which_setting_to_change(project: Project) -> None:
+    with OfflineModel(project, scripted=[410]) as model:
+        failed = project.kedro("run", "--env", "demo", f"--params=endpoint={model.base_url},model=old")
+    assert failed.returncode == 1
+    assert "does not serve the model 'old'" in failed.stderr
+    assert "conf/demo/globals.yml" in failed.stderr
+
+
+def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(project: Project) -> None:
+    project.kedro("run", "--env", "offline")
+    built = project.kedro("viz", "build", "--include-previews", env={"KEDRO_ENV": "offline"})
+    assert built.returncode == 0, built.stderr
+    assert project.kedro("viz", "build", env={"KEDRO_ENV": "demo"}).returncode == 0
+    graph = json.loads((project.path / "build/api/main").read_text())
+    assert {"raw", "prompts", "models", "intermediate", "primary", "reporting"} == set(graph["layers"])
+    assert {"extract_problems", "classify_problems", "extract_answers", "convert_proofs", "decontaminate"} <= set(
+        graph["modular_pipelines"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ('{"forum_post": "Find x"', "threads.jsonl:2: malformed JSON"),
+        ('{"forum_discussions": "no post"}', "threads.jsonl:2: the field 'forum_post' is missing"),
+        ('{"forum_post": 5}', "threads.jsonl:2: the field 'forum_post' must be text, this is a int"),
+        ('{"forum_post": "a\\u0000b"}', "threads.jsonl:2: the field 'forum_post' holds a NUL character"),
+        ('{"forum_post": "a\\ud800b"}', "threads.jsonl:2: holds half of a surrogate pair"),
+        (
+            '{"forum_post": "' + "x" * 5_000_000 + '"}',
+            "threads.jsonl:2: the field 'forum_post' has 5,000,000 characters",
+        ),
+    ],
+)
+def test_bad_input_stops_the_run_before_any_call_and_names_file_and_line(
+    project: Project, content: str, complaint: str
+) -> None:
+    path = project.path / "threads.jsonl"
+    path.write_text('{"forum_post": "Find the value of $2 + 3$."}\n' + content + "\n")
+    with OfflineModel(project) as model:
+        stopped = project.kedro("run", "--env", "offline", f"--params=endpoint={model.base_url},raw_threads={path}")
+    assert stopped.returncode == 1
+    assert complaint in stopped.stderr
+    assert "Traceback" not in stopped.stderr + stopped.stdout
+    assert not model.calls
+
+
+def test_an_empty_file_is_named(project: Project) -> None:
+    path = project.path / "threads.jsonl"
+    path.touch()
+    stopped = project.kedro("run", "--env", "offline", f"--params=raw_threads={path}")
+    assert stopped.returncode == 1
+    assert f"{path} is empty" in stopped.stderr
+
+
+def test_bad_input_loses_nothing_that_was_paid_for(project: Project) -> None:
+    path = project.path / "threads.jsonl"
+    good = '{"forum_post": "Find the value of $2 + 3$."}\n'
+    with OfflineModel(project) as model:
+        params = f"--params=endpoint={model.base_url},raw_threads={path}"
+        path.write_text(good)
+        assert project.kedro("run", "--env", "offline", params).returncode == 0
+        calls = len(model.asked)
+        path.write_text(good + "{\n")
+        assert project.kedro("run", "--env", "offline", params).returncode == 1
+        path.write_text(good)
+        assert project.kedro("run", "--env", "offline", params).returncode == 0
+        assert len(model.asked) == calls
