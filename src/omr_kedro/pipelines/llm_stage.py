@@ -23,6 +23,7 @@ from omr_kedro.text import Unreadable
 _DETAIL_CHARS = 500
 
 Evidence = TypeVar("Evidence")
+Result = TypeVar("Result")
 
 
 class CallOptions(BaseModel):
@@ -189,9 +190,13 @@ def sole_reply(completions: list[Completion]) -> str | Failed:
     return completion.text
 
 
-def unreadable(reading: Unreadable) -> Failed:
-    """The outcome of a reply that holds no result."""
-    return Failed(reading.reason, reading.detail[:_DETAIL_CHARS])
+def read_sole(completions: list[Completion], parse: Callable[[str], Result | Unreadable]) -> Result | Failed:
+    """What a parser makes of the reply of a row that has one call."""
+    reply = sole_reply(completions)
+    if isinstance(reply, Failed):
+        return reply
+    reading = parse(reply)
+    return Failed(reading.reason, reading.detail[:_DETAIL_CHARS]) if isinstance(reading, Unreadable) else reading
 
 
 def not_kept_row(

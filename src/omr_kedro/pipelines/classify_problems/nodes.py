@@ -13,13 +13,12 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    read_sole,
     request,
     settle,
-    sole_reply,
-    unreadable,
 )
 from omr_kedro.shards import Derived, Row, Shard, Shards
-from omr_kedro.text import Unreadable, parse_label
+from omr_kedro.text import parse_label
 
 LABELS = ("proof", "mcq", "binary", "invalid")
 """In the order of asking. Proofs are converted; the other three are dropped."""
@@ -79,12 +78,9 @@ def sort_by_label(
     label: str, choices: tuple[str, ...], table: str | None, problem: Row, completions: list[Completion]
 ) -> Outcome:
     """The outcome of one problem: labelled rows go to `table`, or are dropped where that is None."""
-    reply = sole_reply(completions)
-    if isinstance(reply, Failed):
-        return reply
-    found = parse_label(reply, choices)
-    if isinstance(found, Unreadable):
-        return unreadable(found)
+    found = read_sole(completions, partial(parse_label, choices=choices))
+    if isinstance(found, Failed):
+        return found
     if found != label:
         return Kept([problem])
     return Kept([problem], to=table) if table else Dropped(label)

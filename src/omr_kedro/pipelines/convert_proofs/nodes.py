@@ -12,13 +12,12 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    read_sole,
     request,
     settle,
-    sole_reply,
-    unreadable,
 )
 from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
-from omr_kedro.text import Unreadable, parse_conversion
+from omr_kedro.text import parse_conversion
 
 
 def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
@@ -39,12 +38,9 @@ def read_convert_proofs(proofs: Shards, completions: Shards, options: CallOption
 
 def read_conversion(proof: Row, completions: list[Completion]) -> Outcome:
     """The question made of one proof; a row of its own, that names the proof."""
-    reply = sole_reply(completions)
-    if isinstance(reply, Failed):
-        return reply
-    statement = parse_conversion(reply)
-    if isinstance(statement, Unreadable):
-        return unreadable(statement)
+    statement = read_sole(completions, parse_conversion)
+    if isinstance(statement, Failed):
+        return statement
     if statement is None:
         return Dropped("not_convertible")
     converted = {

@@ -20,12 +20,12 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    read_sole,
     request,
     settle,
-    sole_reply,
 )
 from omr_kedro.shards import BadInputError, Derived, Row, Shard, Shards, Source, derive
-from omr_kedro.text import LexicalRetriever, Retriever, Unreadable, normal_form, parse_label
+from omr_kedro.text import LexicalRetriever, Retriever, normal_form, parse_label
 
 _ORDERS = ("forward", "backward")
 _SAME, _DIFFERENT = "True", "False"
@@ -118,11 +118,8 @@ def judge_problem(problem: Row, pairs: list[Row]) -> Outcome:
 
 
 def _verdict(completions: list[Completion], prompt: Prompt) -> str:
-    reply = sole_reply(completions)
-    if isinstance(reply, Failed):
-        return reply.reason
-    label = parse_label(reply, prompt.choices)
-    return label.reason if isinstance(label, Unreadable) else label
+    label = read_sole(completions, partial(parse_label, choices=prompt.choices))
+    return label.reason if isinstance(label, Failed) else label
 
 
 def _pair(problem: Row, known: Row, rank: int, score: float) -> Row:

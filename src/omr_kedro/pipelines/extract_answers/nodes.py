@@ -12,13 +12,11 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    read_sole,
     request,
     settle,
-    sole_reply,
-    unreadable,
 )
 from omr_kedro.shards import Derived, Row, Shard, Shards
-from omr_kedro.text import Unreadable
 
 
 def ask_extract_answers(
@@ -47,10 +45,7 @@ def read_answer(problem: Row, completions: list[Completion]) -> Outcome:
     """One problem with its answer."""
     if not completions:
         return Kept([{**problem, "expected_answer": None}])
-    reply = sole_reply(completions)
-    if isinstance(reply, Failed):
-        return reply
-    answer = parse_answer(reply)
-    if isinstance(answer, Unreadable):
-        return unreadable(answer)
+    answer = read_sole(completions, parse_answer)
+    if isinstance(answer, Failed):
+        return answer
     return Kept([{**problem, "expected_answer": answer, "answer_model": completions[0].model}])

@@ -12,13 +12,12 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    read_sole,
     request,
     settle,
-    sole_reply,
-    unreadable,
 )
 from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
-from omr_kedro.text import Unreadable, parse_problems
+from omr_kedro.text import parse_problems
 
 
 def ask_extract_problems(threads: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
@@ -39,12 +38,9 @@ def read_extract_problems(threads: Shards, completions: Shards, options: CallOpt
 
 def read_problems(thread: Row, completions: list[Completion]) -> Outcome:
     """The problems of one thread; a statement that the reply gives twice counts once."""
-    reply = sole_reply(completions)
-    if isinstance(reply, Failed):
-        return reply
-    statements = parse_problems(reply)
-    if isinstance(statements, Unreadable):
-        return unreadable(statements)
+    statements = read_sole(completions, parse_problems)
+    if isinstance(statements, Failed):
+        return statements
     if not statements:
         return Dropped("no_problem", "the post states no problem")
     rows = {
