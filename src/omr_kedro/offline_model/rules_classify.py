@@ -9,6 +9,7 @@ from omr_kedro.offline_model.forum import FIGURE
 from omr_kedro.offline_model.signs import asks_proof, asks_value, has_formula, has_maths, has_task, pieces
 
 _FEWEST_OPTIONS = 3
+_MOST_OPTIONS = 5
 _LONGEST_OPTION = 160
 _FEWEST_WORDS = 4
 _LONGEST_DEFINITION = 80
@@ -52,7 +53,11 @@ def is_proof(problem: str) -> bool:
 def is_mcq(problem: str) -> bool:
     """Whether lettered options follow the question. Lettered parts that each give an order are none."""
     options = list(_OPTION.finditer(problem))
-    return any(_is_row(problem, options[start:]) for start in range(len(options)) if _letter(options[start]) == "a")
+    return any(
+        _is_row(problem, options[start : start + _MOST_OPTIONS])
+        for start in range(len(options))
+        if _letter(options[start]) == "a"
+    )
 
 
 def is_binary(problem: str) -> bool:
@@ -80,7 +85,7 @@ def _letter(option: re.Match[str]) -> str:
 
 def _is_row(problem: str, options: list[re.Match[str]]) -> bool:
     row = options[:1]
-    for former, option in pairwise(options[:5]):
+    for former, option in pairwise(options):
         if ord(_letter(option)) != ord(_letter(former)) + 1:
             break
         row.append(option)

@@ -41,7 +41,7 @@ _PROOF = re.compile(
     re.IGNORECASE,
 )
 _VALUE_TASK = re.compile(
-    r"(?:^|[.?!:;,]\s|\n|\b(?:and|then|hence|also|to)\s|\([a-z0-9]\)\s)"
+    r"(?:^|[.?!:;,]\s|\n|\b(?:and|then|hence|also)\s|\([a-z0-9]\)\s)"
     r"(?:find|compute|calculate|determine(?!\s(?:if|whether))|evaluate|solve|simplify|express)\b"
     r"|\b(?:how many|how much|what(?:'s| is| are)|for (?:what|which)|which\s\w+\s(?:is|are|satisf\w+))\b"
     r"|\b(?:hallar|halle|calcul[ae]r?|encontrar|encuentr[ae]|trouve[rz]|détermine[rz]|bestimmen?|berechnen?)\b",

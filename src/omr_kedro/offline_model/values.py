@@ -65,7 +65,7 @@ _LONG_WORD = re.compile(r"(?<![\\a-zA-Z])[a-zA-ZÀ-ÿ]{4,}")
 _NAMED = re.compile(
     r"(?P<name>\(?[a-zA-Z](?:[_{}0-9a-zA-Z]{0,4})(?:\s?,\s?[a-zA-Z]){0,5}\)?|[A-Z]{2,4}|[a-z]\([^()=\n]{1,20}\))\s?=\s?(?P<value>[^=]+)"
 )
-_LAST_VALUE = re.compile(r"=\s?(?P<value>[^=<>\n]{1,60})$")
+_LAST_VALUE = re.compile(r"(?P<name>(?<![^\s$])[a-zA-Z])?\s?=\s?(?P<value>[^=<>$\n]{1,60})$")
 
 
 def findings(post: str) -> Iterator[Finding]:
@@ -132,8 +132,8 @@ def _trailing(text: str) -> Iterator[Finding]:
     last = text.rsplit("\n", 1)[-1].strip().rstrip(".!").strip()
     yield from _finding(last, Strength.TRAILING)
     end = _LAST_VALUE.search(_undressed_end(last))
-    if end:
-        yield from _finding(end["value"], Strength.TRAILING)
+    if end and _is_value(end["value"]):
+        yield Finding(end["value"], Strength.TRAILING, end["name"] or "")
 
 
 def _undressed_end(line: str) -> str:
@@ -160,4 +160,5 @@ def _is_value(text: str) -> bool:
     if _WORD_ANSWER.fullmatch(text):
         return True
     has_substance = re.search(r"[0-9∞π]|\\[a-z]+|^[a-zA-Z]$|[a-z]\s?[+*/^-]\s?[a-z]", text) is not None
-    return 0 < len(text) <= _LONGEST and has_substance and not _LONG_WORD.search(text)
+    closed = text.count("{") == text.count("}")
+    return 0 < len(text) <= _LONGEST and has_substance and closed and not _LONG_WORD.search(text)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+
+from omr_kedro.offline_model.rules_judge import same_problem
+from tests.offline_model.texts import POSTS
+
+OURS = "How many positive three-digit integers are divisible by 7 but not by 5?"
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (OURS, OURS.upper()),
+        (OURS, "How many three-digit positive integers are divisible by $7$ but not divisible by $5$?"),
+        ("Find the largest value of $\\frac12 x - x^2$.", "Determine the greatest value of $\\dfrac12 x - x^2$."),
+        ("Compute $3 \\cdot 4 + 5$.", "What is the value of $3 \\times 4 + 5$?"),
+        (
+            "Five coins are tossed. Find the probability of 2 heads.",
+            "Find the probability of two heads if 5 coins are tossed.",
+        ),
+    ],
+)
+def test_reworded_statements_are_one_problem(ours: str, theirs: str) -> None:
+    assert same_problem(ours, theirs)
+    assert same_problem(theirs, ours)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (OURS, OURS.replace("7", "9")),
+        ("Solve $x^2 - 5x + 6 = 0$.", "Solve $x^2 + 5x + 6 = 0$."),
+        ("Solve $x + 3 = 0$ for $x$.", "Solve $x - 3 = 0$ for $x$."),
+        ("Find the sum of the roots of $x^2 = 3x + 1$.", "Find the product of the roots of $x^2 = 3x + 1$."),
+        ("Find the largest root of $x^3 = 7x + 6$.", "Find the smallest root of $x^3 = 7x + 6$."),
+        ("Find the area of a circle.", "In how many ways can one choose a committee?"),
+        ("", ""),
+    ],
+)
+def test_other_numbers_signs_or_opposite_words_make_another_problem(ours: str, theirs: str) -> None:
+    assert not same_problem(ours, theirs)
+
+
+@given(POSTS, POSTS)
+def test_the_order_of_two_statements_makes_no_difference(ours: str, theirs: str) -> None:
+    assert same_problem(ours, theirs) == same_problem(theirs, ours)
