@@ -37,6 +37,11 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# Minutes, and figures that only an idle machine gives; not part of the tests.
+bench: $(STAMP)
+	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/memory.py
+
 viz: $(STAMP)
 	$(BIN)/kedro viz run --env offline
 

@@ -18,6 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from stage_server import running
+
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = [
     "let",
@@ -74,20 +76,9 @@ def measure(threads: int, shards: int, top_k: int) -> tuple[float, float]:
         folder = Path(name)
         copy_project(folder)
         write_threads(folder / "threads.jsonl", threads)
-        server = subprocess.Popen(
-            [
-                sys.executable,
-                str(ROOT / "benchmarks" / "stage_server.py"),
-                "--prompts",
-                str(folder / "conf/base/prompts"),
-            ],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        try:
-            port = server.stdout.readline().split()[1] if server.stdout else ""
+        with running("--prompts", str(folder / "conf/base/prompts")) as endpoint:
             params = {
-                "endpoint": f"http://127.0.0.1:{port}/v1",
+                "endpoint": endpoint,
                 "model": "bench",
                 "raw_threads": folder / "threads.jsonl",
                 "prepare_threads.shards": shards,
@@ -95,9 +86,6 @@ def measure(threads: int, shards: int, top_k: int) -> tuple[float, float]:
             }
             words = ["run", "--params", ",".join(f"{key}={value}" for key, value in params.items())]
             return run_and_weigh([str(Path(sys.executable).with_name("kedro")), *words], folder)
-        finally:
-            server.kill()
-            server.wait()
 
 
 def run_and_weigh(command: list[str], folder: Path) -> tuple[float, float]:

@@ -12,8 +12,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
+import random
+import subprocess
 import sys
 import zlib
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -41,11 +47,40 @@ def reply(stage: str, text: str) -> str:
     return "False"
 
 
+class Slots:
+    """Serves so many requests at a time, each for a lognormal while; the others wait their turn."""
+
+    def __init__(self, count: int, mean_latency_s: float, spread: float = 0.5) -> None:
+        self._free = count
+        self._waiting: deque[tuple[Connection, bytes]] = deque()
+        self._random = random.Random(11)
+        # The mean of a lognormal is exp(mu + sigma^2 / 2).
+        self._mu = math.log(mean_latency_s) - spread**2 / 2 if mean_latency_s else None
+        self._spread = spread
+
+    def submit(self, connection: Connection, body: bytes) -> None:
+        """Answer now, or later, or when a slot is free."""
+        if self._mu is None:
+            connection.answer(body)
+        elif self._free:
+            self._free -= 1
+            delay = self._random.lognormvariate(self._mu, self._spread)
+            asyncio.get_running_loop().call_later(delay, self._finish, connection, body)
+        else:
+            self._waiting.append((connection, body))
+
+    def _finish(self, connection: Connection, body: bytes) -> None:
+        connection.answer(body)
+        self._free += 1
+        if self._waiting:
+            self.submit(*self._waiting.popleft())
+
+
 class Connection(asyncio.Protocol):
     """One HTTP/1.1 connection with keep-alive."""
 
     stages: dict[str, str]
-    model = "bench"
+    slots: Slots
     answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -61,19 +96,20 @@ class Connection(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
-            self.transport.write(_http(self._answer(body) if length else orjson.dumps({"answered": self.answered})))
+            if length:
+                self.slots.submit(self, body)
+            else:
+                self.transport.write(_http(orjson.dumps({"answered": self.answered})))
 
-    def _answer(self, body: bytes) -> bytes:
+    def answer(self, body: bytes) -> None:
+        """Write the reply to one request."""
         Connection.answered += 1
         messages = orjson.loads(body)["messages"]
         text = reply(self.stages.get(messages[0]["content"], ""), messages[-1]["content"])
-        return orjson.dumps(
-            {
-                "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4},
-                "model": self.model,
-            }
-        )
+        message = {"role": "assistant", "content": text}
+        usage = {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4}
+        choice = {"index": 0, "message": message, "finish_reason": "stop"}
+        self.transport.write(_http(orjson.dumps({"choices": [choice], "usage": usage, "model": "bench"})))
 
 
 def _http(body: bytes) -> bytes:
@@ -93,12 +129,27 @@ async def serve(port: int) -> None:
     await server.serve_forever()
 
 
+@contextmanager
+def running(*words: str) -> Iterator[str]:
+    """The server in a process of its own; gives its endpoint."""
+    process = subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+    try:
+        port = process.stdout.readline().split()[1] if process.stdout else ""
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=Path, default=Path("conf/base/prompts"))
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--slots", type=int, default=512)
+    parser.add_argument("--mean-latency", type=float, default=0.0, help="seconds; 0 answers at once, in any number")
     options = parser.parse_args()
     if "uvloop" in sys.modules:
         uvloop.install()
     Connection.stages = read_stages(options.prompts)
+    Connection.slots = Slots(options.slots, options.mean_latency)
     asyncio.run(serve(options.port))
