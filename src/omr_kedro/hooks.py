@@ -13,29 +13,39 @@ import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
+from kedro.validation import ParameterValidationError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.datasets import ChatModelDataset, Checked
 from omr_kedro.shards import OmrError
 
 
+class Preflight:
+    """Says before any work, and before anything is paid for, what a prompt, a file or a model lacks."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check what the run takes from outside."""
+        for dataset in _inputs(pipeline, catalog):
+            if isinstance(dataset, Checked):
+                dataset.check()
+
+
 class ModelServers:
-    """Says before any work what a model lacks, and stops each local server after the last node that needs it."""
+    """Stops each local server after the last node that needs it."""
 
     def __init__(self) -> None:
         self._users: list[tuple[ChatModelDataset, set[str]]] = []
 
     @hook_impl
     def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check the models of this run."""
+        """Note which nodes ask which model."""
         self._users = [
-            (model, {node.name for node in pipeline.nodes if name in node.inputs})
-            for name, model in _models(pipeline, catalog).items()
+            (model, {node.name for node in pipeline.nodes if any(catalog.get(name) is model for name in node.inputs)})
+            for model in _models(pipeline, catalog)
         ]
-        for model, _ in self._users:
-            model.check()
 
     @hook_impl
     def after_dataset_saved(self, node: Node) -> None:
@@ -84,7 +94,7 @@ class RunSummary:
         console.print(_funnel_table(catalog.load("funnel")))
         for name, what in _RESULTS.items():
             console.print(f"  {what:<34} {_where(catalog, name)}", soft_wrap=True, highlight=False)
-        for model in _models(pipeline, catalog).values():
+        for model in _models(pipeline, catalog):
             note = f" ({model.note})" if model.note else ""
             console.print(f"Replies came from {model.load().model}{note}.", soft_wrap=True, highlight=False)
         env = run_params.get("env") or "base"
@@ -100,9 +110,12 @@ _RESULTS = {
 }
 
 
-def _models(pipeline: Pipeline, catalog: DataCatalog) -> dict[str, ChatModelDataset]:
-    datasets = {name: catalog.get(name) for name in sorted(pipeline.inputs())}
-    return {name: dataset for name, dataset in datasets.items() if isinstance(dataset, ChatModelDataset)}
+def _inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[Any]:
+    return [catalog.get(name) for name in sorted(pipeline.inputs())]
+
+
+def _models(pipeline: Pipeline, catalog: DataCatalog) -> list[ChatModelDataset]:
+    return [dataset for dataset in _inputs(pipeline, catalog) if isinstance(dataset, ChatModelDataset)]
 
 
 def _where(catalog: DataCatalog, name: str) -> str:
@@ -122,9 +135,9 @@ def _funnel_table(funnel: pd.DataFrame) -> Table:
     return table
 
 
-def _explained(error: BaseException | None) -> OmrError | None:
+def _explained(error: BaseException | None) -> BaseException | None:
     while error is not None:
-        if isinstance(error, OmrError):
+        if isinstance(error, OmrError | ParameterValidationError):
             return error
         error = error.__cause__ if isinstance(error, DatasetError) else None
     return None

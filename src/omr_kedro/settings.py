@@ -1,8 +1,8 @@
 """Kedro's settings for this project."""
 
-from omr_kedro.hooks import ModelServers, RunSummary, Terminal
+from omr_kedro.hooks import ModelServers, Preflight, RunSummary, Terminal
 
-HOOKS = (Terminal(), ModelServers(), RunSummary())
+HOOKS = (Terminal(), Preflight(), ModelServers(), RunSummary())
 
 # Its run-status view understands only full runs of one runner, and warns about every other run.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")

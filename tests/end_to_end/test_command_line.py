@@ -141,3 +141,29 @@ def test_bad_input_loses_nothing_that_was_paid_for(project: Project) -> None:
         path.write_text(good)
         assert project.kedro("run", "--env", "offline", params).returncode == 0
         assert len(model.asked) == calls
+
+
+def test_a_broken_prompt_stops_the_run_before_any_call(project: Project) -> None:
+    path = project.path / "conf/base/prompts/judge_contamination.yml"
+    path.write_text(path.read_text().replace("{{benchmark_problem}}", "{{other_problem}}"))
+    with OfflineModel(project) as model:
+        stopped = project.kedro("run", "--env", "offline", f"--params=endpoint={model.base_url}")
+    assert stopped.returncode == 1
+    assert "judge_contamination" in stopped.stderr
+    assert not model.calls
+
+
+def test_a_parameter_out_of_range_is_named_without_a_traceback(project: Project) -> None:
+    stopped = project.kedro("run", "--env", "offline", "--params=extract_problems.temperature=9")
+    assert stopped.returncode == 1
+    assert "temperature" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+
+
+def test_a_changed_number_of_shards_is_refused_and_loses_nothing(project: Project) -> None:
+    assert project.kedro("run", "--env", "offline").returncode == 0
+    before = project.final_tables()
+    stopped = project.kedro("run", "--env", "offline", "--params=prepare_threads.shards=7")
+    assert stopped.returncode == 1
+    assert "this run splits tables into 7 shards" in stopped.stderr
+    assert project.final_tables() == before

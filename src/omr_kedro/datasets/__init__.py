@@ -1,8 +1,19 @@
 """Catalog types: tables of shards, files from outside, prompts, chat models."""
 
+from typing import Protocol, runtime_checkable
+
 from omr_kedro.datasets.chat_model import ChatModelDataset
 from omr_kedro.datasets.prompt import PromptDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
 
-__all__ = ["ChatModelDataset", "PromptDataset", "ShardsDataset", "SourceDataset"]
+__all__ = ["ChatModelDataset", "Checked", "PromptDataset", "ShardsDataset", "SourceDataset"]
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """A dataset that can tell before a run whether the run could use it."""
+
+    def check(self) -> None:
+        """Raise an `OmrError` that says what is wrong; do nothing that costs."""
+        ...

@@ -40,6 +40,14 @@ class PromptDataset(AbstractDataset[NoReturn, Prompt]):
         """Refuse: prompts are written by people."""
         raise DatasetError(f"{self._filepath} is written by people, not by a run")
 
+    def check(self) -> None:
+        """Say before any work what is wrong with the file.
+
+        Raises:
+            PromptError: see `Prompt.from_mapping`; also for a missing file and for fields that the stage does not fill.
+        """
+        self._read()
+
     def _read(self) -> Prompt:
         try:
             content = yaml.safe_load(self._filepath.read_text("utf-8"))

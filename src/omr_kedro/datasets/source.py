@@ -29,6 +29,14 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         """Refuse: these files are somebody else's."""
         raise DatasetError(f"{self._filepath} is input and is never written")
 
+    def check(self) -> None:
+        """Say before any work that the files are not there.
+
+        Raises:
+            BadInputError: there is no such file, or none with a known suffix.
+        """
+        Source(self._filepath).files()
+
     def _exists(self) -> bool:
         return self._filepath.exists()
 

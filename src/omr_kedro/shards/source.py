@@ -46,7 +46,7 @@ class Source:
             BadInputError: there is no such file, or no record in it.
         """
         found = False
-        for file in self._files():
+        for file in self.files():
             for record in _READERS[file.suffix](file):
                 found = True
                 yield record
@@ -56,13 +56,18 @@ class Source:
     def digest(self) -> str:
         """Digest of the files' names and bytes."""
         digest = hashlib.sha256()
-        for file in self._files():
+        for file in self.files():
             digest.update(file.name.encode())
             with file.open("rb") as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
         return digest.hexdigest()[:32]
 
-    def _files(self) -> list[Path]:
+    def files(self) -> list[Path]:
+        """The files, in order.
+
+        Raises:
+            BadInputError: there are none, or one whose kind is unknown.
+        """
         if self.path.is_dir():
             files = sorted(file for file in self.path.iterdir() if file.suffix in _READERS)
         else:
