@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from omr_kedro.shards import BadInputError, Source, checked_text
+
+
+def test_records_are_numbered_by_line_and_blank_lines_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_text('{"a": 1}\n\n{"a": 2}\r\n')
+    assert [(record.where, record.fields) for record in Source(path).records()] == [
+        ("threads.jsonl:1", {"a": 1}),
+        ("threads.jsonl:3", {"a": 2}),
+    ]
+
+
+def test_a_folder_is_read_in_the_order_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "b.jsonl").write_text('{"n": 2}\n')
+    (tmp_path / "a.jsonl").write_text('{"n": 1}\n')
+    pq.write_table(pa.table({"n": [3]}), tmp_path / "c.parquet")
+    (tmp_path / "notes.txt").write_text("no data")
+    assert [record.fields for record in Source(tmp_path).records()] == [{"n": 1}, {"n": 2}, {"n": 3}]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"a": 1', "malformed JSON"),
+        (b"[1, 2]", "a JSON object is expected, this is a list"),
+        (b'{"a": "\xff"}', "not UTF-8 (byte 7)"),
+        (b'{"a": "\\ud800"}', "half of a surrogate pair"),
+        (b"NaN", "malformed JSON"),
+    ],
+)
+def test_a_line_that_is_no_record_says_what_is_wrong_and_the_others_are_read(
+    tmp_path: Path, line: bytes, problem: str
+) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_bytes(b'{"a": 1}\n' + line + b'\n{"a": 3}\n')
+    first, bad, last = Source(path).records()
+    assert first.fields == {"a": 1}
+    assert last.fields == {"a": 3}
+    assert bad.where == "threads.jsonl:2"
+    assert bad.fields is None
+    assert problem in bad.problem
+
+
+def test_files_that_are_missing_empty_or_of_another_kind_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "table.csv").touch()
+    for name, complaint in [("empty.jsonl", "is empty"), ("none.jsonl", "There is no file"), ("table.csv", "ends in")]:
+        with pytest.raises(BadInputError, match=complaint) as refused:
+            list(Source(tmp_path / name).records())
+        assert name in str(refused.value)
+
+
+def test_the_digest_follows_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_text('{"a": 1}\n')
+    before = Source(path).digest()
+    assert Source(path).digest() == before
+    path.write_text('{"a": 2}\n')
+    assert Source(path).digest() != before
+
+
+@pytest.mark.parametrize(
+    ("fields", "required", "wrong"),
+    [
+        ({}, True, "the field 'post' is missing"),
+        ({}, False, ""),
+        ({"post": None}, False, ""),
+        ({"post": "  \n"}, True, "the field 'post' is empty"),
+        ({"post": ["x"]}, False, "the field 'post' must be text, this is a list"),
+        ({"post": "a\x00b"}, True, "NUL"),
+        ({"post": "x" * 11}, True, "has 11 characters, more than the 10 allowed"),
+        ({"post": "fine"}, True, ""),
+    ],
+)
+def test_a_text_field_is_checked(fields: dict[str, object], required: bool, wrong: str) -> None:
+    _, problem = checked_text(fields, "post", required=required, max_chars=10)
+    assert problem == wrong or (wrong and wrong in problem)

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import multiprocessing
+import random
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import given as for_all
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from omr_kedro.shards import RowError, ShardCountError, TableStore
+from omr_kedro.shards.store import Format
+from tests.support.tables import Given, given
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.int64(), nullable=False),
+        pa.field("text", pa.string()),
+        pa.field("marks", pa.list_(pa.string())),
+    ]
+)
+FORMATS: list[Format] = ["jsonl", "parquet"]
+
+
+def row(number: int, text: str | None = "x") -> dict[str, object]:
+    return {"id": number, "text": text, "marks": ["a", str(number)]}
+
+
+def store(folder: Path, format: Format = "jsonl") -> TableStore:
+    return TableStore(folder, format, SCHEMA)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_saved_table_is_read_back(tmp_path: Path, format: Format) -> None:
+    making = given([row(n) for n in range(10)])
+    assert store(tmp_path, format).save(making) == 3
+    shards = store(tmp_path, format).shards()
+    assert {name: list(shard.rows()) for name, shard in shards.items()} == making.rows
+    assert shards.count == 10
+
+
+@settings(max_examples=40, deadline=None)
+@for_all(
+    st.lists(st.tuples(st.integers(-(2**62), 2**62), st.none() | st.text(st.characters(codec="utf-8")))),
+    st.sampled_from(FORMATS),
+)
+def test_any_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list, format: Format) -> None:
+    making = given([row(number, text) for number, text in rows])
+    table = store(tmp_path_factory.mktemp("table"), format)
+    table.save(making)
+    assert [list(shard.rows()) for shard in table.shards().values()] == list(making.rows.values())
+
+
+def test_a_second_save_makes_nothing(tmp_path: Path) -> None:
+    store(tmp_path).save(given([row(1)]))
+    again = given([row(1)])
+    assert store(tmp_path).save(again) == 0
+    assert again.made == []
+
+
+def test_only_a_shard_whose_rows_will_change_is_made_again(tmp_path: Path) -> None:
+    store(tmp_path).save(given([row(n) for n in range(6)]))
+    changed = given([*(row(n) for n in range(5)), row(99)])
+    assert store(tmp_path).save(changed) == 1
+    assert changed.made == ["shard-00002-of-00003"]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("damage", ["cut", "deleted"])
+def test_a_damaged_shard_is_made_again(tmp_path: Path, format: Format, damage: str) -> None:
+    making = given([row(n) for n in range(6)])
+    store(tmp_path, format).save(making)
+    path = tmp_path / f"shard-00001-of-00003.{format}"
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-3])
+    else:
+        path.unlink()
+    again = given([row(n) for n in range(6)])
+    store(tmp_path, format).save(again)
+    assert again.made == ["shard-00001-of-00003"]
+    assert [r for s in store(tmp_path, format).shards().values() for r in s.rows()] == [
+        r for rows in making.rows.values() for r in rows
+    ]
+
+
+def test_rows_that_stay_the_same_keep_their_digest(tmp_path: Path) -> None:
+    store(tmp_path).save(given([row(1), row(2), row(3)]))
+    before = {name: shard.digest for name, shard in store(tmp_path).shards().items()}
+    store(tmp_path).save(given([row(1), row(2), row(4)]))
+    after = {name: shard.digest for name, shard in store(tmp_path).shards().items()}
+    assert [name for name in before if before[name] != after[name]] == ["shard-00002-of-00003"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "complaint"),
+    [
+        ({"id": "one"}, "column 'id' holds str, not int64"),
+        ({"id": None}, "column 'id' must not be empty"),
+        ({"id": 1, "colour": "red"}, "columns ['colour'] are not in the table's schema"),
+        ({"id": 1, "text": 5}, "column 'text' holds int, not string"),
+    ],
+)
+def test_a_row_that_does_not_fit_is_refused_and_the_old_shard_stays(
+    tmp_path: Path, bad: dict[str, object], complaint: str
+) -> None:
+    table = store(tmp_path / "numbers")
+    table.save(given([row(1)], 1))
+    with pytest.raises(RowError) as refused:
+        table.save(given([row(1), bad], 1))
+    assert "numbers" in str(refused.value)
+    assert complaint in str(refused.value)
+    assert (tmp_path / "numbers" / "shard-00000-of-00001.jsonl").read_text().count("\n") == 1
+
+
+def test_a_table_that_is_being_made_is_not_complete(tmp_path: Path) -> None:
+    table = store(tmp_path)
+    table.save(given([row(1)]))
+    seen: list[bool] = []
+    table.save(Given({**given([row(2)]).rows}, before=lambda name: seen.append(table.complete)))
+    assert seen == [False]
+    assert table.complete
+    with pytest.raises(FileNotFoundError):
+        store(tmp_path / "elsewhere").shards()
+
+
+def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
+    store(tmp_path).save(given([row(1)], 3))
+    with pytest.raises(ShardCountError, match="splits tables into 4 shards"):
+        store(tmp_path).save(given([row(1)], 4))
+
+
+def test_the_head_of_a_table_reads_no_more_shards_than_it_must(tmp_path: Path) -> None:
+    table = store(tmp_path)
+    table.save(given([row(n) for n in range(9)]))
+    for path in tmp_path.glob("shard-0000[12]*"):
+        path.write_text("unreadable")
+    assert [r["id"] for r in table.head(3)] == [0, 3, 6]
+    assert store(tmp_path / "nothing").head(3) == []
+
+
+def _slow_rows(name: str) -> None:
+    time.sleep(0.01)
+
+
+def _save_slowly(folder: Path) -> None:
+    making = given([row(n, "x" * 500) for n in range(600)], 30)
+    making.before = _slow_rows
+    store(folder).save(making)
+
+
+def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) -> None:
+    store(tmp_path / "calm").save(given([row(n, "x" * 500) for n in range(600)], 30))
+    rng = random.Random(5)
+    context = multiprocessing.get_context("fork")
+    kills = 0
+    while kills < 15:
+        process = context.Process(target=_save_slowly, args=(tmp_path / "killed",))
+        process.start()
+        process.join(rng.uniform(0, 0.4))
+        for path in (tmp_path / "killed").glob("shard-*.jsonl"):
+            assert path.read_bytes().count(b"\n") == 20, "a reader saw half a shard"
+        if process.is_alive():
+            process.kill()
+            kills += 1
+        process.join()
+        if process.exitcode == 0:
+            assert_same_tables(tmp_path)
+            for path in list((tmp_path / "killed" / "_made").iterdir())[::3]:
+                path.unlink()
+            (tmp_path / "killed" / "_complete.json").unlink()
+    _save_slowly(tmp_path / "killed")
+    assert_same_tables(tmp_path)
+    assert not list((tmp_path / "killed").glob(".*.tmp"))
+
+
+def assert_same_tables(folder: Path) -> None:
+    calm, killed = (store(folder / name).shards() for name in ("calm", "killed"))
+    assert {n: s.digest for n, s in calm.items()} == {n: s.digest for n, s in killed.items()}
+    assert list(calm.rows()) == list(killed.rows())
