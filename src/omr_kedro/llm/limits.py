@@ -23,7 +23,9 @@ class Window:
         self.max_slots = slots
         self.slots = float(slots)
         self.in_flight = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._refused: deque[asyncio.Future[None]] = deque()
+        self._new: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
         self._resume_at = 0.0
         self._pause_s = _DEFAULT_PAUSE_S
         self._cut_at = float("-inf")
@@ -34,27 +36,26 @@ class Window:
         Args:
             again: the call was refused before; such calls go first, or else refused ones would pile up.
         """
-        while True:
-            while (wait := self._resume_at - time.monotonic()) > 0:  # noqa: ASYNC110 (time is what it waits for)
-                await asyncio.sleep(wait)
-            if self.in_flight < int(self.slots) and (again or not self._waiting):
-                self.in_flight += 1
-                return
-            turn = asyncio.get_running_loop().create_future()
-            (self._waiting.appendleft if again else self._waiting.append)(turn)
-            self._wake()
+        turn = asyncio.get_running_loop().create_future()
+        (self._refused if again else self._new).append(turn)
+        self._admit()
+        try:
             await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # the slot and the cancellation came together
+                self.release()
+            raise
 
     def release(self) -> None:
         """Give the slot back."""
         self.in_flight -= 1
-        self._wake()
+        self._admit()
 
     def succeeded(self) -> None:
         """One call was answered: grow by one slot for every window of them."""
         self.slots = min(self.max_slots, self.slots + 1 / self.slots)
         self._pause_s = _DEFAULT_PAUSE_S
-        self._wake()
+        self._admit()
 
     def refused(self, sent_at: float, retry_after_s: float | None) -> None:
         """A call sent at `sent_at` (monotonic seconds) was refused: cut once a burst, and hold new calls back."""
@@ -66,13 +67,24 @@ class Window:
         pause = self._pause_s / 2 if retry_after_s is None else retry_after_s
         self._resume_at = max(self._resume_at, now + pause)
 
-    def _wake(self) -> None:
-        free = int(self.slots) - self.in_flight
-        while self._waiting and free > 0:
-            turn = self._waiting.popleft()
-            if not turn.done():
+    def _admit(self) -> None:
+        """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""
+        while self.in_flight < int(self.slots) and (queue := self._refused or self._new):
+            if (wait := self._resume_at - time.monotonic()) > 0:
+                self._admit_in(wait)
+                return
+            turn = queue.popleft()
+            if not turn.done():  # else its call was cancelled
+                self.in_flight += 1
                 turn.set_result(None)
-                free -= 1
+
+    def _admit_in(self, wait_s: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._resume)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._admit()
 
 
 class Pacer:

@@ -103,11 +103,19 @@ def _explain(line: bytes, error: orjson.JSONDecodeError) -> str:
         line.decode("utf-8")
     except UnicodeDecodeError as wrong:
         return f"not UTF-8 (byte {wrong.start}); convert the file, for example with iconv"
+    if _holds_surrogate(line):
+        return "holds half of a surrogate pair, which is no character; replace it where the file was written"
+    return f"malformed JSON ({error.msg}, column {error.colno}); one whole object must stand on a line"
+
+
+def _holds_surrogate(line: bytes) -> bool:
     try:
-        json.loads(line)
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
     except ValueError:
-        return f"malformed JSON ({error.msg}, column {error.colno}); one whole object must stand on a line"
-    return "holds half of a surrogate pair, which is no character; replace it where the file was written"
+        return False
+    return False
 
 
 def _read_parquet(path: Path) -> Iterator[Record]:
