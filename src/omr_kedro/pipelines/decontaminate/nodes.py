@@ -144,7 +144,7 @@ def _index(benchmarks: Source) -> tuple[list[Row], Retriever]:
     for record in benchmarks.records():
         fields = record.fields or {}
         wrong = record.problem or next(
-            (f"the field '{n}' is missing" for n in _BENCHMARK_FIELDS if not fields.get(n)), ""
+            (f"the field '{n}' is missing" for n in _BENCHMARK_FIELDS if fields.get(n) in (None, "")), ""
         )
         if wrong:
             raise BadInputError(

@@ -43,15 +43,16 @@ def read_problems(thread: Row, completions: list[Completion]) -> Outcome:
         return statements
     if not statements:
         return Dropped("no_problem", "the post states no problem")
-    rows = {
-        content_id(thread["thread_id"], statement): {
-            "problem_id": content_id(thread["thread_id"], statement),
+    rows: dict[str, Row] = {}
+    for index, statement in enumerate(statements):
+        problem_id = content_id(thread["thread_id"], statement)
+        row = {
+            "problem_id": problem_id,
             "thread_id": thread["thread_id"],
             "problem": statement,
             "problem_source": thread["problem_source"],
             "extracted_problem_idx": index,
             "model": completions[0].model,
         }
-        for index, statement in reversed(list(enumerate(statements)))
-    }
-    return Kept(list(reversed(rows.values())))
+        rows.setdefault(problem_id, row)
+    return Kept(list(rows.values()))

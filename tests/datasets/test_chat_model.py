@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kedro.io import DatasetError
+
+from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.llm import EndpointError
+
+SECRET = "nvapi-" + "k3L4m5" * 8
+KEYS = {
+    "integrate.api.nvidia.com": {"api_key": SECRET, "variable": "NVIDIA_API_KEY", "obtain": "https://build.nvidia.com"},
+    "other": {"api_key": "other-key"},
+}
+
+
+def dataset(**settings: Any) -> ChatModelDataset:
+    return ChatModelDataset(model="m", **settings)
+
+
+def test_a_key_goes_to_its_own_host_only() -> None:
+    for url, key in [
+        ("https://integrate.api.nvidia.com/v1", SECRET),
+        ("http://127.0.0.1:9000/v1", "other-key"),
+        ("https://integrate.api.nvidia.com.evil.org/v1", "other-key"),
+        ("https://evil.org/integrate.api.nvidia.com/v1", "other-key"),
+    ]:
+        assert dataset(base_url=url, credentials=KEYS).load().api_key == key
+
+
+def test_a_local_server_gets_no_key() -> None:
+    assert dataset(server={"command": ["python"]}, credentials=KEYS).load().api_key is None
+
+
+def test_a_missing_key_names_the_variable_where_to_get_one_and_the_way_without() -> None:
+    keyless = {"integrate.api.nvidia.com": {**KEYS["integrate.api.nvidia.com"], "api_key": None}}
+    with pytest.raises(EndpointError) as refused:
+        dataset(base_url="https://integrate.api.nvidia.com/v1", credentials=keyless).check()
+    for word in ("NVIDIA_API_KEY", "https://build.nvidia.com", "kedro run --env offline"):
+        assert word in str(refused.value)
+
+
+def test_a_server_that_is_not_installed_names_the_ways_without_a_gpu() -> None:
+    with pytest.raises(EndpointError) as refused:
+        dataset(server={"command": ["no-such-server", "serve"]}).check()
+    for word in ("no-such-server", "--env demo", "--env offline", "--params=endpoint="):
+        assert word in str(refused.value)
+
+
+def test_no_form_of_the_dataset_shows_the_key() -> None:
+    model = dataset(base_url="https://integrate.api.nvidia.com/v1", credentials=KEYS)
+    assert SECRET not in repr(model) + str(model) + str(model._describe()) + repr(model.load()) + repr(model.check())
+
+
+def test_all_users_share_one_model_so_that_they_share_its_server() -> None:
+    shared = dataset(server={"command": ["python"]})
+    assert shared.load() is shared.load()
+
+
+def test_an_unknown_limit_is_refused() -> None:
+    with pytest.raises(DatasetError, match="requests_per_second"):
+        dataset(base_url="http://127.0.0.1/v1", limits={"requests_per_second": 5})
+
+
+def test_a_note_on_the_embedded_model_is_not_made_of_another_endpoint() -> None:
+    assert dataset(server={"command": ["python"]}, note="simple rules").note == "simple rules"
+    assert dataset(base_url="http://127.0.0.1/v1", note="simple rules").note == ""
+
+
+def test_the_server_runs_and_logs_in_its_folder(tmp_path: Path) -> None:
+    server = dataset(server={"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}).load().server
+    assert server is not None
+    assert (server.folder, server.log) == (tmp_path, tmp_path / "logs/server.log")

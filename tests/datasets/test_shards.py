@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kedro.io import DataCatalog, DatasetError
+
+from omr_kedro.shards import content_id
+from tests.support.tables import given
+
+THREAD = {"thread_id": content_id("x"), "forum_post": "x" * 500, "forum_discussions": "", "source": "f:1"}
+
+
+def catalog(folder: Path, format: str = "jsonl") -> DataCatalog:
+    return DataCatalog.from_config(
+        {
+            "threads": {
+                "type": "omr_kedro.datasets.ShardsDataset",
+                "filepath": str(folder / "threads"),
+                "schema": "omr_kedro.tables.THREADS",
+                "format": format,
+            }
+        }
+    )
+
+
+@pytest.mark.parametrize("format", ["jsonl", "parquet"])
+def test_a_table_goes_through_the_catalog(tmp_path: Path, format: str) -> None:
+    data = catalog(tmp_path, format)
+    assert not data.exists("threads")
+    data.save("threads", given([THREAD]))
+    assert data.exists("threads")
+    assert next(iter(data.load("threads").rows())) == {**THREAD, "problem_source": None, "extra": None}
+
+
+def test_a_preview_shows_the_columns_and_cuts_long_texts(tmp_path: Path) -> None:
+    data = catalog(tmp_path)
+    data.save("threads", given([THREAD] * 9))
+    preview = data.get("threads").preview(nrows=2)
+    assert preview["columns"][:2] == ["thread_id", "forum_post"]
+    assert len(preview["data"]) == 2
+    assert len(preview["data"][0][1]) < 250
+
+
+def test_a_table_that_was_never_made_has_an_empty_preview(tmp_path: Path) -> None:
+    assert catalog(tmp_path).get("threads").preview()["data"] == []
+
+
+def test_a_row_that_does_not_fit_reaches_the_person_in_our_words(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError) as refused:
+        catalog(tmp_path).save("threads", given([{**THREAD, "forum_post": None}]))
+    assert str(refused.value).endswith("threads: column 'forum_post' must not be empty")

@@ -1,0 +1,255 @@
+"""What each stage makes of a row and its replies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from omr_kedro.llm import ChatModel, Completion, Prompt
+from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
+from omr_kedro.pipelines.convert_proofs.nodes import read_conversion
+from omr_kedro.pipelines.decontaminate.nodes import (
+    RetrievalOptions,
+    ask_decontaminate,
+    judge_pair,
+    judge_problem,
+    read_judgements,
+    remove_contaminated,
+    retrieve_similar,
+)
+from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers, read_answer
+from omr_kedro.pipelines.extract_problems.nodes import read_problems
+from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
+from omr_kedro.pipelines.merge_problems.nodes import merge_problems
+from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
+from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_reasons, plot_funnel
+from omr_kedro.shards import BadInputError, Row, Shards, Source
+from tests.support.tables import made, rows_made, shards_of
+
+THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
+MODEL = ChatModel("m", base_url="http://127.0.0.1/v1")
+
+
+def said(text: str) -> list[Completion]:
+    return [Completion("k", "m", text, finish_reason="stop")]
+
+
+def kept(outcome: Outcome) -> list[Row]:
+    assert isinstance(outcome, Kept), outcome
+    return list(outcome.rows)
+
+
+def problem(number: int = 1, **columns: Any) -> Row:
+    empty = dict.fromkeys(("expected_answer", "original_problem", "original_problem_id", "problem_source"))
+    return {"problem_id": f"p{number}", "thread_id": f"t{number}", "problem": f"Find $x_{number}$.", **empty, **columns}
+
+
+def test_problems_get_ids_of_their_own_and_a_statement_given_twice_counts_once() -> None:
+    rows = kept(read_problems(THREAD, said("Problem 1: Find x.\nProblem 2: Find y.\nProblem 3: Find x.")))
+    assert [(row["problem"], row["extracted_problem_idx"]) for row in rows] == [("Find x.", 0), ("Find y.", 1)]
+    assert len({row["problem_id"] for row in rows}) == 2
+    assert {row["model"] for row in rows} == {"m"}
+
+
+def test_a_thread_without_a_problem_is_dropped_and_one_that_cannot_be_read_has_failed() -> None:
+    assert isinstance(read_problems(THREAD, said("No problems identified.")), Dropped)
+    assert read_problems(THREAD, said("Nice weather today, is it not?")) == Failed(
+        "unparsed", "Nice weather today, is it not?"
+    )
+    assert read_problems(THREAD, []) == Failed("not_asked", "the completions table holds no call for this row")
+
+
+@pytest.mark.parametrize(
+    ("reply", "table", "outcome"),
+    [
+        ("proof", "proofs", Kept([THREAD], to="proofs")),
+        ("**Not proof**.", "proofs", Kept([THREAD])),
+        ('{"label": "proof"}', None, Dropped("proof")),
+    ],
+)
+def test_a_label_sends_a_problem_on_or_out(reply: str, table: str | None, outcome: Outcome) -> None:
+    assert sort_by_label("proof", ("proof", "not proof"), table, THREAD, said(reply)) == outcome
+
+
+def test_an_unclear_label_is_a_failure_and_never_a_no() -> None:
+    assert isinstance(sort_by_label("mcq", ("mcq", "not mcq"), None, THREAD, said("perhaps")), Failed)
+
+
+def test_an_answer_is_kept_with_the_model_that_read_it() -> None:
+    (row,) = kept(read_answer(problem(), said("Post 1 says so.\nAnswer: $\\boxed{12}$")))
+    assert (row["expected_answer"], row["answer_model"]) == ("12", "m")
+    (row,) = kept(read_answer(problem(), said("Answer not found.")))
+    assert row["expected_answer"] is None
+
+
+def test_where_nobody_replied_nothing_is_asked_and_the_problem_stays() -> None:
+    problems = shards_of([problem(1), problem(2)], 1)
+    threads = shards_of(
+        [
+            {**THREAD, "thread_id": "t1", "forum_discussions": "Post 1:\nIt is 5."},
+            {**THREAD, "thread_id": "t2", "forum_discussions": "  "},
+        ],
+        1,
+    )
+    prompt = Prompt("extract_answers", "{{problem}} {{forum_post}} {{forum_discussions}}")
+    asking = ask_extract_answers(problems, threads, prompt, MODEL, CallOptions())
+    assert [request.row_id for name in problems for request in asking.requests(name)] == ["p1"]
+    assert kept(read_answer(problem(2), []))[0]["expected_answer"] is None
+
+
+def test_a_converted_proof_is_a_row_of_its_own_that_names_the_proof() -> None:
+    (row,) = kept(read_conversion(problem(), said("Problem: Find the least $c$.")))
+    assert (row["problem"], row["original_problem"], row["original_problem_id"]) == (
+        "Find the least $c$.",
+        "Find $x_1$.",
+        "p1",
+    )
+    assert row["problem_id"] != "p1"
+    assert read_conversion(problem(), said("Not convertible.")) == Dropped("not_convertible")
+
+
+def test_merging_names_each_problems_type_and_keeps_a_statement_once() -> None:
+    answered = shards_of([problem(1, expected_answer="5"), problem(2)], 1)
+    converted = shards_of([problem(3, original_problem="Prove it."), problem(1)], 1)
+    merged, copies = (rows_made(table) for table in merge_problems(answered, converted))
+    assert [row["problem_type"] for row in merged] == ["has_answer_extracted", "no_answer_extracted", "converted_proof"]
+    assert [(row["row_id"], row["reason"]) for row in copies] == [("p1", "duplicate_problem")]
+
+
+def benchmarks(folder: Path, *statements: str) -> Source:
+    path = folder / "benchmarks.jsonl"
+    path.write_text(
+        "".join(
+            f'{{"benchmark": "b", "benchmark_id": {n}, "problem": "{text}"}}\n' for n, text in enumerate(statements)
+        )
+    )
+    return Source(path)
+
+
+JUDGE = Prompt("judge_contamination", "{{problem}} | {{benchmark_problem}}", choices=("True", "False"))
+
+
+def judged(problems: Shards, known: Source, replies: dict[str, str], top_k: int = 3) -> tuple[list[str], list[Row]]:
+    """Prompts that were sent, and the pairs with their verdicts."""
+    similar = made(retrieve_similar(problems, known, RetrievalOptions(top_k=top_k)))
+    asking = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
+    asked = [request for name in problems for request in asking.requests(name)]
+    prompts = [request.messages[-1]["content"] for request in asked]
+    completions = [
+        {**Completion("k", "m", replies.get(text, "False"), finish_reason="stop").row(request.identity())}
+        for request, text in zip(asked, prompts, strict=True)
+    ]
+    return prompts, rows_made(read_judgements(similar, problems, shards_of(completions, len(problems)), JUDGE))
+
+
+def test_each_pair_is_judged_in_both_orders(tmp_path: Path) -> None:
+    prompts, pairs = judged(shards_of([problem()], 1), benchmarks(tmp_path, "Find the sum of x."), {})
+    assert prompts == ["Find $x_1$. | Find the sum of x.", "Find the sum of x. | Find $x_1$."]
+    assert [(pair["verdict"], pair["forward"], pair["backward"]) for pair in pairs] == [("clean", "False", "False")]
+
+
+def test_equal_statements_need_no_judge(tmp_path: Path) -> None:
+    prompts, pairs = judged(shards_of([problem()], 1), benchmarks(tmp_path, "find x_1"), {})
+    assert prompts == []
+    assert [(pair["verdict"], pair["exact"]) for pair in pairs] == [("contaminated", True)]
+
+
+def test_no_more_than_top_k_benchmark_problems_are_judged(tmp_path: Path) -> None:
+    known = benchmarks(tmp_path, *(f"Find x in case {n}" for n in range(9)))
+    _, pairs = judged(shards_of([problem()], 1), known, {}, top_k=2)
+    assert [pair["rank"] for pair in pairs] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "verdict"),
+    [
+        ("False", "False", "clean"),
+        ("True", "False", "contaminated"),
+        ("False", "True", "contaminated"),
+        ("True", "unparsed", "contaminated"),
+        ("False", "unparsed", "unclear"),
+        ("unparsed", "timeout", "unclear"),
+        ("False", None, "unclear"),
+    ],
+)
+def test_one_yes_is_enough_and_a_no_needs_both(forward: str | None, backward: str | None, verdict: str) -> None:
+    assert judge_pair(forward, backward) == verdict
+
+
+def test_a_problem_stays_only_when_every_pair_is_clean() -> None:
+    pair = {"benchmark": "b", "benchmark_id": "7", "benchmark_problem": "Find x."}
+    clean, dirty, unclear = ({**pair, "verdict": verdict} for verdict in ("clean", "contaminated", "unclear"))
+    assert judge_problem(problem(), [clean, clean]) == Kept([problem()])
+    assert judge_problem(problem(), []) == Kept([problem()])
+    assert judge_problem(problem(), [clean, unclear, dirty]) == Dropped("contaminated", "b/7: Find x.")
+    assert isinstance(judge_problem(problem(), [clean, unclear]), Failed)
+
+
+def test_a_removed_problem_names_its_twin(tmp_path: Path) -> None:
+    problems = shards_of([problem(1), problem(2)], 1)
+    _, pairs = judged(problems, benchmarks(tmp_path, "find x_1"), {})
+    clean, removed = (
+        rows_made(table)
+        for table in remove_contaminated(problems, shards_of(pairs, 1), CallOptions(max_failed_share=1))
+    )
+    assert [row["problem_id"] for row in clean] == ["p2"]
+    assert [(row["reason"], row["detail"]) for row in removed] == [("contaminated", "b/0: find x_1")]
+
+
+def test_a_benchmark_that_is_incomplete_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "benchmarks.jsonl").write_text('{"benchmark": "b", "problem": "Find x."}\n')
+    similar = retrieve_similar(shards_of([problem()], 1), Source(tmp_path / "benchmarks.jsonl"), RetrievalOptions())
+    with pytest.raises(BadInputError, match=r"benchmarks\.jsonl:1: the field 'benchmark_id' is missing"):
+        rows_made(similar)
+
+
+def raw(folder: Path, *lines: str) -> Source:
+    (folder / "threads.jsonl").write_text("\n".join(lines) + "\n")
+    return Source(folder / "threads.jsonl")
+
+
+GOOD = '{"forum_post": "Find x.", "forum_discussions": "Post 1:\\n5", "views": 7}'
+
+
+def test_too_many_unusable_records_are_listed_with_file_and_line(tmp_path: Path) -> None:
+    rejected, _ = prepare_threads(raw(tmp_path, GOOD, "{", '{"forum_post": 1}'), ThreadOptions(shards=1))
+    with pytest.raises(BadInputError) as refused:
+        list(rejected.tidy(row for _, row in rejected.stream()))
+    for word in ("2 of 3 records", "threads.jsonl:2", "threads.jsonl:3", "max_rejected_share"):
+        assert word in str(refused.value)
+
+
+def test_within_the_limit_they_go_to_a_table_and_copies_are_merged(tmp_path: Path) -> None:
+    rejected, threads = prepare_threads(
+        raw(tmp_path, GOOD, "{", GOOD, GOOD), ThreadOptions(shards=1, max_rejected_share=0.5)
+    )
+    (thread,) = threads.tidy(row for _, row in threads.stream())
+    assert (thread["source"], thread["extra"]) == ("threads.jsonl:1", '{"views":7}')
+    reasons = [(row["outcome"], row["reason"]) for row in rejected.tidy(row for _, row in rejected.stream())]
+    assert reasons == [("failed", "malformed"), ("dropped", "duplicate_thread"), ("dropped", "duplicate_thread")]
+
+
+FUNNEL = pd.DataFrame([{"stage": "s", "unit": "row", "rows_in": 5, "kept": 3, "dropped": 1, "failed": 1, "lost": 0}])
+
+
+def test_a_funnel_that_lost_a_row_fails_the_run() -> None:
+    check_funnel(FUNNEL)
+    with pytest.raises(FunnelError, match="do not reconcile"):
+        check_funnel(FUNNEL.assign(kept=2, lost=1))
+
+
+def test_the_plot_has_a_bar_for_each_outcome() -> None:
+    assert [bar.name for bar in plot_funnel(FUNNEL).data] == ["kept", "dropped", "failed"]
+
+
+def test_reasons_are_counted_by_stage() -> None:
+    names = ["threads", *(f"{s}" for s in ("extract_problems", "classify_proof", "classify_mcq", "classify_binary"))]
+    names += ["classify_invalid", "extract_answers", "convert_proofs", "merge_problems", "decontaminate"]
+    dropped = {f"{name}_dropped": shards_of([]) for name in names}
+    dropped["classify_mcq_dropped"] = shards_of([{"outcome": "dropped", "reason": "mcq"}] * 3)
+    assert count_reasons(**dropped).to_dict("records") == [
+        {"stage": "classify_mcq", "outcome": "dropped", "reason": "mcq", "rows": 3}
+    ]
