@@ -6,6 +6,7 @@ costs six times the CPU for each call and cannot keep the window full.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -16,6 +17,8 @@ import orjson
 
 from omr_kedro.llm.errors import CallError, error_of_status
 from omr_kedro.llm.request import Completion, Request
+
+logger = logging.getLogger(__name__)
 
 Constraint = Literal["response_format", "structured_outputs", "none"]
 """How a closed set of replies is asked for: OpenAI's field, vLLM's field, or by the prompt alone."""
@@ -89,6 +92,7 @@ class ChatClient:
         if not (refused and request.choices and used != "none"):
             return False
         self.constraint = "none"
+        logger.warning("%s does not take `%s`; from here on only the parser checks its labels.", self.model, used)
         return True
 
     def _read(self, content: bytes, key: str, latency_s: float) -> Completion:

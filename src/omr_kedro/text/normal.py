@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_TOKEN = re.compile(r"\\[a-z]+|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
+_TOKEN = re.compile(r"\\[a-z]+|\\[()\[\]]|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
 # Delimiters and spacing of formulas, and marks of emphasis.
-_DRESS = frozenset({"$", "\\", "*", "\\left", "\\right", "\\displaystyle", "\\quad", "\\qquad", "\\text", "\\mathrm"})
+_DRESS = frozenset(r"$ \ \( \) \[ \] * \left \right \displaystyle \quad \qquad \text \mathrm".split())
 _SPELLINGS = {"\\leq": "\\le", "\\geq": "\\ge", "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdots": "\\ldots"}
 _TEX_SPACES = re.compile(r"\\[,;:! ]|~|&nbsp;")
 

@@ -35,10 +35,12 @@ class LexicalRetriever:
     """BM25 over words, numbers and LaTeX commands: exact, needs no model, blind to paraphrase in other words."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._size = len(texts)
+        tokens = [math_tokens(text) for text in texts]
+        # The library cannot index texts that hold no word at all.
+        self._size = len(texts) if any(tokens) else 0
         self._index = bm25s.BM25()
         if self._size:
-            self._index.index([math_tokens(text) for text in texts], show_progress=False)
+            self._index.index(tokens, show_progress=False)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[Hit]]:
         """See `Retriever`."""
