@@ -7,10 +7,8 @@ import unicodedata
 
 _TOKEN = re.compile(r"\\[a-z]+|\\[()\[\]]|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
 # Delimiters and spacing of formulas, and marks of emphasis.
-_DRESS = frozenset(
-    ["$", "*", "\\", r"\(", r"\)", r"\[", r"\]"]
-    + [r"\left", r"\right", r"\displaystyle", r"\quad", r"\qquad", r"\text", r"\mathrm"]
-)
+_DELIMITERS = ("$", "*", "\\", r"\(", r"\)", r"\[", r"\]")
+_DRESS = {*_DELIMITERS, r"\left", r"\right", r"\displaystyle", r"\quad", r"\qquad", r"\text", r"\mathrm"}
 _SPELLINGS = {"\\leq": "\\le", "\\geq": "\\ge", "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdots": "\\ldots"}
 _TEX_SPACES = re.compile(r"\\[,;:! ]|~|&nbsp;")
 
