@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from aiohttp import web
 from omr_kedro.llm import ChatModel, Completion, Constraint, Request, Sampling
 from omr_kedro.llm.client import ChatClient
 from omr_kedro.llm.errors import CallError
-from tests.support.chat_server import ChatServer, completion
+from tests.support.chat_server import ChatServer, FaultyServer, completion
 
 SECRET = "nvapi-" + "q7W8e9" * 8
 
@@ -76,6 +77,28 @@ async def test_reasoning_is_kept_apart_and_no_content_is_an_empty_reply() -> Non
     with ChatServer(lambda _: completion(None, reasoning_content="well")) as server:
         done = await ask(server, request())
     assert (done.text, done.reasoning) == ("", "well")
+
+
+async def test_each_sample_is_drawn_with_a_seed_of_its_own() -> None:
+    with ChatServer() as server:
+        for number in range(3):
+            await ask(server, replace(request(), sampling=Sampling(temperature=0.7, seed=5), sample_index=number))
+    assert [call.body["seed"] for call in server.calls] == [5, 6, 7]
+
+
+async def test_another_bad_request_does_not_drop_the_constraint() -> None:
+    with ChatServer(lambda _: web.json_response({"message": "too long"}, status=400)) as server:
+        async with ChatClient(server.base_url, "m", None, "response_format") as client:
+            for _ in range(2):
+                with pytest.raises(CallError):
+                    await client.complete(request("yes"), "k")
+    assert ["response_format" in call.body for call in server.calls] == [True, True]
+
+
+async def test_a_connection_that_is_cut_is_an_error_that_may_pass() -> None:
+    with FaultyServer(["cut"]) as server, pytest.raises(CallError) as failed:
+        await ask(server, request())
+    assert (failed.value.kind, failed.value.retryable) == ("connection", True)
 
 
 async def test_silence_and_a_closed_port_are_told_apart() -> None:

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.llm.limits import Pacer, Window
+
+FATES = st.sampled_from(["ok", "refused", "refused twice", "cancelled"])
 
 
 async def test_no_more_calls_than_slots_are_in_flight() -> None:
@@ -92,6 +96,61 @@ def test_whatever_the_endpoint_answers_every_call_gets_its_turn(slots: int, answ
         return most
 
     assert asyncio.run(run()) <= slots
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(FATES, st.integers(0, 3)), max_size=30),
+)
+def test_the_window_is_kept_and_none_waits_for_ever_whoever_is_refused_or_cancelled(
+    slots: int, calls: list[tuple[str, int]]
+) -> None:
+    async def run() -> None:
+        window, inside = Window(slots), 0
+
+        @asynccontextmanager
+        async def slot(*, again: bool = False) -> AsyncIterator[None]:
+            nonlocal inside
+            await window.acquire(again=again)
+            inside += 1
+            try:
+                assert inside <= window.in_flight <= slots
+                yield
+            finally:
+                inside -= 1
+                window.release()
+
+        async def call(fate: str, steps: int) -> None:
+            for refusal in range({"refused": 1, "refused twice": 2}.get(fate, 0)):
+                async with slot(again=refusal > 0):
+                    sent = time.monotonic()
+                    await asyncio.sleep(0)
+                    window.refused(sent, retry_after_s=0)
+            async with slot(again=fate.startswith("refused")):
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                window.succeeded()
+
+        tasks = [asyncio.create_task(call(fate, steps)) for fate, steps in calls]
+        for task, (fate, steps) in zip(tasks, calls, strict=True):
+            if fate == "cancelled":
+                for _ in range(steps):
+                    await asyncio.sleep(0)
+                task.cancel()
+        ends = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), timeout=30)
+        assert all(end is None or isinstance(end, asyncio.CancelledError) for end in ends)
+        assert window.in_flight == inside == 0
+
+    asyncio.run(run())
+
+
+async def test_nobody_starts_before_the_pause_that_a_refusal_asked_for_has_passed() -> None:
+    window = Window(4)
+    refused_at = time.monotonic()
+    window.refused(refused_at, retry_after_s=0.2)
+    await asyncio.gather(window.acquire(), window.acquire(again=True))
+    assert time.monotonic() - refused_at >= 0.2
 
 
 async def test_starts_are_spaced_evenly() -> None:

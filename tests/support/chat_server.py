@@ -1,10 +1,17 @@
-"""An OpenAI-compatible server of the test's own, on loopback, in a thread."""
+"""An OpenAI-compatible server of the test's own, on loopback, in a thread or as a process of its own:
+
+python -m tests.support.chat_server --port 8000 [--reply fine] [--latency 0]
+"""
 
 from __future__ import annotations
 
+import argparse
 import asyncio
+import os
+import random
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -33,13 +40,18 @@ class ChatServer:
     Args:
         reply: takes the body; gives the text of the reply, or a whole response.
         latency_s: pause before each answer.
+        port: where to listen; 0 takes a free one.
     """
 
     def __init__(
-        self, reply: Callable[[dict[str, Any]], str | web.Response] = lambda body: "fine", latency_s: float = 0.0
+        self,
+        reply: Callable[[dict[str, Any]], str | web.Response] = lambda body: "fine",
+        latency_s: float = 0.0,
+        port: int = 0,
     ) -> None:
         self._reply_to = reply
         self._latency_s = latency_s
+        self._port = port
         self._loop = asyncio.new_event_loop()
         self.calls: list[Call] = []
         self.in_flight = self.most_in_flight = 0
@@ -74,7 +86,7 @@ class ChatServer:
         app.router.add_post("/v1/chat/completions", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0)
+        site = web.TCPSite(runner, "127.0.0.1", self._port)
         self._loop.run_until_complete(site.start())
         self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         started.set()
@@ -93,3 +105,60 @@ class ChatServer:
             return await self.answer(request, body)
         finally:
             self.in_flight -= 1
+
+
+class FaultyServer(ChatServer):
+    """Takes the next fault of a plan for each request that arrives; answers as it should when the plan is used up."""
+
+    def __init__(self, plan: Iterable[str], **options: Any) -> None:
+        super().__init__(**options)
+        self._plan = iter(plan)
+        self.answered = Counter[str]()
+        """How many whole replies each key got: what a provider would send a bill for."""
+
+    async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        fault = next(self._plan, "none")
+        if fault == "429":
+            return web.json_response({"status": 429, "title": "Too Many Requests"}, status=429)
+        if fault == "429 with Retry-After":
+            return web.Response(status=429, headers={"Retry-After": "0.01"})
+        if fault.isdigit():
+            return web.Response(status=int(fault))
+        if fault == "hang":
+            await asyncio.sleep(60)
+        if fault == "garbage":
+            return web.Response(text='{"choices": [{"mess')
+        if fault == "cut" and request.transport:
+            request.transport.close()
+            return web.Response()
+        self.answered[request.headers["X-Request-Id"]] += 1
+        if fault in ("empty", "length"):
+            return completion("" if fault == "empty" else "and so", "length" if fault == "length" else "stop")
+        return await super().answer(request, body)
+
+
+def shuffled(faults: Mapping[str, int], seed: int = 5) -> list[str]:
+    """A plan with so many of each fault, in an order that is the same in every run."""
+    plan = [fault for fault, count in faults.items() for _ in range(count)]
+    random.Random(seed).shuffle(plan)
+    return plan
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--reply", default="fine")
+    parser.add_argument("--latency", type=float, default=0.0)
+    parser.add_argument("--status", type=int, default=200)
+    options = parser.parse_args()
+
+    def reply(_: dict[str, Any]) -> str | web.Response:
+        return options.reply if options.status == 200 else web.Response(status=options.status, text="no such model")
+
+    with ChatServer(reply, options.latency, options.port) as server:
+        print(f"process {os.getpid()} listens at {server.base_url}", flush=True)
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ import queue
 import random
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from dataclasses import replace
 
 from omr_kedro.llm.asking import Asking
@@ -85,6 +85,8 @@ class Engine:
         self._writer = JournalWriter()
         self._client: ChatClient | None = None
         self._calls: set[asyncio.Task[None]] = set()
+        self._idle: set[asyncio.Task[None]] = set()
+        """Those of the calls that wait for their turn, so that nothing is lost when they are cancelled."""
         self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
@@ -115,11 +117,11 @@ class Engine:
     def _wind_up(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
         if thread.is_alive():
             loop.call_soon_threadsafe(self._stop, None)
-            if self._calls:
+            if sent := len(self._tally.in_flight):
                 logger.warning(
                     "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
                     self._asking.name,
-                    len(self._calls),
+                    sent,
                 )
         try:
             thread.join()
@@ -209,7 +211,7 @@ class Engine:
         limits = self._model.limits
         tries = 0
         while self._fatal is None:
-            await self._pacer.turn()
+            await self._idly(self._pacer.turn())
             sent_at = time.monotonic()
             self._tally.in_flight[key] = sent_at
             try:
@@ -224,7 +226,7 @@ class Engine:
                 tries += 1
                 if not error.retryable or tries >= limits.max_tries:
                     return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
-                await asyncio.sleep(_backoff_s(tries))
+                await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
                 self._answered_at = time.monotonic()
                 self._window.succeeded()
@@ -234,7 +236,8 @@ class Engine:
         return None
 
     async def _refused(self, error: CallError, sent_at: float) -> None:
-        self._window.refused(sent_at, error.retry_after_s)
+        # A Retry-After of 0, or a date that our clock has passed, is no leave to hammer.
+        self._window.refused(sent_at, error.retry_after_s or None)
         silent_s = time.monotonic() - self._answered_at
         if silent_s > self._model.limits.patience_s:
             raise EndpointError(
@@ -243,7 +246,16 @@ class Engine:
                 "Every finished call is kept: the same command resumes."
             )
         self._window.release()
-        await self._window.acquire(again=True)
+        await self._idly(self._window.acquire(again=True))
+
+    async def _idly(self, wait: Awaitable[None]) -> None:
+        call = asyncio.current_task()
+        assert call is not None, "calls are tasks"  # noqa: S101
+        self._idle.add(call)
+        try:
+            await wait
+        finally:
+            self._idle.discard(call)
 
     def _hand_out(self, shard: OpenShard) -> None:
         if shard.ended:
@@ -251,8 +263,10 @@ class Engine:
             self._finished.put(shard)
 
     def _stop(self, error: BaseException | None) -> None:
-        """Start no more calls; those in flight go on."""
+        """Start no more calls; those in flight go on, those that wait for their turn do not."""
         self._fatal = self._fatal or error or asyncio.CancelledError()
+        for call in self._idle:
+            call.cancel()
         if self._feeder:
             self._feeder.cancel()
 
@@ -267,7 +281,7 @@ class Engine:
                 await asyncio.sleep(_TICK_S)
                 self._tally.window = int(self._window.slots)
                 screen.show(self._tally)
-                if self._fatal is None and (story := self._model.check_server()):
+                if self._fatal is None and self._client and (story := self._model.check_server()):
                     self._stop(ModelServerError(f"The model server died. The same command resumes.\n{story}"))
                     self._give_up()
         finally:

@@ -17,7 +17,6 @@ import asyncio
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -50,7 +49,7 @@ class ShardJournal:
         if self._descriptor is None:
             self._descriptor = _open_for_append(self._scratch.open)
         lines = b"".join(
-            orjson.dumps(asdict(completion), option=orjson.OPT_APPEND_NEWLINE) for completion in completions
+            orjson.dumps(completion.row({}), option=orjson.OPT_APPEND_NEWLINE) for completion in completions
         )
         view = memoryview(lines)
         while view:
@@ -67,7 +66,7 @@ class ShardJournal:
         if unused.keys() - self._retired.keys():
             with whole_file(self._scratch.retired) as file:
                 items = {**self._retired, **unused}.values()
-                file.writelines(orjson.dumps(asdict(item), option=orjson.OPT_APPEND_NEWLINE) for item in items)
+                file.writelines(orjson.dumps(item.row({}), option=orjson.OPT_APPEND_NEWLINE) for item in items)
 
     def close(self) -> None:
         """Close the file and keep it."""

@@ -126,6 +126,10 @@ class LocalServer:
     def _check_start(self, error: CallError, deadline: float) -> None:
         if not self.alive:
             raise ModelServerError(f"The model server ended before it answered.\n{self.obituary()}")
+        if not error.retryable:
+            story = self.obituary()
+            self.stop()
+            raise ModelServerError(f"The model server refuses a request for one token: {error.message}\n{story}")
         if time.monotonic() > deadline:
             story = self.obituary()
             self.stop()

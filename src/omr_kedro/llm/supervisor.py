@@ -20,12 +20,11 @@ GRACE_S = 20.0
 
 def main(command: list[str]) -> int:
     """Start the command in a process group of its own; returns its exit status."""
-    # The group's signals are ours to pass on: Ctrl-C at the terminal is the run's business first.
+    # Ctrl-C at the terminal is the run's business first. A handler that does nothing, since the server would inherit
+    # SIG_IGN, and then SIGTERM could not stop it.
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, lambda *_: None)
     server = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)  # noqa: S603
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
     while server.poll() is None:
         readable, _, _ = select.select([sys.stdin], [], [], 0.2)
         if readable and not os.read(sys.stdin.fileno(), 1024):
