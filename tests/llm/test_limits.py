@@ -145,6 +145,18 @@ def test_the_window_is_kept_and_none_waits_for_ever_whoever_is_refused_or_cancel
     asyncio.run(run())
 
 
+async def test_a_call_that_is_cancelled_as_it_gets_a_slot_gives_it_back() -> None:
+    window = Window(1)
+    await window.acquire()
+    unlucky, next_one = asyncio.create_task(window.acquire()), asyncio.create_task(window.acquire())
+    await asyncio.sleep(0)
+    window.release()
+    unlucky.cancel()
+    await asyncio.wait_for(next_one, timeout=30)
+    assert unlucky.cancelled()
+    assert window.in_flight == 1
+
+
 async def test_nobody_starts_before_the_pause_that_a_refusal_asked_for_has_passed() -> None:
     window = Window(4)
     refused_at = time.monotonic()
