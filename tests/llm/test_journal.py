@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.llm import Completion
-from omr_kedro.llm.journal import ShardJournal
+from omr_kedro.llm.journal import JournalWriter, ShardJournal
 from omr_kedro.shards import Row, Scratch
 
 
@@ -75,3 +76,14 @@ def test_a_retired_call_that_is_used_again_stays_until_its_shard_is_on_disk(tmp_
     second.retire({"a"})
     # Killed here, before the shard with `a` is written: nothing may be missing.
     assert set(ShardJournal(scratch(tmp_path)).known) == {"a", "b"}
+
+
+async def test_what_cannot_be_written_is_an_error_for_the_call_that_waits_and_for_no_other(tmp_path: Path) -> None:
+    writer, journal = JournalWriter(), ShardJournal(scratch(tmp_path))
+    running = asyncio.create_task(writer.run())
+    with pytest.raises(TypeError, match="surrogates"):
+        await asyncio.wait_for(writer.append(journal, completion("a", "\ud800")), timeout=30)
+    await asyncio.wait_for(writer.append(journal, completion("b")), timeout=30)
+    running.cancel()
+    journal.close()
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"b"}

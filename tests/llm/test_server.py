@@ -167,6 +167,17 @@ def test_a_run_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
     run.stdout.close()
 
 
+def test_a_server_is_asked_to_stop_before_it_is_killed() -> None:
+    server = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(600)"]
+    supervisor = subprocess.Popen(
+        [sys.executable, "-m", "omr_kedro.llm.supervisor", *server], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert supervisor.stdout is not None
+    assert supervisor.stdout.readline() == b"up\n"
+    supervisor.communicate()
+    assert supervisor.returncode == 256 - signal.SIGTERM, "the server heard the signal; SIGKILL was not needed"
+
+
 def _killing_after(calls: Asking, process: Callable[[], int]) -> Asking:
     """The same calls; when those of shard `b` are made, half of them go to a server that is no more."""
 

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 30.0
 _TICK_S = 0.5
+_MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
+_WRITER_POLL_S = 0.01
 _YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
 
 
@@ -163,6 +165,8 @@ class Engine:
 
     async def _feed(self) -> None:
         for shard_id in self._pending:
+            while self._finished.qsize() > _MOST_UNWRITTEN:  # noqa: ASYNC110 (the queue is another thread's)
+                await asyncio.sleep(_WRITER_POLL_S)
             shard = OpenShard(shard_id, ShardJournal(self._scratch(shard_id)))
             self._open.add(shard)
             for number, request in enumerate(self._asking.requests(shard_id)):

@@ -123,7 +123,7 @@ def _write(batch: list[tuple[ShardJournal, Completion, asyncio.Future[None]]], l
     for journal, completion, durable in batch:
         by_journal.setdefault(journal, []).append((completion, durable))
     for journal, entries in by_journal.items():
-        error: JournalError | None = None
+        error: Exception | None = None
         try:
             journal.write([completion for completion, _ in entries])
         except OSError as caught:
@@ -131,10 +131,12 @@ def _write(batch: list[tuple[ShardJournal, Completion, asyncio.Future[None]]], l
                 f"Cannot write the journal {journal.path}: {caught}. Calls in flight are lost, "
                 "all earlier ones are kept. Make room and run the same command again."
             )
+        except Exception as caught:  # whoever waits must hear of it, whatever it is
+            error = caught
         loop.call_soon_threadsafe(_resolve, [durable for _, durable in entries], error)
 
 
-def _resolve(futures: list[asyncio.Future[None]], error: JournalError | None) -> None:
+def _resolve(futures: list[asyncio.Future[None]], error: Exception | None) -> None:
     for future in futures:
         if future.done():
             continue

@@ -31,7 +31,9 @@ from omr_kedro.shards.table import Finished, Making, Row, Scratch, Shard, Shards
 
 Format = Literal["jsonl", "parquet"]
 
-_BATCH = 1024  # Rows checked and written at once: large enough for Arrow, small beside a shard.
+# Rows checked and written at once. A batch is in memory four times over (rows, Arrow, checked rows, bytes), so lines
+# come in small ones; in Parquet a batch is a row group, and small groups would cost every reader.
+_BATCH: dict[Format, int] = {"jsonl": 128, "parquet": 1024}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,7 @@ class TableStore:
                     yield orjson.loads(line)
         else:
             with pq.ParquetFile(path) as parquet:
-                for batch in parquet.iter_batches(batch_size=_BATCH):
+                for batch in parquet.iter_batches(batch_size=_BATCH["parquet"]):
                     yield from batch.to_pylist()
 
     def _write(self, finished: Finished, made_by: str) -> Mark:
@@ -163,7 +165,7 @@ class TableStore:
         digest = hashlib.sha256()
         count = 0
         with whole_file(path) as file, self._writer(file) as write:
-            for rows in _batches(finished.rows):
+            for rows in _batches(finished.rows, _BATCH[self.format]):
                 batch = self._checked(rows)
                 lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist())
                 digest.update(lines)
@@ -197,9 +199,9 @@ class TableStore:
         return batch
 
 
-def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
     iterator = iter(rows)
-    while batch := list(islice(iterator, _BATCH)):
+    while batch := list(islice(iterator, size)):
         yield batch
 
 
