@@ -165,5 +165,5 @@ def test_a_changed_number_of_shards_is_refused_and_loses_nothing(project: Projec
     before = project.final_tables()
     stopped = project.kedro("run", "--env", "offline", "--params=prepare_threads.shards=7")
     assert stopped.returncode == 1
-    assert "this run splits tables into 7 shards" in stopped.stderr
+    assert "but this run makes shard-00000-of-00007" in stopped.stderr
     assert project.final_tables() == before

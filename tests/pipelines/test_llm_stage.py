@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,7 +11,8 @@ from hypothesis import strategies as st
 
 from omr_kedro.llm import Completion, TooManyFailuresError
 from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept, Outcome, settle, sole_reply
-from omr_kedro.shards import Row
+from omr_kedro.shards import Row, Shards, TableStore, accept
+from omr_kedro.tables import DROPPED
 from tests.support.tables import rows_made, shards_of
 
 replies = st.builds(
@@ -62,12 +66,31 @@ def test_a_cut_reply_or_an_error_is_never_read(completion: Completion, reason: s
     assert reply.reason == reason
 
 
-def test_too_many_failed_rows_stop_the_stage_with_their_reasons() -> None:
-    rows = problems(20)
-    completions = [
-        {"row_id": row["problem_id"], "call_key": "k", "model": "m", "text": "fail" if n < 5 else "keep"}
+def half_failing(rows: list[Row], failing: int) -> list[Row]:
+    return [
+        {"row_id": row["problem_id"], "call_key": "k", "model": "m", "text": "fail" if n < failing else "keep"}
         for n, row in enumerate(rows)
     ]
-    *_, rest = settle("stage", read, shards_of(rows, 1), shards_of(completions, 1), max_failed_share=0.2)
-    with pytest.raises(TooManyFailuresError, match=r"5 of 20 rows failed \(5 why\)"):
-        rows_made(rest)
+
+
+def test_too_many_failed_rows_stop_the_stage_with_their_reasons(tmp_path: Path) -> None:
+    rows = problems(20)
+    *_, rest = settle("stage", read, shards_of(rows, 1), shards_of(half_failing(rows, 5), 1), max_failed_share=0.2)
+    table = TableStore(tmp_path, "jsonl", DROPPED)
+    for _ in range(2):
+        with pytest.raises(TooManyFailuresError, match=r"5 of 20 rows failed \(5 why\)"):
+            table.save(rest)
+        assert not table.complete
+    table.save(replace(rest, check=accept))
+    assert table.shards().count == 5
+
+
+def test_a_part_of_a_table_may_hold_more_failures_than_its_share_of_them(tmp_path: Path) -> None:
+    rows = problems(40)
+    some = shards_of(rows, 1)
+    for failing, refused in ((20, False), (21, True)):
+        part = Shards(some.values(), whole=False)
+        *_, rest = settle("stage", read, part, shards_of(half_failing(rows, failing), 1), max_failed_share=0.2)
+        table = TableStore(tmp_path / str(failing), "jsonl", DROPPED)
+        with pytest.raises(TooManyFailuresError) if refused else nullcontext():
+            table.save_part(rest)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from omr_kedro.shards import RowError, ShardCountError, TableStore
+from omr_kedro.shards import RowError, ShardCountError, TableBusyError, TableStore, UnmadeError
 from omr_kedro.shards.store import Format
 from tests.support.tables import Given, given
 
@@ -128,7 +130,7 @@ def test_a_table_that_is_being_made_is_not_complete(tmp_path: Path) -> None:
 
 def test_another_number_of_shards_is_refused(tmp_path: Path) -> None:
     store(tmp_path).save(given([row(1)], 3))
-    with pytest.raises(ShardCountError, match="splits tables into 4 shards"):
+    with pytest.raises(ShardCountError, match=r"-of-00003, but this run makes shard-00000-of-00004"):
         store(tmp_path).save(given([row(1)], 4))
 
 
@@ -172,6 +174,114 @@ def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) 
                 path.unlink()
             (tmp_path / "killed" / "_complete.json").unlink()
     _save_slowly(tmp_path / "killed")
+    assert_same_tables(tmp_path)
+    assert not list((tmp_path / "killed").glob(".*.tmp"))
+
+
+def part_of(making: Given, names: Iterable[str]) -> Given:
+    """The same making of some of the shards."""
+    return Given({name: making.rows[name] for name in names}, before=making.before)
+
+
+def test_a_table_saved_in_parts_is_finished_when_it_is_concluded(tmp_path: Path) -> None:
+    making = given([row(n) for n in range(9)])
+    first, *rest = making.rows
+    table = store(tmp_path)
+    assert table.save_part(part_of(making, [first])) == 1
+    assert not table.complete
+    assert list(table.part([first]).rows()) == making.rows[first]
+    with pytest.raises(FileNotFoundError):
+        table.part(rest)
+    with pytest.raises(UnmadeError, match="2 of 3 shards are not there"):
+        table.conclude(making)
+    table.save_part(part_of(making, rest))
+    table.conclude(making)
+    assert list(table.shards().rows()) == [r for rows in making.rows.values() for r in rows]
+
+
+def test_a_conclusion_refuses_shards_that_were_made_otherwise(tmp_path: Path) -> None:
+    table = store(tmp_path)
+    table.save(given([row(n) for n in range(9)]))
+    with pytest.raises(UnmadeError, match="first shard-00002-of-00003"):
+        table.conclude(given([row(n) for n in (*range(8), 99)]))
+    assert table.complete
+
+
+def test_a_part_that_is_made_anew_reopens_the_table(tmp_path: Path) -> None:
+    table = store(tmp_path)
+    table.save(given([row(n) for n in range(3)]))
+    changed = given([row(n, "y") for n in range(3)])
+    table.save_part(part_of(changed, ["shard-00001-of-00003"]))
+    assert not table.complete
+    assert table.pending(changed) == ["shard-00000-of-00003", "shard-00002-of-00003"]
+
+
+def test_a_damaged_mark_counts_as_none(tmp_path: Path) -> None:
+    table = store(tmp_path)
+    making = given([row(n) for n in range(3)])
+    table.save_part(making)
+    (tmp_path / "_made" / "shard-00001-of-00003.json").write_text('{"fingerpr')
+    assert table.pending(making) == ["shard-00001-of-00003"]
+
+
+def test_parts_and_whole_tables_are_not_written_at_the_same_time(tmp_path: Path) -> None:
+    making, other = (given([row(n) for n in range(3)]) for _ in range(2))
+    refused: list[str] = []
+
+    def interfere(name: str) -> None:
+        with pytest.raises(TableBusyError) as caught:
+            store(tmp_path).save(other)
+        refused.append(str(caught.value))
+
+    making.before = interfere
+    store(tmp_path).save_part(making)
+    assert len(refused) == 3
+    assert f"is being written by process {os.getpid()} on" in refused[0]
+
+
+def test_a_shard_that_two_processes_want_is_made_by_one_of_them(tmp_path: Path) -> None:
+    making = given([row(n) for n in range(8)], 4)
+    noted = tmp_path / "made.txt"
+
+    def note(name: str) -> None:
+        with noted.open("a") as file:
+            file.write(f"{name}\n")
+        time.sleep(0.05)
+
+    making.before = note
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=store(tmp_path / "t").save_part, args=(making,)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    assert sorted(noted.read_text().split()) == list(making.rows)
+    assert not list((tmp_path / "t" / "_open").glob("*.lock"))
+
+
+def _save_parts_slowly(folder: Path, names: list[str]) -> None:
+    making = given([row(n, "x" * 500) for n in range(600)], 30)
+    making.before = _slow_rows
+    for name in names:
+        store(folder).save_part(part_of(making, [name]))
+
+
+def test_parts_killed_again_and_again_end_with_the_same_table(tmp_path: Path) -> None:
+    whole = given([row(n, "x" * 500) for n in range(600)], 30)
+    store(tmp_path / "calm").save(whole)
+    rng = random.Random(6)
+    context = multiprocessing.get_context("fork")
+    for patience in (*(rng.uniform(0, 0.2) for _ in range(10)), None):
+        shares = [list(whole.rows)[number::3] for number in range(3)]
+        processes = [context.Process(target=_save_parts_slowly, args=(tmp_path / "killed", share)) for share in shares]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join(patience)
+            process.kill()
+            process.join()
+    store(tmp_path / "killed").conclude(whole)
     assert_same_tables(tmp_path)
     assert not list((tmp_path / "killed").glob(".*.tmp"))
 

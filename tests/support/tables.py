@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from omr_kedro.shards import Finished, Row, Scratch, Shard, Shards
+from omr_kedro.shards import Check, Finished, Row, Scratch, Shard, Shards, accept
 from omr_kedro.shards.identity import fingerprint, shard_names
 
 
@@ -49,6 +49,7 @@ class Given:
     rows: Mapping[str, Sequence[Row]]
     made: list[str] = field(default_factory=list)
     before: Callable[[str], None] = lambda name: None
+    check: Check = accept
 
     @property
     def fingerprints(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from omr_kedro.llm.model import ChatModel
 from omr_kedro.llm.request import Request
-from omr_kedro.shards import Finished, Scratch
+from omr_kedro.shards import Check, Finished, Scratch, accept
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,9 @@ class Asking:
     """About how many calls each shard has, for progress and for the share of failures."""
     fingerprints: Mapping[str, str]
     max_failed_share: float = 0.05
+    few_failures: float = 1
+    """So many failures say nothing about a share, however few the calls are."""
+    check: Check = accept
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make the calls that no earlier run has paid for."""

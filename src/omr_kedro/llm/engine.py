@@ -292,8 +292,9 @@ class Engine:
             screen.close()
 
     def _allowed_failures(self) -> float:
-        # One failure says nothing about a share, however small the table is.
-        return max(1.0, self._asking.max_failed_share * max(self._tally.expected, self._tally.done))
+        return max(
+            self._asking.few_failures, self._asking.max_failed_share * max(self._tally.expected, self._tally.done)
+        )
 
     def _check_failures(self) -> None:
         if self._tally.failed > self._allowed_failures():

@@ -103,6 +103,7 @@ def ask(
             for shard_id in tables[0]
         },
         max_failed_share=options.max_failed_share,
+        few_failures=_few_failures(tables[0]),
     )
 
 
@@ -134,7 +135,7 @@ def settle(
         by: column of `evidence` that refers to it.
         of: makes a piece of evidence of its row.
         tables: names of the tables that rows may be kept in.
-        max_failed_share: share of the rows that may fail; beyond it the last table cannot be made.
+        max_failed_share: share of the rows that may fail; beyond it the last table does not count as finished.
 
     Returns:
         One table for each name of `tables`, then the table of rows that were dropped or failed.
@@ -160,15 +161,18 @@ def settle(
 
     made = [derive(partial(kept, name), rows, evidence, by=[stage, name]) for name in tables]
     rest = derive(not_kept, rows, evidence, by=[stage, "not kept"])
-    return (*made, replace(rest, check=partial(_check_failures, stage, rest.make, rows.count, max_failed_share)))
+    check = partial(_check_failures, stage, rows.count, max_failed_share, _few_failures(rows))
+    return (*made, replace(rest, check=check))
 
 
-def _check_failures(
-    stage: str, make: Callable[[str], Iterable[Row]], rows: int, limit: float, pending: Sequence[str]
-) -> None:
-    reasons = Counter(row["reason"] for shard in pending for row in make(shard) if row["outcome"] == "failed")
-    # One failure says nothing about a share, however small the table is.
-    if reasons.total() > max(1.0, limit * rows):
+def _few_failures(table: Shards) -> float:
+    """Failures that say nothing about a share: one, in a small table; some shards of a table say less of the whole."""
+    return 1 if table.whole else 20
+
+
+def _check_failures(stage: str, rows: int, limit: float, few: float, not_kept: Iterator[Row]) -> None:
+    reasons = Counter(row["reason"] for row in not_kept if row["outcome"] == "failed")
+    if reasons.total() > max(few, limit * rows):
         counts = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
         raise TooManyFailuresError(
             f"{stage}: {reasons.total():,} of {rows:,} rows failed ({counts}), "

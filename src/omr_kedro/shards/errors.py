@@ -19,3 +19,7 @@ class ShardCountError(OmrError):
 
 class TableBusyError(OmrError):
     """Another process is writing the table."""
+
+
+class UnmadeError(OmrError):
+    """A table that should be finished lacks shards."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
+import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +16,10 @@ from typing import IO, Any
 import orjson
 
 from omr_kedro.shards.errors import TableBusyError
+
+logger = logging.getLogger(__name__)
+
+_LEASE_POLL_S = 0.5
 
 
 @contextmanager
@@ -60,31 +67,99 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Delete what a killed writer left aside; only the holder of the folder's lock may call this."""
-    for path in folder.glob(".*.tmp"):
+def remove_leftovers(folder: Path, name: str = "") -> None:
+    """Delete what a killed writer left aside, of all files or of those whose name begins with `name`.
+
+    Only who holds the lock of the folder, or the lease of what `name` stands for, may call this.
+    """
+    for path in folder.glob(f".{name}*.tmp"):
         path.unlink(missing_ok=True)
 
 
 @contextmanager
 def sole_writer(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The kernel drops it when this process dies, however it dies.
+    """Hold the folder's lock alone. The kernel drops it when this process dies, however it dies.
 
     Raises:
         TableBusyError: when another process holds it; names that process.
     """
+    with _locked(folder, fcntl.LOCK_EX):
+        yield
+
+
+@contextmanager
+def fellow_writer(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock together with others that write other shards; each shard has a `lease` of its own.
+
+    Raises:
+        TableBusyError: when a `sole_writer` holds it.
+    """
+    with _locked(folder, fcntl.LOCK_SH):
+        yield
+
+
+@contextmanager
+def lease(path: Path) -> Iterator[None]:
+    """Hold what the file at `path` stands for alone; wait for whoever holds it, since that process is at work on it.
+
+    The file is there only while the lease is held, or after a kill.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    told = False
+    while True:
+        with path.open("a+", encoding="utf-8") as file:
+            if not _try_lock(file, fcntl.LOCK_EX):
+                if not told:
+                    logger.warning("%s is held by %s; waiting for it.", path, _holder(file))
+                told = True
+                time.sleep(_LEASE_POLL_S)
+                continue
+            # Its holder removes the file, so what was locked may be a file that nobody else will ever see.
+            if not path.exists() or not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+                continue
+            _sign(file)
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+@contextmanager
+def _locked(folder: Path, kind: int) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "_lock").open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
+        if not _try_lock(file, kind):
             raise TableBusyError(
-                f"{folder} is being written by {holder}. Wait until that run has ended, or stop it; "
+                f"{folder} is being written by {_holder(file)}. Wait until that run has ended, or stop it; "
                 "everything it finished is kept, and this run will take up from there."
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+            )
+        _sign(file)
         yield
+
+
+def _try_lock(file: IO[str], kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno in {errno.EACCES, errno.EAGAIN}:  # how NFS says that somebody else holds it
+            return False
+        raise TableBusyError(
+            f"The file system refuses to lock {file.name}: {error.strerror}. Locks keep two runs from writing one "
+            "table; put data/ on a file system that has them (Lustre: mount with -o flock)."
+        ) from error
+    return True
+
+
+def _holder(file: IO[str]) -> str:
+    file.seek(0)
+    return file.read().strip() or "another process"
+
+
+def _sign(file: IO[str]) -> None:
+    job = f" (Slurm job {os.environ['SLURM_JOB_ID']})" if "SLURM_JOB_ID" in os.environ else ""
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}{job}")
+    file.flush()

@@ -3,8 +3,9 @@
     <table>/shard-00003-of-00016.jsonl      rows (or .parquet)
     <table>/_made/shard-00003-of-00016.json how they were made, how many there are, and their digest
     <table>/_open/…  _retired/…             work of a shard that is being made; calls paid for that it no longer needs
+    <table>/_open/….lock                    held by the process that makes the shard, when several share a table
     <table>/_complete.json                  all marks in one file, present when every shard is there
-    <table>/_lock                           held by the one process that writes
+    <table>/_lock                           held by the one process that writes, or shared by those that write parts
 
 A shard counts as made when its mark names the wanted fingerprint and the file has the marked size. The mark is written
 after the file, so a kill between the two makes one shard again and never trusts half a file.
@@ -13,8 +14,8 @@ after the file, so a kill between the two makes one shard again and never trusts
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
@@ -25,8 +26,8 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omr_kedro.shards.errors import RowError, ShardCountError
-from omr_kedro.shards.files import remove_leftovers, sole_writer, whole_file, whole_lines
+from omr_kedro.shards.errors import RowError, ShardCountError, UnmadeError
+from omr_kedro.shards.files import fellow_writer, lease, remove_leftovers, sole_writer, whole_file, whole_lines
 from omr_kedro.shards.table import Finished, Making, Row, Scratch, Shard, Shards
 
 Format = Literal["jsonl", "parquet"]
@@ -72,6 +73,20 @@ class TableStore:
             Shard(name, mark.digest, mark.rows, partial(self._read, name)) for name, mark in self._marks().items()
         )
 
+    def part(self, ids: Iterable[str]) -> Shards:
+        """These shards as they are, whether or not the rest of the table is there.
+
+        Raises:
+            FileNotFoundError: one of them was never written.
+        """
+        marks = {name: self._mark(name) for name in ids}
+        if absent := [name for name, mark in marks.items() if mark is None]:
+            raise FileNotFoundError(f"{self.folder} has no {absent[0]}; run the node that makes it")
+        return Shards(
+            (Shard(name, mark.digest, mark.rows, partial(self._read, name)) for name, mark in marks.items() if mark),
+            whole=False,
+        )
+
     def save(self, making: Making) -> int:
         """Make the shards whose fingerprint is new, write each as it comes; returns how many were written.
 
@@ -84,17 +99,65 @@ class TableStore:
         with sole_writer(self.folder):
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
-            pending = [name for name, made_by in wanted.items() if not self._is_made(name, marks.get(name), made_by)]
+            pending = self._pending(wanted, marks)
             if pending or not self.complete:
-                (self.folder / "_complete.json").unlink(missing_ok=True)
+                self._reopen()
                 remove_leftovers(self.folder)
-                # Closed at once when a write fails: its maker may be spending money in another thread.
-                with closing(making.finished(pending, self._scratch)) as made:
-                    for finished in made:
-                        marks[finished.id] = self._write(finished, wanted[finished.id])
-                with whole_file(self.folder / "_complete.json") as file:
-                    file.write(orjson.dumps({name: asdict(marks[name]) for name in wanted}))
+                marks |= self._make(making, pending)
+                self._complete(making, marks)
         return len(pending)
+
+    def save_part(self, making: Making) -> int:
+        """As `save`, for some shards of the table, while other processes save others; `conclude` finishes the table.
+
+        Waits for shards that another process has begun. Raises as `save` does, and `TableBusyError` only when a process
+        writes the whole table.
+        """
+        wanted = making.fingerprints
+        with fellow_writer(self.folder), ExitStack() as leases:
+            # In one order, so that two processes never wait for each other.
+            for name in sorted(self._pending(wanted, self._marks_of(wanted))):
+                leases.enter_context(lease(self.folder / "_open" / f"{name}.lock"))
+            # Looked at again: whoever held a lease may have made the shard.
+            pending = self._pending(wanted, self._marks_of(wanted))
+            if pending:
+                self._reopen()
+                for name in pending:
+                    remove_leftovers(self.folder, name)
+                self._make(making, pending)
+            making.check(row for name in wanted for row in self._read(name))
+        return len(pending)
+
+    def conclude(self, making: Making) -> None:
+        """Declare the table finished whose shards were saved in parts.
+
+        Raises:
+            UnmadeError: some shard is not there as this making would make it.
+            TableBusyError: another process still writes this table.
+        """
+        wanted = making.fingerprints
+        with sole_writer(self.folder):
+            marks = self._marks()
+            self._check_count(set(marks), set(wanted))
+            if unmade := self._pending(wanted, marks, settled=False):
+                raise UnmadeError(
+                    f"{self.folder}: {len(unmade)} of {len(wanted)} shards are not there as this run would make them, "
+                    f"first {unmade[0]}. Inputs, settings or code were changed while they were made; "
+                    "run the same command again, which makes what is missing."
+                )
+            if not self.complete:
+                self._complete(making, marks)
+
+    def pending(self, making: Making, *, settled: bool = True) -> list[str]:
+        """The shards that `save` would make; without those that only hold calls to be tried again if not `settled`.
+
+        Raises:
+            ShardCountError: the table exists with another number of shards.
+        """
+        wanted = making.fingerprints
+        marks = self._marks()
+        self._check_count(set(marks), set(wanted))
+        return self._pending(wanted, marks, settled=settled)
 
     def head(self, count: int) -> list[Row]:
         """The first rows of the table, reading no more than it must; none when nothing is finished."""
@@ -106,9 +169,19 @@ class TableStore:
         try:
             known = orjson.loads((self.folder / "_complete.json").read_bytes())
         except FileNotFoundError:
-            paths = sorted((self.folder / "_made").glob("*.json"))
-            known = {path.stem: orjson.loads(path.read_bytes()) for path in paths}
+            return self._marks_of(sorted(path.stem for path in (self.folder / "_made").glob("*.json")))
         return {name: Mark(**mark) for name, mark in known.items()}
+
+    def _marks_of(self, names: Iterable[str]) -> dict[str, Mark]:
+        marks = {name: self._mark(name) for name in names}
+        return {name: mark for name, mark in marks.items() if mark}
+
+    def _mark(self, name: str) -> Mark | None:
+        """None also for a mark that cannot be read: its shard is made again, as if a kill had come before the mark."""
+        try:
+            return Mark(**orjson.loads(self._mark_path(name).read_bytes()))
+        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
+            return None
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.{self.format}"
@@ -116,18 +189,36 @@ class TableStore:
     def _mark_path(self, name: str) -> Path:
         return self.folder / "_made" / f"{name}.json"
 
-    def _is_made(self, name: str, mark: Mark | None, made_by: str) -> bool:
-        if mark is None or not mark.settled or mark.fingerprint != made_by:
+    def _pending(self, wanted: Mapping[str, str], marks: Mapping[str, Mark], *, settled: bool = True) -> list[str]:
+        return [name for name, made_by in wanted.items() if not self._is_made(name, marks.get(name), made_by, settled)]
+
+    def _is_made(self, name: str, mark: Mark | None, made_by: str, settled: bool) -> bool:
+        if mark is None or mark.fingerprint != made_by or (settled and not mark.settled):
             return False
         try:
             return self._path(name).stat().st_size == mark.bytes
         except FileNotFoundError:
             return False
 
+    def _make(self, making: Making, pending: Sequence[str]) -> dict[str, Mark]:
+        wanted = making.fingerprints
+        # Closed at once when a write fails: its maker may be spending money in another thread.
+        with closing(making.finished(pending, self._scratch)) as made:
+            return {finished.id: self._write(finished, wanted[finished.id]) for finished in made}
+
+    def _reopen(self) -> None:
+        (self.folder / "_complete.json").unlink(missing_ok=True)
+
+    def _complete(self, making: Making, marks: Mapping[str, Mark]) -> None:
+        names = list(making.fingerprints)
+        making.check(row for name in names for row in self._read(name))
+        with whole_file(self.folder / "_complete.json") as file:
+            file.write(orjson.dumps({name: asdict(marks[name]) for name in names}))
+
     def _check_count(self, existing: set[str], wanted: set[str]) -> None:
-        if strays := existing - wanted:
+        if existing and not _splits(existing) <= _splits(wanted):
             raise ShardCountError(
-                f"{self.folder} holds {sorted(strays)[0]}, but this run splits tables into {len(wanted)} shards. "
+                f"{self.folder} holds {min(existing)}, but this run makes {min(wanted)}. "
                 "Work that was paid for is found by shard: set the number of shards back, "
                 "or choose another `workspace` in globals.yml for a fresh start."
             )
@@ -197,6 +288,11 @@ class TableStore:
             if not field.nullable and column.null_count:
                 raise RowError(f"{self.folder.name}: column '{field.name}' must not be empty")
         return batch
+
+
+def _splits(names: Iterable[str]) -> set[str]:
+    """In how many shards the tables of these shards are split; one number, unless tables were mixed up."""
+    return {name.rpartition("-of-")[2] for name in names}
 
 
 def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

@@ -16,6 +16,7 @@ import orjson
 from omr_kedro.shards.identity import code_digest, fingerprint, shard_names
 
 Row = dict[str, Any]
+Check = Callable[[Iterator[Row]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +34,11 @@ class Shard:
 
 
 class Shards(Mapping[str, Shard]):
-    """A finished table: its shards by id, none of them in memory."""
+    """A finished table, or some shards of one (`whole` is false): its shards by id, none of them in memory."""
 
-    def __init__(self, shards: Iterable[Shard]) -> None:
+    def __init__(self, shards: Iterable[Shard], *, whole: bool = True) -> None:
         self._shards = {shard.id: shard for shard in shards}
+        self.whole = whole
 
     def __getitem__(self, shard_id: str) -> Shard:
         return self._shards[shard_id]
@@ -88,9 +90,18 @@ class Making(Protocol):
         """How each shard is made: equal fingerprints give equal rows."""
         ...
 
+    @property
+    def check(self) -> Check:
+        """Called with all rows of these shards once they are written; raises when they must not count as finished."""
+        ...
+
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make the pending shards, in any order."""
         ...
+
+
+def accept(rows: Iterator[Row]) -> None:
+    """The check of tables that may hold any rows."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +110,11 @@ class Derived:
 
     fingerprints: Mapping[str, str]
     make: Callable[[str], Iterable[Row]]
-    check: Callable[[Sequence[str]], None] = lambda _pending: None
-    """Called with the ids of the shards that are about to be made; raises when they must not be."""
+    check: Check = accept
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make one shard after the other; nothing is held between them."""
         del scratch  # A pure function has nothing to keep.
-        self.check(pending)
         return (Finished(shard_id, self.make(shard_id)) for shard_id in pending)
 
 
@@ -133,6 +142,7 @@ class Routed:
     fingerprints: Mapping[str, str]
     stream: Callable[[], Iterable[tuple[str, Row]]]
     tidy: Callable[[Iterator[Row]], Iterable[Row]]
+    check: Check = accept
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Spool every row to its shard's file in one pass, then give the shards one at a time."""
