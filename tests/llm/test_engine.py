@@ -14,7 +14,16 @@ import pytest
 from aiohttp import web
 
 from omr_kedro import tables
-from omr_kedro.llm import Asking, ChatModel, EndpointError, Limits, Request, Sampling, TooManyFailuresError
+from omr_kedro.llm import (
+    Asking,
+    ChatModel,
+    EndpointError,
+    Limits,
+    Request,
+    Sampling,
+    StoppedError,
+    TooManyFailuresError,
+)
 from omr_kedro.llm.errors import JournalError
 from omr_kedro.shards import Row, Scratch, TableStore
 from tests.support.chat_server import ChatServer, FaultyServer, shuffled
@@ -315,3 +324,61 @@ def test_no_error_log_or_file_holds_the_key(tmp_path: Path, caplog: pytest.LogCa
     assert server.calls[0].authorization == f"Bearer {secret}"
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert secret not in f"{stopped.value}{stopped.value.__cause__!r}{caplog.text}{written}"
+
+
+def saving(folder: Path, asking: Asking) -> threading.Thread:
+    thread = threading.Thread(target=lambda: table(folder).save(asking))
+    thread.start()
+    return thread
+
+
+def test_tables_that_ask_one_model_at_the_same_time_share_its_window(tmp_path: Path) -> None:
+    with ChatServer(latency_s=0.02) as server:
+        one = asking(server, {"a": texts(40)}, max_in_flight=4)
+        two = replace(asking(server, {"b": texts(40)}), model=one.model)
+        for thread in [saving(tmp_path / "one", one), saving(tmp_path / "two", two)]:
+            thread.join()
+    assert server.most_in_flight == 4
+    assert len(asked(server)) == 80
+
+
+def test_calls_with_the_lowest_turn_go_first(tmp_path: Path) -> None:
+    late, early = ({"a": [f"{word} {n}" for n in range(20)]} for word in ("late", "early"))
+    with Gate("late 0", latency_s=0.001) as server:
+        second = replace(asking(server, late, max_in_flight=1), turn=(2, 0))
+        first = replace(asking(server, early), model=second.model, turn=(1, 7))
+        threads = [saving(tmp_path / "late", second)]
+        wait_until(lambda: asked(server) == ["late 0"])
+        threads.append(saving(tmp_path / "early", first))
+        wait_until(lambda: len(second.model.endpoint.window._waiting) == 2)
+        server.open()
+        for thread in threads:
+            thread.join()
+    words = [text.split()[0] for text in asked(server)]
+    # One late call waits already when the early ones come, and is overtaken as well.
+    assert words == ["late", *["early"] * 20, *["late"] * 19]
+
+
+def test_a_halt_lets_calls_in_flight_end_and_starts_no_more(tmp_path: Path) -> None:
+    with Gate("question") as server, ThreadPoolExecutor() as pool:
+        work = asking(server, {"a": texts(40)}, max_in_flight=4)
+        save = pool.submit(table(tmp_path).save, work)
+        wait_until(lambda: len(asked(server)) == 4)
+        work.model.endpoint.halt("time is up", grace_s=PATIENCE_S)
+        server.open()
+        for attempt in (save, pool.submit(table(tmp_path).save, work)):
+            with pytest.raises(StoppedError, match="time is up"):
+                attempt.result()
+    assert len(asked(server)) == 4
+    journal = (tmp_path / "table" / "_open" / "a.jsonl").read_text()
+    assert journal.count("\n") == 4
+
+
+def test_a_halt_gives_calls_up_that_outlast_its_grace(tmp_path: Path) -> None:
+    with Gate("question") as server, ThreadPoolExecutor() as pool:
+        work = asking(server, {"a": texts(40)}, max_in_flight=4)
+        save = pool.submit(table(tmp_path).save, work)
+        wait_until(lambda: len(asked(server)) == 4)
+        work.model.endpoint.halt("time is up", grace_s=0.05)
+        with pytest.raises(StoppedError):
+            save.result(PATIENCE_S)

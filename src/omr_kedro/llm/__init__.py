@@ -2,8 +2,9 @@
 
 from omr_kedro.llm.asking import Asking
 from omr_kedro.llm.client import Constraint
-from omr_kedro.llm.errors import EndpointError, ModelServerError, TooManyFailuresError
-from omr_kedro.llm.model import ChatModel, Limits
+from omr_kedro.llm.endpoint import Endpoint, Limits
+from omr_kedro.llm.errors import EndpointError, ModelServerError, StoppedError, TooManyFailuresError
+from omr_kedro.llm.model import ChatModel
 from omr_kedro.llm.prompt import Example, Message, Prompt, PromptError
 from omr_kedro.llm.request import Completion, Request, Sampling
 from omr_kedro.llm.server import ServerSpec
@@ -13,6 +14,7 @@ __all__ = [
     "ChatModel",
     "Completion",
     "Constraint",
+    "Endpoint",
     "EndpointError",
     "Example",
     "Limits",
@@ -23,5 +25,6 @@ __all__ = [
     "Request",
     "Sampling",
     "ServerSpec",
+    "StoppedError",
     "TooManyFailuresError",
 ]

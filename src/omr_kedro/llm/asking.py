@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from omr_kedro.llm.limits import Turn
 from omr_kedro.llm.model import ChatModel
 from omr_kedro.llm.request import Request
 from omr_kedro.shards import Check, Finished, Scratch, accept
@@ -26,6 +27,9 @@ class Asking:
     few_failures: float = 1
     """So many failures say nothing about a share, however few the calls are."""
     check: Check = accept
+    turn: Turn | None = None
+    """Its place among tables that are asked for at the same time: calls with the lowest turn go first. Such tables log
+    nothing of their own; who shares the work out reports on all."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make the calls that no earlier run has paid for."""

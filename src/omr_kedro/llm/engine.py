@@ -12,9 +12,9 @@ import asyncio
 import logging
 import queue
 import random
-import threading
 import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 
 from omr_kedro.llm.asking import Asking
@@ -28,7 +28,6 @@ from omr_kedro.llm.errors import (
     TooManyFailuresError,
 )
 from omr_kedro.llm.journal import JournalWriter, ShardJournal
-from omr_kedro.llm.limits import Pacer, Window
 from omr_kedro.llm.progress import Tally, display
 from omr_kedro.llm.request import Completion, Request
 from omr_kedro.shards import Finished, Row, Scratch
@@ -81,9 +80,8 @@ class Engine:
         self._model = asking.model
         self._pending = pending
         self._scratch = scratch
-        self._tally = Tally(asking.name, asking.model.model, expected=sum(asking.expected[name] for name in pending))
-        self._window = Window(asking.model.limits.max_in_flight)
-        self._pacer = Pacer(asking.model.limits.requests_per_minute)
+        self._endpoint = asking.model.endpoint
+        self.tally = Tally(asking.name, asking.model.model, expected=sum(asking.expected[name] for name in pending))
         self._writer = JournalWriter()
         self._client: ChatClient | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -92,7 +90,7 @@ class Engine:
         self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
-        self._answered_at = time.monotonic()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._finished: queue.SimpleQueue[OpenShard | None] = queue.SimpleQueue()
 
     def run(self) -> Generator[Finished, None, None]:
@@ -104,52 +102,44 @@ class Engine:
         Raises:
             EndpointError, ModelServerError, TooManyFailuresError: all calls that ended are in the journal.
         """
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(target=self._run_loop, args=(loop,), name=f"calls-{self._asking.name}", daemon=True)
-        thread.start()
-        try:
-            while (shard := self._finished.get()) is not None:
-                yield shard.finish()
-        finally:
-            self._wind_up(loop, thread)
+        with self._endpoint.run(self, self._main()) as calls:
+            calls.add_done_callback(lambda _: self._finished.put(None))
+            try:
+                while (shard := self._finished.get()) is not None:
+                    yield shard.finish()
+            finally:
+                self._wind_up(calls)
         if self._fatal:
             raise self._fatal
-        logger.info(self._tally.closing())
+        if self._asking.turn is None:
+            logger.info(self.tally.closing())
 
-    def _wind_up(self, loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(self._stop, None)
-            if sent := len(self._tally.in_flight):
+    def _wind_up(self, calls: Future[None]) -> None:
+        loop = self._loop
+        if loop and not calls.done():
+            loop.call_soon_threadsafe(self.stop, None)
+            if sent := len(self.tally.in_flight):
                 logger.warning(
                     "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
                     self._asking.name,
                     sent,
                 )
         try:
-            thread.join()
+            self._fatal = calls.exception() or self._fatal
         except KeyboardInterrupt:
-            loop.call_soon_threadsafe(self._give_up)
-            thread.join()
+            if loop:
+                loop.call_soon_threadsafe(self.give_up)
+            wait([calls])
             raise
 
-    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        asyncio.set_event_loop(loop)
-        try:
-            loop.run_until_complete(self._main())
-        except BaseException as error:  # carried to the consumer's thread, which raises it
-            self._fatal = self._fatal or error
-        finally:
-            loop.run_until_complete(loop.shutdown_default_executor())
-            loop.close()
-            self._finished.put(None)
-
     async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
         helpers = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._watch())]
         self._feeder = asyncio.create_task(self._feed())
         try:
             await asyncio.gather(self._feeder, return_exceptions=True)
             if not self._feeder.cancelled() and (error := self._feeder.exception()):
-                self._stop(error)
+                self.stop(error)
             while self._calls:
                 await asyncio.wait(self._calls)
         finally:
@@ -160,7 +150,7 @@ class Engine:
                 shard.journal.close()
             if self._client:
                 await self._client.__aexit__(None, None, None)
-        if self._fatal is None and self._tally.failed > self._allowed_failures():
+        if self._fatal is None and self.tally.failed > self._allowed_failures():
             self._fatal = self._too_many_failures()
 
     async def _feed(self) -> None:
@@ -173,7 +163,7 @@ class Engine:
                 key = request.key(self._model.model)
                 shard.rows.append((request.identity(), key))
                 if key in shard.journal.known:
-                    self._tally.reused += 1
+                    self.tally.reused += 1
                 elif key not in shard.asked:
                     await self._start(shard, request, key)
                 if number % _YIELD_EVERY == 0:
@@ -183,9 +173,9 @@ class Engine:
 
     async def _start(self, shard: OpenShard, request: Request, key: str) -> None:
         if self._client is None:
+            self._endpoint.check_halted()
             self._client = await self._model.client(await self._model.serve()).__aenter__()
-            self._answered_at = time.monotonic()
-        await self._window.acquire()
+        await self._endpoint.window.acquire(self._asking.turn or ())
         shard.asked.add(key)
         call = asyncio.create_task(self._call(self._client, shard, request, key))
         self._calls.add(call)
@@ -198,7 +188,7 @@ class Engine:
                 return
             if completion.settled:
                 await self._writer.append(shard.journal, completion)
-            self._tally.add(completion)
+            self.tally.add(completion)
             shard.settle(completion)
             self._hand_out(shard)
             if completion.error_kind:
@@ -206,22 +196,22 @@ class Engine:
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the run ends with it, after the calls in flight
-            self._stop(error)
+            self.stop(error)
         finally:
-            self._window.release()
+            self._endpoint.window.release()
 
     async def _attempt(self, client: ChatClient, request: Request, key: str) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
         limits = self._model.limits
         tries = 0
         while self._fatal is None:
-            await self._idly(self._pacer.turn())
+            await self._idly(self._endpoint.pacer.turn())
             sent_at = time.monotonic()
-            self._tally.in_flight[key] = sent_at
+            self.tally.in_flight[key] = sent_at
             try:
                 completion = await client.complete(request, key)
             except CallError as error:
-                self._tally.errors[error.kind] += 1
+                self.tally.errors[error.kind] += 1
                 if error.kind in STOPS:
                     raise self._wrong_endpoint(error) from error
                 if error.kind in THROTTLES:
@@ -232,25 +222,27 @@ class Engine:
                     return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
                 await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
-                self._answered_at = time.monotonic()
-                self._window.succeeded()
+                self._endpoint.refused_since = None
+                self._endpoint.window.succeeded()
                 return replace(completion, tries=tries + 1)
             finally:
-                self._tally.in_flight.pop(key, None)
+                self.tally.in_flight.pop(key, None)
         return None
 
     async def _refused(self, error: CallError, sent_at: float) -> None:
         # A Retry-After of 0, or a date that our clock has passed, is no leave to hammer.
-        self._window.refused(sent_at, error.retry_after_s or None)
-        silent_s = time.monotonic() - self._answered_at
+        self._endpoint.window.refused(sent_at, error.retry_after_s or None)
+        if self._endpoint.refused_since is None:
+            self._endpoint.refused_since = time.monotonic()
+        silent_s = time.monotonic() - self._endpoint.refused_since
         if silent_s > self._model.limits.patience_s:
             raise EndpointError(
                 f"{self._where()} refused every call for {silent_s:.0f} s (last: {error.message}). "
                 f"Lower `requests_per_minute` or `max_in_flight` in {self._model.setting}, or wait. "
                 "Every finished call is kept: the same command resumes."
             )
-        self._window.release()
-        await self._idly(self._window.acquire(again=True))
+        self._endpoint.window.release()
+        await self._idly(self._endpoint.window.acquire(self._asking.turn or (), again=True))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
         call = asyncio.current_task()
@@ -266,7 +258,7 @@ class Engine:
             self._open.discard(shard)
             self._finished.put(shard)
 
-    def _stop(self, error: BaseException | None) -> None:
+    def stop(self, error: BaseException | None) -> None:
         """Start no more calls; those in flight go on, those that wait for their turn do not."""
         self._fatal = self._fatal or error or asyncio.CancelledError()
         for call in self._idle:
@@ -274,36 +266,37 @@ class Engine:
         if self._feeder:
             self._feeder.cancel()
 
-    def _give_up(self) -> None:
+    def give_up(self) -> None:
+        """Abandon the calls in flight; they are paid for and lost."""
         for call in self._calls:
             call.cancel()
 
     async def _watch(self) -> None:
-        screen = display()
+        screen = display() if self._asking.turn is None else None
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
-                self._tally.window = int(self._window.slots)
-                screen.show(self._tally)
-                if self._fatal is None and self._client and (story := self._model.check_server()):
-                    self._stop(ModelServerError(f"The model server died. The same command resumes.\n{story}"))
-                    self._give_up()
+                self.tally.window = int(self._endpoint.window.slots)
+                if screen:
+                    screen.show(self.tally)
+                if self._fatal is None and self._client and (story := self._endpoint.obituary()):
+                    self.stop(ModelServerError(f"The model server died. The same command resumes.\n{story}"))
+                    self.give_up()
         finally:
-            screen.close()
+            if screen:
+                screen.close()
 
     def _allowed_failures(self) -> float:
-        return max(
-            self._asking.few_failures, self._asking.max_failed_share * max(self._tally.expected, self._tally.done)
-        )
+        return max(self._asking.few_failures, self._asking.max_failed_share * max(self.tally.expected, self.tally.done))
 
     def _check_failures(self) -> None:
-        if self._tally.failed > self._allowed_failures():
+        if self.tally.failed > self._allowed_failures():
             raise self._too_many_failures()
 
     def _too_many_failures(self) -> TooManyFailuresError:
         return TooManyFailuresError(
-            f"{self._asking.name}: {self._tally.failed} of {self._tally.done} calls to {self._where()} failed, "
-            f"more than `max_failed_share` ({self._asking.max_failed_share:g}) allows. Last: {self._tally.last_error}\n"
+            f"{self._asking.name}: {self.tally.failed} of {self.tally.done} calls to {self._where()} failed, "
+            f"more than `max_failed_share` ({self._asking.max_failed_share:g}) allows. Last: {self.tally.last_error}\n"
             "Every finished call is kept: mend the cause and run the same command again, "
             "which asks only for what is missing."
         )

@@ -52,6 +52,10 @@ class EndpointError(OmrError):
     """The endpoint, the key or the model's name is wrong, or the endpoint refuses everything."""
 
 
+class StoppedError(OmrError):
+    """Calls were stopped from outside, before a time limit for example; nothing is wrong, and all is kept."""
+
+
 class ModelServerError(OmrError):
     """A local model server did not start, or died."""
 

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
+from heapq import heappop, heappush
+from itertools import count
+
+Turn = tuple[int, ...]
 
 _SHRINK = 0.75
 _DEFAULT_PAUSE_S = 0.25
@@ -23,26 +26,27 @@ class Window:
         self.max_slots = slots
         self.slots = float(slots)
         self.in_flight = 0
-        self._refused: deque[asyncio.Future[None]] = deque()
-        self._new: deque[asyncio.Future[None]] = deque()
+        self._waiting: list[tuple[Turn, int, asyncio.Future[None]]] = []
+        self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
         self._resume_at = 0.0
         self._pause_s = _DEFAULT_PAUSE_S
         self._cut_at = float("-inf")
 
-    async def acquire(self, *, again: bool = False) -> None:
+    async def acquire(self, turn: Turn = (), *, again: bool = False) -> None:
         """Wait for a slot, and for the end of the pause that a refusal asked for.
 
         Args:
+            turn: the lowest goes first, and those with equal turns as they came.
             again: the call was refused before; such calls go first, or else refused ones would pile up.
         """
-        turn = asyncio.get_running_loop().create_future()
-        (self._refused if again else self._new).append(turn)
+        admitted = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, ((0, *turn) if again else (1, *turn), next(self._arrivals), admitted))
         self._admit()
         try:
-            await turn
+            await admitted
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the slot and the cancellation came together
+            if admitted.done() and not admitted.cancelled():  # the slot and the cancellation came together
                 self.release()
             raise
 
@@ -69,14 +73,14 @@ class Window:
 
     def _admit(self) -> None:
         """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""
-        while self.in_flight < int(self.slots) and (queue := self._refused or self._new):
+        while self.in_flight < int(self.slots) and self._waiting:
             if (wait := self._resume_at - time.monotonic()) > 0:
                 self._admit_in(wait)
                 return
-            turn = queue.popleft()
-            if not turn.done():  # else its call was cancelled
+            _, _, admitted = heappop(self._waiting)
+            if not admitted.done():  # else its call was cancelled
                 self.in_flight += 1
-                turn.set_result(None)
+                admitted.set_result(None)
 
     def _admit_in(self, wait_s: float) -> None:
         if self._timer is None:

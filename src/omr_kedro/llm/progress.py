@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -117,13 +118,20 @@ class LogDisplay:
 
 
 class TerminalDisplay:
-    """One live line below the log, on the console that logs go to."""
+    """One live line below the log for each table, on the console that logs go to."""
+
+    # A console has one live area, whatever the number of tables that are asked for at the same time.
+    _live: ClassVar[Progress | None] = None
+    _lock: ClassVar[threading.Lock] = threading.Lock()
 
     def __init__(self) -> None:
-        columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
-        self._progress = Progress(*columns, console=get_console(), transient=True)
-        self._task = self._progress.add_task("")
-        self._progress.start()
+        with self._lock:
+            if TerminalDisplay._live is None:
+                columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+                TerminalDisplay._live = Progress(*columns, console=get_console(), transient=True)
+                TerminalDisplay._live.start()
+            self._progress = TerminalDisplay._live
+            self._task = self._progress.add_task("")
 
     def show(self, tally: Tally) -> None:
         """Redraw."""
@@ -132,7 +140,11 @@ class TerminalDisplay:
 
     def close(self) -> None:
         """Take the line away; the closing line stands in the log."""
-        self._progress.stop()
+        with self._lock:
+            self._progress.remove_task(self._task)
+            if not self._progress.tasks:
+                self._progress.stop()
+                TerminalDisplay._live = None
 
 
 def display() -> Display:
