@@ -26,11 +26,14 @@ class Preflight:
     """Says before any work, and before anything is paid for, what a prompt, a file or a model lacks."""
 
     @hook_impl
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check what the run takes from outside."""
         for dataset in _inputs(pipeline, catalog):
             if isinstance(dataset, Checked):
                 dataset.check()
+            # That runner knows where a model will be served, and looks there.
+            if isinstance(dataset, ChatModelDataset) and not run_params["runner"].startswith("SlurmRunner"):
+                dataset.check_installed()
 
 
 class ModelServers:
@@ -88,7 +91,7 @@ class RunSummary:
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Close the run with what a person wants to know."""
-        if "funnel" not in pipeline.all_outputs():
+        if "funnel" not in pipeline.all_outputs() or "dry run" in run_params["runner"]:
             return
         console = rich.get_console()
         console.print(_funnel_table(catalog.load("funnel")))

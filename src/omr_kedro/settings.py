@@ -1,6 +1,9 @@
 """Kedro's settings for this project."""
 
 from omr_kedro.hooks import ModelServers, Preflight, RunSummary, Terminal
+from omr_kedro.session import OMRSession
+
+SESSION_CLASS = OMRSession
 
 HOOKS = (Terminal(), Preflight(), ModelServers(), RunSummary())
 
@@ -10,6 +13,7 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    "config_patterns": {"runner": ["runner*", "**/runner*"]},
     # An environment lists only what differs from base.
-    "merge_strategy": {"catalog": "soft", "credentials": "soft", "globals": "soft", "parameters": "soft"},
+    "merge_strategy": dict.fromkeys(("catalog", "credentials", "globals", "parameters", "runner"), "soft"),
 }

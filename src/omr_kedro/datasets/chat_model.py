@@ -77,19 +77,35 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         """Refuse."""
         raise DatasetError("a chat model is described in the catalog and never written")
 
+    @property
+    def remote(self) -> bool:
+        """Whether the model is served elsewhere."""
+        return self._base_url is not None
+
+    @property
+    def needs_gpu(self) -> bool:
+        """Whether the model is served here, by a server that wants a GPU."""
+        return not self.remote and "vllm" in (self._server or {}).get("command", [])
+
     def check(self) -> None:
-        """Say before any work what would stop it.
+        """Say before any work what would stop it, wherever the model is asked.
 
         Raises:
-            EndpointError: a key is missing, or the server's command is not installed.
+            EndpointError: a key is missing.
         """
-        if self._base_url:
-            if self._key.get("variable") and not self._key.get("api_key"):
-                raise EndpointError(
-                    f"{self._base_url} needs a key: set the environment variable {self._key['variable']} "
-                    f"(get one at {self._key.get('obtain', 'its website')}), or do without: kedro run --env offline"
-                )
-        elif not self._chat_model.server or not self._chat_model.server.installed:
+        if self._base_url and self._key.get("variable") and not self._key.get("api_key"):
+            raise EndpointError(
+                f"{self._base_url} needs a key: set the environment variable {self._key['variable']} "
+                f"(get one at {self._key.get('obtain', 'its website')}), or do without: kedro run --env offline"
+            )
+
+    def check_installed(self) -> None:
+        """Say before any work that a model cannot be served in this process.
+
+        Raises:
+            EndpointError: the server's command is not installed.
+        """
+        if not self.remote and not (self._chat_model.server and self._chat_model.server.installed):
             command = self._chat_model.server.command[0] if self._chat_model.server else "a server"
             raise EndpointError(
                 f"The model {self._model} is to be served here, but `{command}` is not installed. Without a GPU, use a "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,8 @@ class ShardsDataset(AbstractDataset[Making, Shards]):
         self.metadata = metadata
         self._filepath = Path(filepath)
         self._store = TableStore(self._filepath, format, load_obj(schema))
+        self.made_elsewhere = False
+        """Whether jobs make the shards: saving then only checks that they are there, and finishes the table."""
 
     def load(self) -> Shards:
         """The finished table."""
@@ -54,12 +57,28 @@ class ShardsDataset(AbstractDataset[Making, Shards]):
 
     def save(self, data: Making) -> None:
         """Make and write what is missing."""
+        if self.made_elsewhere:
+            with explained():
+                self._store.conclude(data)
+            return
         with explained():
             made = self._store.save(data)
         if made:
             logger.info("%s: made %d of %d shards", self._filepath.name, made, len(data.fingerprints))
         else:
             logger.info("%s: up to date", self._filepath.name)
+
+    def load_part(self, ids: Iterable[str]) -> Shards:
+        """Some shards of the table, whether or not the others are there; see `TableStore.part`."""
+        return self._store.part(ids)
+
+    def save_part(self, data: Making) -> int:
+        """Make and write what is missing of some shards; see `TableStore.save_part`."""
+        return self._store.save_part(data)
+
+    def pending(self, data: Making, *, settled: bool = True) -> list[str]:
+        """The shards that saving would make; see `TableStore.pending`."""
+        return self._store.pending(data, settled=settled)
 
     def _exists(self) -> bool:
         return self._store.complete

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ class Endpoint:
         self._thread: threading.Thread | None = None
         self._starting = asyncio.Lock()
         self._server: LocalServer | None = None
+        self.server_started_in_s: float | None = None
+        """How long the local server took to answer, when it was last started."""
 
     @contextmanager
     def open(self) -> Iterator[asyncio.AbstractEventLoop]:
@@ -107,6 +110,10 @@ class Endpoint:
         if self._loop and self._users:
             self._loop.call_soon_threadsafe(self._halt_callers, grace_s)
 
+    def resume(self) -> None:
+        """Let calls start again after a halt."""
+        self._halted = None
+
     def check_halted(self) -> None:
         """Raise when no call may start any more.
 
@@ -131,12 +138,14 @@ class Endpoint:
         async with self._starting:
             if self._server is None or not self._server.alive:
                 server = LocalServer(spec, model)
+                began = time.monotonic()
                 try:
                     await server.start()
                 except BaseException:
                     server.stop()
                     raise
                 self._server = server
+                self.server_started_in_s = time.monotonic() - began
             return self._server.base_url
 
     def obituary(self) -> str | None:

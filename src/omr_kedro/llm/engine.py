@@ -208,6 +208,7 @@ class Engine:
             await self._idly(self._endpoint.pacer.turn())
             sent_at = time.monotonic()
             self.tally.in_flight[key] = sent_at
+            self.tally.first_sent_at = self.tally.first_sent_at or sent_at
             try:
                 completion = await client.complete(request, key)
             except CallError as error:

@@ -41,6 +41,8 @@ class Tally:
     in_flight: dict[str, float] = field(default_factory=dict)
     """Start (monotonic seconds) of each call in flight, by key; insertion order is age order."""
     started: float = field(default_factory=time.monotonic)
+    first_sent_at: float | None = None
+    """When the first call was sent (monotonic seconds)."""
 
     @property
     def done(self) -> int:

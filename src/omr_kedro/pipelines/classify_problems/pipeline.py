@@ -46,5 +46,6 @@ def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, 
             inputs=[problems, completions, prompt, "params:classify_problems"],
             outputs=[*kept, f"classify_{label}_dropped"],
             name=f"read_classify_{label}",
+            tags="by_shard",
         ),
     ]

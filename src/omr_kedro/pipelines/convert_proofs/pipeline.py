@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                 inputs=["proofs", "convert_proofs_completions", "params:convert_proofs"],
                 outputs=["converted_proofs", "convert_proofs_dropped"],
                 name="read_convert_proofs",
+                tags="by_shard",
             ),
         ],
         namespace="convert_proofs",

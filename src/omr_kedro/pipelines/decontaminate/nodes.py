@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from functools import cache, partial
+from functools import lru_cache, partial
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,17 +43,16 @@ class RetrievalOptions(BaseModel):
 
 def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> Derived:
     """The most similar benchmark problems of each problem (`tables.SIMILAR`)."""
-    # Read once, and only when some shard has to be made.
-    index = cache(partial(_index, benchmarks))
+    digest = benchmarks.digest()
 
     def similar(problems: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
-        known, retriever = index()
+        known, retriever = _index(benchmarks, digest)
         for row, hits in zip(rows, retriever.search([row["problem"] for row in rows], options.top_k), strict=True):
             for rank, hit in enumerate(hits, start=1):
                 yield _pair(row, known[hit.index], rank, hit.score)
 
-    return derive(similar, problems, by=[benchmarks.digest(), options.model_dump()])
+    return derive(similar, problems, by=[digest, options.model_dump()])
 
 
 def ask_decontaminate(
@@ -139,7 +138,10 @@ def _part(pair: Row, order: str) -> str:
     return f"{pair['benchmark']}/{pair['benchmark_id']} {order}"
 
 
-def _index(benchmarks: Source) -> tuple[list[Row], Retriever]:
+@lru_cache(maxsize=1)
+def _index(benchmarks: Source, digest: str) -> tuple[list[Row], Retriever]:
+    # Kept between shards, which may each be asked for by itself; the digest tells files that were changed meanwhile.
+    del digest
     known = []
     for record in benchmarks.records():
         fields = record.fields or {}

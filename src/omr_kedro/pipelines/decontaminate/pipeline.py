@@ -19,6 +19,7 @@ def create_pipeline() -> Pipeline:
                 inputs=["all_problems", "benchmarks", "params:retrieval"],
                 outputs="similar_benchmarks",
                 name="retrieve_similar",
+                tags="by_shard",
             ),
             Node(
                 ask_decontaminate,
@@ -43,12 +44,14 @@ def create_pipeline() -> Pipeline:
                 ],
                 outputs="contamination",
                 name="read_judgements",
+                tags="by_shard",
             ),
             Node(
                 remove_contaminated,
                 inputs=["all_problems", "contamination", "params:decontaminate"],
                 outputs=["problems", "decontaminate_dropped"],
                 name="remove_contaminated",
+                tags="by_shard",
             ),
         ],
         namespace="decontaminate",

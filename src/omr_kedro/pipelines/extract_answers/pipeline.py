@@ -27,6 +27,7 @@ def create_pipeline() -> Pipeline:
                 inputs=["valid_problems", "extract_answers_completions", "params:extract_answers"],
                 outputs=["answered_problems", "extract_answers_dropped"],
                 name="read_extract_answers",
+                tags="by_shard",
             ),
         ],
         namespace="extract_answers",

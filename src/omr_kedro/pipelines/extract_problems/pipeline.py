@@ -21,6 +21,7 @@ def create_pipeline() -> Pipeline:
                 inputs=["threads", "extract_problems_completions", "params:extract_problems"],
                 outputs=["extracted_problems", "extract_problems_dropped"],
                 name="read_extract_problems",
+                tags="by_shard",
             ),
         ],
         namespace="extract_problems",

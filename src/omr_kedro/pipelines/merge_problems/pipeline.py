@@ -14,6 +14,7 @@ def create_pipeline() -> Pipeline:
                 inputs=["answered_problems", "converted_proofs"],
                 outputs=["all_problems", "merge_problems_dropped"],
                 name="merge_problems",
+                tags="by_shard",
             )
         ],
         namespace="merge_problems",

@@ -1,0 +1,238 @@
+"""One task of a job array: `python -m omr_kedro.runners.job SPEC [TASK]`.
+
+It opens the project as the parent did, starts the model server when the first call needs it, takes its share of the
+shards through the nodes of its group, and says how it ended. It can be run by hand, for example inside `salloc`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+from kedro.framework.project import pipelines, settings
+from kedro.framework.startup import bootstrap_project
+
+from omr_kedro.llm import ModelServerError, StoppedError
+from omr_kedro.runners.errors import JobFailedError
+from omr_kedro.runners.slurm import REQUEUE_STATUS
+from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
+from omr_kedro.runners.work import GroupWork
+from omr_kedro.shards import OmrError
+
+logger = logging.getLogger(__name__)
+
+_HEARTBEAT_S = 2.0
+_LOG_EVERY_S = 30.0
+_GRACE_AFTER_TERM_S = 2.0
+
+
+class Job:
+    """One life of a task."""
+
+    def __init__(self, submission: Submission, task: int) -> None:
+        self.submission = submission
+        self.spec = submission.spec
+        self.task = task
+        self.share = self.spec.shares[task]
+        self.progress = Progress(shards=len(self.share), steps=len(self.share) * len(self.spec.nodes))
+        self._began = time.monotonic()
+        self._counting = threading.Lock()
+        self._work: GroupWork | None = None
+        self._terminated = False
+
+    def run(self) -> int:
+        """Do the work; returns the exit status."""
+        self.submission.result_path(self.task).unlink(missing_ok=True)
+        try:
+            with open_work(self.spec) as self._work, self._reporting(), self._signals():
+                self._check_settings(self._work)
+                self._take_share(self._work)
+        except StoppedError as stopped:
+            return self._stopped(str(stopped))
+        except OmrError as error:
+            # What explains itself will be no different next time, but a server may have had a bad day.
+            return self._failed(str(error), retry=isinstance(error, ModelServerError))
+        except BaseException:
+            return self._failed(traceback.format_exc(), retry=True)
+        logger.info("Done: %s", self._line())
+        self.submission.write(self.submission.result_path(self.task), Result(state="done"))
+        return 0
+
+    def _take_share(self, work: GroupWork) -> None:
+        for start in range(1, self.spec.server_starts + 1):
+            try:
+                with ExitStack() as stack:
+                    for model in work.models:
+                        stack.enter_context(model.endpoint.open())
+                        stack.callback(model.stop)
+                    self._run_lanes(work)
+            except ModelServerError as error:
+                if start == self.spec.server_starts:
+                    raise
+                logger.warning("Start %d of at most %d: %s", start, self.spec.server_starts, error)
+                for model in work.models:
+                    model.endpoint.resume()
+            else:
+                return
+
+    def _run_lanes(self, work: GroupWork) -> None:
+        self.progress.shards_done = self.progress.steps_done = 0
+        with ThreadPoolExecutor(min(self.spec.lanes, len(self.share)), thread_name_prefix="lane") as pool:
+            lanes = [pool.submit(self._lane, work, shard, number) for number, shard in enumerate(self.share)]
+            done, _ = wait(lanes, return_when=FIRST_EXCEPTION)
+            errors = [error for lane in done if (error := lane.exception())]
+            if errors:
+                for model in work.models:
+                    model.endpoint.halt("another shard of this job could not be made", self.spec.warn_s)
+                for lane in lanes:
+                    lane.cancel()
+                wait(lanes)
+                errors += [error for lane in lanes if not lane.cancelled() and (error := lane.exception())]
+        if errors:
+            # A lane that was stopped says less than the one because of which it was.
+            raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
+
+    def _lane(self, work: GroupWork, shard: str, number: int) -> None:
+        for node in work.take_through(shard, number):
+            with self._counting:
+                self.progress.steps_done += 1
+                self.progress.node = node.name
+            for model in work.models:
+                model.endpoint.check_halted()
+        with self._counting:
+            self.progress.shards_done += 1
+
+    def _check_settings(self, work: GroupWork) -> None:
+        now = work.settings
+        if changed := [name for name, digest in self.spec.settings.items() if now.get(name) != digest]:
+            raise JobFailedError(
+                f"Changed since this job was submitted: {', '.join(changed)}. Nothing was asked; run the same command "
+                "again, which submits the work with the new settings."
+            )
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGTERM)}
+        signal.signal(signal.SIGUSR1, self._on_warning)
+        signal.signal(signal.SIGTERM, self._on_term)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _on_warning(self, number: int, frame: FrameType | None) -> None:
+        # Half of the time for calls in flight, the rest for what was finished to reach the disk.
+        self._halt("the time limit is near", self.spec.warn_s / 2)
+
+    def _on_term(self, number: int, frame: FrameType | None) -> None:
+        self._terminated = True
+        self._halt("Slurm ends this job", _GRACE_AFTER_TERM_S)
+
+    def _halt(self, reason: str, grace_s: float) -> None:
+        for model in self._work.models if self._work else []:
+            model.endpoint.halt(reason, grace_s)
+
+    def _stopped(self, reason: str) -> int:
+        """Who cancels or pre-empts a job decides whether it comes back; after a warning it puts itself back."""
+        self._count()
+        logger.warning("Stopped, %s: %s", reason, self._line())
+        if self._terminated:
+            return 128 + signal.SIGTERM
+        if not self.progress.paid and not self.progress.shards_done:
+            return self._failed(
+                f"The time limit ({self.spec.resources.time}) is so short that nothing could be finished within it. "
+                f"Raise `time` of {self.spec.group} in runner.yml.",
+                retry=False,
+            )
+        self.submission.write(self.submission.result_path(self.task), Result(state="unfinished", error=reason))
+        return REQUEUE_STATUS
+
+    def _failed(self, error: str, *, retry: bool) -> int:
+        logger.error("%s", error)
+        self.submission.write(self.submission.result_path(self.task), Result(state="failed", error=error, retry=retry))
+        return 1
+
+    @contextmanager
+    def _reporting(self) -> Iterator[None]:
+        ended = threading.Event()
+        reporter = threading.Thread(target=self._report, args=(ended,), daemon=True)
+        reporter.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            reporter.join()
+            self._write_progress()
+
+    def _report(self, ended: threading.Event) -> None:
+        logged_at = time.monotonic()
+        while not ended.wait(_HEARTBEAT_S):
+            self._write_progress()
+            if time.monotonic() - logged_at >= _LOG_EVERY_S:
+                logged_at = time.monotonic()
+                logger.info("%s", self._line())
+
+    def _write_progress(self) -> None:
+        self._count()
+        self.submission.write(self.submission.progress_path(self.task), self.progress)
+
+    def _count(self) -> None:
+        tallies = [tally for model in (self._work.models if self._work else []) for tally in model.endpoint.tallies]
+        totals = ("reused", "paid", "failed", "prompt_tokens", "completion_tokens")
+        for name in totals:
+            setattr(self.progress, name, sum(getattr(tally, name) for tally in tallies))
+        self.progress.in_flight = sum(len(tally.in_flight) for tally in tallies)
+        self.progress.seconds = time.monotonic() - self._began
+        starts = [model.endpoint.server_started_in_s for model in (self._work.models if self._work else [])]
+        self.progress.server_s = next((seconds for seconds in starts if seconds is not None), None)
+        sent = [tally.first_sent_at for tally in tallies if tally.first_sent_at is not None]
+        self.progress.first_call_s = min(sent) - self._began if sent else None
+
+    def _line(self) -> str:
+        now = self.progress
+        return (
+            f"{self.spec.group}, task {self.task}: {now.shards_done}/{now.shards} shards, {now.paid:,} calls "
+            f"({now.prompt_tokens:,} prompt + {now.completion_tokens:,} completion tokens), "
+            f"{now.reused:,} taken from earlier runs, {now.failed:,} failed, {now.in_flight} in flight"
+        )
+
+
+@contextmanager
+def open_work(spec: JobSpec) -> Iterator[GroupWork]:
+    """The nodes of a spec, on the catalog that the parent has."""
+    os.chdir(spec.project_path)
+    bootstrap_project(Path(spec.project_path))
+    with settings.SESSION_CLASS.create(
+        project_path=spec.project_path,
+        env=spec.env,
+        conf_source=spec.conf_source,
+        runtime_params=spec.runtime_params,
+        save_on_close=False,
+    ) as session:
+        pipelines.set_requested(spec.pipeline_names or None)
+        context = session.load_context()
+        catalog = context._get_catalog(catalog_class=settings.DATA_CATALOG_CLASS, save_version=spec.run_id)
+        every = {node.name: node for name in spec.pipeline_names or ["__default__"] for node in pipelines[name].nodes}
+        yield GroupWork([every[name] for name in spec.nodes], catalog)
+
+
+def main(words: list[str]) -> int:
+    """Run a task; its number comes from Slurm, or from the command line."""
+    submission = Submission.read(Path(words[0]).parent)
+    task = int(words[1] if len(words) > 1 else os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
+    return Job(submission, task).run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""What the parent and the jobs both do with a group: run its nodes on some shards, by hand.
+
+A node returns recipes (`shards.Making`), so running one costs nothing; saving its outputs does the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from kedro.io import DataCatalog
+from kedro.pipeline import Node
+from pydantic import BaseModel
+
+from omr_kedro.datasets import ShardsDataset
+from omr_kedro.llm import Asking, ChatModel, Prompt
+from omr_kedro.shards import Making, Source, code_digest
+from omr_kedro.shards.identity import fingerprint
+
+
+class GroupWork:
+    """The nodes of a group and what they read and write."""
+
+    def __init__(self, nodes: Sequence[Node], catalog: DataCatalog) -> None:
+        self.nodes = nodes
+        self._catalog = catalog
+        # Loaded once, so that all shards share one model, one index of benchmarks and one reading of each prompt.
+        self._constants = {
+            name: catalog.load(name)
+            for node in nodes
+            for name in node.inputs
+            if not isinstance(catalog.get(name), ShardsDataset)
+        }
+
+    @property
+    def models(self) -> list[ChatModel]:
+        """The models that the group asks; one, unless somebody groups otherwise."""
+        return [value for value in self._constants.values() if isinstance(value, ChatModel)]
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Digest of everything but tables that decides what is made, by name of the dataset; and of the code."""
+        return {"code": code_digest(), **{name: _digest(value) for name, value in sorted(self._constants.items())}}
+
+    def shard_ids(self) -> list[str]:
+        """The shards of the first table that the group reads.
+
+        Raises:
+            DatasetError: it is not finished.
+        """
+        made = {name for node in self.nodes for name in node.outputs}
+        tables = [name for node in self.nodes for name in node.inputs if name not in made | set(self._constants)]
+        return list(self._catalog.load(tables[0]))
+
+    def pending(self, ids: Iterable[str], *, settled: bool = True) -> list[str]:
+        """Those of the shards for which some node has something to do; see `TableStore.pending`."""
+        every = list(ids)
+        alive = every
+        for node in self.nodes:
+            for name, making in self._makings(node, alive).items():
+                stale = set(self._table(name).pending(making, settled=settled))
+                alive = [shard_id for shard_id in alive if shard_id not in stale]
+        return [shard_id for shard_id in every if shard_id not in set(alive)]
+
+    def take_through(self, shard_id: str, number: int) -> Iterable[Node]:
+        """Make all tables of one shard; yields each node when its tables are written.
+
+        Args:
+            shard_id: the shard.
+            number: its place among the shards of this job. Calls are made stage by stage, and within a stage shard by
+                shard: calls that share a template run together, which is what a server's prefix cache wants.
+        """
+        for stage, node in enumerate(self.nodes):
+            for name, making in self._makings(node, [shard_id]).items():
+                if isinstance(making, Asking):
+                    making = replace(making, turn=(stage, number))  # noqa: PLW2901
+                self._table(name).save_part(making)
+            yield node
+
+    def _makings(self, node: Node, ids: Sequence[str]) -> dict[str, Making]:
+        inputs = {
+            name: self._constants[name] if name in self._constants else self._table(name).load_part(ids)
+            for name in node.inputs
+        }
+        return node.run(inputs) if ids else {}
+
+    def _table(self, name: str) -> ShardsDataset:
+        dataset = self._catalog.get(name)
+        assert isinstance(dataset, ShardsDataset), "checked before anything was submitted"  # noqa: S101
+        return dataset
+
+
+def _digest(value: Any) -> str:
+    if isinstance(value, Prompt):
+        return value.hash
+    if isinstance(value, ChatModel):
+        return fingerprint(value.model)
+    if isinstance(value, Source):
+        return value.digest()
+    if isinstance(value, BaseModel):
+        return fingerprint(value.model_dump(mode="json"))
+    return fingerprint(repr(value))

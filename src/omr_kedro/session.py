@@ -1,0 +1,64 @@
+"""The session picks the runner that `conf/<env>/runner.yml` names, unless a person named one."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from kedro.config import MissingConfigException
+from kedro.framework.session import KedroSession
+from kedro.runner import AbstractRunner, SequentialRunner
+from kedro.utils import load_obj
+
+from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmRunner
+from omr_kedro.runners.errors import RunnerConfigError
+
+
+class OMRSession(KedroSession):
+    """`KedroSession` with a configured runner."""
+
+    def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """As `KedroSession.run`; without a runner, `runner.yml` names it."""
+        call = inspect.signature(super().run).bind(*args, **kwargs)
+        runner = call.arguments["runner"] = self._chosen(call.arguments.get("runner"))
+        if isinstance(runner, SlurmRunner):
+            names = call.arguments.get("pipeline_names") or call.arguments.get("pipeline_name") or []
+            runner.bind(
+                SessionSpec(
+                    project_path=str(self._project_path),
+                    env=self.store.get("env"),
+                    conf_source=str(self._conf_source) if self._conf_source else None,
+                    runtime_params=dict(self.store.get("runtime_params") or {}),
+                    pipeline_names=[names] if isinstance(names, str) else list(names),
+                )
+            )
+        result: dict[str, Any] = super().run(*call.args, **call.kwargs)
+        return result
+
+    def _chosen(self, runner: AbstractRunner | None) -> AbstractRunner:
+        if runner is not None and not isinstance(runner, ConfiguredRunner | SlurmRunner):
+            return runner
+        try:
+            config = dict(self._get_config_loader()["runner"])
+        except MissingConfigException:
+            config = {}
+        if isinstance(runner, SlurmRunner):
+            kind: Any = SlurmRunner
+        else:
+            kind = load_obj(config.get("runner", SequentialRunner.__name__), "kedro.runner")
+        given = _merge(config.get(kind.__name__) or {}, runner.given if runner else {})
+        is_async = bool(runner and runner._is_async)
+        try:
+            chosen: AbstractRunner = kind(is_async=is_async, **given)
+        except TypeError as error:
+            raise RunnerConfigError(f"{kind.__name__} (runner.yml, --runner-params): {error}") from None
+        return chosen
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _merge(merged[name], value) if both else value
+    return merged
