@@ -203,7 +203,7 @@ class GroupRun:
         submission.submitting()
         submission.submitted(slurm.submit(submission.script_path, submission.spec.name))
         logger.info(
-            "%s: %d shards in %d tasks, Slurm job %s; logs in %s",
+            "%s: %d shards, array of %d, Slurm job %s; logs in %s",
             self.group.name, sum(map(len, shares)), len(shares), submission.job_id, submission.folder,
         )  # fmt: skip
         self._watch(submission, set(submission.tasks))
@@ -294,9 +294,10 @@ class GroupRun:
         names = ("paid", "reused", "failed", "prompt_tokens", "completion_tokens")
         paid, reused, failed, prompt, completion = (sum(getattr(item, name) for item in progress) for name in names)
         seconds = time.monotonic() - self._began
+        jobs = ", ".join(item.job_id for item in self._all)
         return (
             f"{self.group.name}: {paid:,} calls ({prompt:,} prompt + {completion:,} completion tokens), {reused:,} "
-            f"taken from earlier runs, {failed:,} failed; {len(self._all)} Slurm jobs, {seconds:.0f} s"
+            f"taken from earlier runs, {failed:,} failed; Slurm job {jobs}, {seconds:.0f} s"
         )
 
 

@@ -24,13 +24,15 @@ class GroupWork:
 
     def __init__(self, nodes: Sequence[Node], catalog: DataCatalog) -> None:
         self.nodes = nodes
-        self._catalog = catalog
+        names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
+        # All of them now: a catalog makes its datasets when they are first asked for, and is not made for lanes.
+        self._datasets = {name: catalog.get(name) for name in names}
         # Loaded once, so that all shards share one model, one index of benchmarks and one reading of each prompt.
         self._constants = {
             name: catalog.load(name)
             for node in nodes
             for name in node.inputs
-            if not isinstance(catalog.get(name), ShardsDataset)
+            if not isinstance(self._datasets[name], ShardsDataset)
         }
 
     @property
@@ -51,7 +53,7 @@ class GroupWork:
         """
         made = {name for node in self.nodes for name in node.outputs}
         tables = [name for node in self.nodes for name in node.inputs if name not in made | set(self._constants)]
-        return list(self._catalog.load(tables[0]))
+        return list(self._table(tables[0]).load())
 
     def pending(self, ids: Iterable[str], *, settled: bool = True) -> list[str]:
         """Those of the shards for which some node has something to do; see `TableStore.pending`."""
@@ -86,7 +88,7 @@ class GroupWork:
         return node.run(inputs) if ids else {}
 
     def _table(self, name: str) -> ShardsDataset:
-        dataset = self._catalog.get(name)
+        dataset = self._datasets[name]
         assert isinstance(dataset, ShardsDataset), "checked before anything was submitted"  # noqa: S101
         return dataset
 
