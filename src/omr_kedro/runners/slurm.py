@@ -173,6 +173,8 @@ def batch_script(spec: JobSpec, folder: Path) -> str:
     python = resources.python or ("python" if resources.container_image else sys.executable)
     # One process for each node; the first does the work, and the others help it to serve a large model.
     srun = ["srun", f"--ntasks={resources.nodes}", "--ntasks-per-node=1", "--kill-on-bad-exit=1", *container]
+    # Since Slurm 22.05 a step does not inherit the CPUs of its job, and would be bound to one.
+    srun += [f"--cpus-per-task={resources.cpus_per_task}"] if resources.cpus_per_task else []
     job = [python, "-m", "omr_kedro.runners.job", str(folder / "spec.json")]
     lines = [
         "#!/bin/bash",

@@ -1,0 +1,213 @@
+"""The offline pipeline on a real Slurm, left alone and maltreated: the same tables, and nothing paid for twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.project import Project
+from tests.support.slow_model import answered, serve_slowly
+from tests.support.slurm import Cluster, Job
+from tests.support.threads import make_threads
+
+WINDOW = 16
+"""Calls that a task of the offline environment may have in flight."""
+PATIENCE_S = 90
+_A_NODE_EACH = {"resources.default.cpus_per_task": 4}
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+    """The tables of a run in one process."""
+    project = Project.create(tmp_path_factory.mktemp("calm") / "project")
+    project.run(raw_threads=project.write_threads(make_threads(40)))
+    return project.final_tables()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "project")
+    project.write_threads(make_threads(40))
+    return project
+
+
+def command(*options: str, **runner_params: object) -> list[str]:
+    given = ",".join(f"{name}={value}" for name, value in {"poll_s": 1, **_A_NODE_EACH, **runner_params}.items())
+    kedro = str(Path(sys.executable).with_name("kedro"))
+    runner = "--runner=omr_kedro.runners.SlurmRunner"
+    threads = "--params=raw_threads=data/01_raw/mine.jsonl"
+    return [kedro, "run", "--env", "offline", runner, f"--runner-params={given}", threads, *options]
+
+
+@contextmanager
+def running(cluster: Cluster, project: Project, words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, **cluster.environment, "COLUMNS": "200"}
+    process = subprocess.Popen(
+        words, cwd=project.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def finish(cluster: Cluster, project: Project, words: Sequence[str]) -> str:
+    """Run to the end; returns what the screen shows."""
+    with running(cluster, project, words) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    return output
+
+
+def jobs_of(cluster: Cluster, project: Project) -> list[Job]:
+    folders = (project.path / "data/08_reporting/offline/slurm").glob("*")
+    names = {f"omr-{folder.name}" for folder in folders}
+    return [job for job in cluster.jobs() if job.name in names]
+
+
+def wait_for_calls(cluster: Cluster, project: Project, count: int = 10) -> None:
+    cluster.wait_until(lambda: answered(project).total() >= count, PATIENCE_S)
+
+
+def assert_nothing_was_paid_twice(project: Project, interrupted_servers: int) -> None:
+    calls = answered(project)
+    twice = calls.total() - len(calls)
+    assert twice <= WINDOW * interrupted_servers, f"{twice} of {calls.total()} calls were paid for twice"
+
+
+def assert_nothing_is_left(cluster: Cluster, project: Project) -> None:
+    cluster.wait_until(lambda: all(job.state not in {"PENDING", "RUNNING", "COMPLETING"} for job in cluster.jobs()))
+    cluster.wait_until(lambda: not cluster.orphans())
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if _serves(path, project)]
+
+
+def _serves(path: Path, project: Project) -> bool:
+    try:
+        words = path.read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return b"--port" in words and str(project.path).encode() in words
+
+
+def test_a_run_on_both_nodes_gives_the_tables_of_a_run_in_one_process(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.05)
+    output = finish(cluster, project, command("--pipelines=problem_generation"))
+    assert project.final_tables() == expected
+    assert {job.node for job in jobs_of(cluster, project)} == {"n1", "n2"}
+    assert "Funnel" in output
+    calls = answered(project)
+    assert calls.total() == len(calls) > 100
+    assert "all 4 shards are up to date; no job is needed" in finish(cluster, project, command())
+    assert answered(project) == calls
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_dry_run_writes_scripts_and_submits_nothing(cluster: Cluster, project: Project) -> None:
+    finish(cluster, project, command("--pipelines=prepare_threads"))
+    before = len(cluster.jobs())
+    output = finish(cluster, project, command("--from-nodes=extract_problems.ask_extract_problems", dry_run=True))
+    assert "1 groups, 2 model servers; submitted nothing" in output
+    (script,) = (project.path / "data/08_reporting/offline/slurm").glob("*/job.sbatch")
+    assert "#SBATCH --array=0-1" in script.read_text()
+    assert len(cluster.jobs()) == before
+
+
+def test_tables_in_memory_are_refused_before_anything_is_submitted(cluster: Cluster, project: Project) -> None:
+    path = project.path / "conf/base/catalog.yml"
+    text = path.read_text()
+    for name in ("proofs", "open_problems"):
+        text = text.replace(f"\n{name}:\n", f"\n_{name}:\n")
+    path.write_text(text)
+    before = len(cluster.jobs())
+    with running(cluster, project, command()) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1
+    for boundary in ("output 'proofs'", "input 'proofs'", "output 'open_problems'", "input 'open_problems'"):
+        assert f"{boundary} lives in memory" in output
+    assert len(cluster.jobs()) == before
+
+
+@pytest.mark.parametrize(
+    ("fault", "victim"), [("the job", "omr_kedro.runners.job"), ("its model server", "tests.support.slow_model")]
+)
+def test_a_killed_process_of_a_job_costs_the_calls_in_flight_and_no_more(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]], fault: str, victim: str
+) -> None:
+    serve_slowly(project, 0.2)
+    with running(cluster, project, command()) as run:
+        wait_for_calls(cluster, project)
+        job = next(job for job in jobs_of(cluster, project) if job.state == "RUNNING")
+        for pid in cluster.pids(job.id, victim):
+            os.kill(pid, signal.SIGKILL)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def interrupt(
+    cluster: Cluster, project: Project, words: Sequence[str], stop: Callable[[subprocess.Popen[str]], None]
+) -> str:
+    with running(cluster, project, words) as run:
+        wait_for_calls(cluster, project)
+        stop(run)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode != 0, output
+    return output
+
+
+def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    cancelled: list[Job] = []
+
+    def cancel(run: subprocess.Popen[str]) -> None:
+        cancelled.append(next(job for job in jobs_of(cluster, project) if job.state == "RUNNING"))
+        cluster.cancel(cancelled[0].id)
+
+    output = interrupt(cluster, project, command(), cancel)
+    assert f"job {cancelled[0].array_id}_{cancelled[0].task_id} ended as CANCELLED" in output
+    assert "the same command goes on from here" in output
+    finish(cluster, project, command())
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    interrupt(cluster, project, command(), lambda run: run.kill())
+    submitted = {job.array_id for job in jobs_of(cluster, project)}
+    output = finish(cluster, project, command())
+    assert f"found job {next(iter(submitted))} of an earlier run, 2 tasks still at work" in output
+    assert {job.array_id for job in jobs_of(cluster, project)} == submitted
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_ctrl_c_cancels_the_jobs_and_leaves_no_process(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    output = interrupt(cluster, project, command(), lambda run: run.send_signal(signal.SIGINT))
+    assert "Cancelled. What was finished is kept" in output
+    assert_nothing_is_left(cluster, project)
+    finish(cluster, project, command())
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=2)
