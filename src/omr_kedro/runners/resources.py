@@ -6,11 +6,15 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from omr_kedro.runners.errors import RunnerConfigError
 
 DEFAULT = "default"
+
+
+def _as_text(value: object) -> object:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value  # YAML reads 90 as a number
 
 
 def _checked_time(value: str) -> str:
@@ -40,8 +44,8 @@ class Resources(BaseModel):
     nodes: int = Field(default=1, ge=1)
     """Of one task. More than one: the model is spread over them."""
     cpus_per_task: int | None = Field(default=None, ge=1)
-    mem: Line | None = None
-    time: Annotated[str, AfterValidator(_checked_time)] = "04:00:00"
+    mem: Annotated[Line | None, BeforeValidator(_as_text)] = None
+    time: Annotated[str, BeforeValidator(_as_text), AfterValidator(_checked_time)] = "04:00:00"
     """Limit of one life of a task; what is not done by then goes on in the next one."""
     tasks: int = Field(default=8, ge=1)
     """Width of the array: model servers at work at the same time, if Slurm has room for them."""
@@ -76,7 +80,7 @@ def resolve(sections: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> 
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
         raise RunnerConfigError(
-            f"resources of {chosen[-1] if chosen else DEFAULT} in runner.yml: {wrong}. "
+            f"resources in runner.yml ({', then '.join(chosen) or DEFAULT}): {wrong}. "
             f"Known settings: {', '.join(Resources.model_fields)}."
         ) from None
 

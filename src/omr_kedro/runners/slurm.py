@@ -187,7 +187,7 @@ def batch_script(spec: JobSpec, folder: Path) -> str:
         "status=$?",
         f"# {REQUEUE_STATUS}: the time is up, and there is more to do. Finished calls are on disk.",
         f'if [ "$status" -eq {REQUEUE_STATUS} ]; then',
-        '    scontrol requeue "$SLURM_JOB_ID" && sleep 60',
+        '    scontrol requeue "${SLURM_ARRAY_JOB_ID}_${SLURM_ARRAY_TASK_ID}" && sleep 60',
         "fi",
         'exit "$status"',
     ]
