@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipeline_registry import register_pipelines
+from omr_kedro.runners.errors import RunnerConfigError
+from omr_kedro.runners.groups import Group, find_groups
+from omr_kedro.runners.resources import check_names, resolve
+
+
+def node(name: str, inputs: list[str], *tags: str) -> Node:
+    return Node(lambda *values: values[0], inputs=inputs, outputs=f"{name}_out", name=name, tags=list(tags))
+
+
+def names(groups: list[Group]) -> list[list[str]]:
+    return [[node.name for node in group.nodes] for group in groups]
+
+
+def one_model(node: Node) -> str:
+    return "model"
+
+
+def test_all_stages_of_one_model_are_one_group() -> None:
+    (group,) = find_groups(register_pipelines()["problem_generation"], one_model)
+    assert group.nodes[0].name == "extract_problems.ask_extract_problems"
+    assert group.nodes[-1].name == "decontaminate.remove_contaminated"
+    assert "threads" in group.inputs
+    assert "problems" in group.outputs
+
+
+def test_a_group_never_waits_for_its_own_result() -> None:
+    pipeline = Pipeline([node("a", ["x"], "gpu"), node("report", ["a_out"]), node("b", ["a_out", "report_out"], "gpu")])
+    assert names(find_groups(pipeline, one_model)) == [["a"], ["b"]]
+
+
+def test_nodes_without_a_model_go_with_the_group_that_they_read_from() -> None:
+    pipeline = Pipeline(
+        [
+            node("first", ["x"], "by_shard"),
+            node("a", ["first_out"], "gpu"),
+            node("read", ["a_out"], "by_shard"),
+            node("b", ["read_out"], "gpu"),
+        ]
+    )
+    assert names(find_groups(pipeline, one_model)) == [["a", "read", "b"]]
+
+
+def test_independent_branches_with_different_labels_are_groups_of_their_own() -> None:
+    pipeline = Pipeline([node("a", ["x"], "gpu"), node("b", ["a_out"], "gpu"), node("c", ["a_out"], "gpu")])
+    assert names(find_groups(pipeline, lambda node: node.name)) == [["a"], ["b"], ["c"]]
+
+
+def test_nodes_that_are_not_dispatched_are_in_no_group() -> None:
+    pipeline = Pipeline([node("a", ["x"], "gpu"), node("read", ["a_out"], "by_shard")])
+    assert find_groups(pipeline, lambda node: None) == []
+
+
+def test_the_particular_overrides_the_general() -> None:
+    sections = {"default": {"time": 60, "tasks": 3}, "stage": {"tasks": 5}, "stage.node": {"partition": "big"}}
+    found = resolve(sections, ["model", "stage", "stage.node"])
+    assert (found.time, found.tasks, found.partition) == ("60", 5, "big")
+
+
+@pytest.mark.parametrize("wrong", [{"gpus": 4}, {"time": "soon"}, {"setup": ["a\nb"]}, {"tasks": 0}])
+def test_settings_without_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(RunnerConfigError, match=next(iter(wrong))):
+        resolve({"default": wrong}, [])
+
+
+def test_sections_for_nothing_are_refused() -> None:
+    with pytest.raises(RunnerConfigError, match="no node, pipeline or model clasify"):
+        check_names({"clasify": {}}, {"classify"})
