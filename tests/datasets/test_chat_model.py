@@ -44,7 +44,7 @@ def test_a_missing_key_names_the_variable_where_to_get_one_and_the_way_without()
 
 def test_a_server_that_is_not_installed_names_the_ways_without_a_gpu() -> None:
     with pytest.raises(EndpointError) as refused:
-        dataset(server={"command": ["no-such-server", "serve"]}).check()
+        dataset(server={"command": ["no-such-server", "serve"]}).check_installed()
     for word in ("no-such-server", "--env demo", "--env offline", "--params=endpoint="):
         assert word in str(refused.value)
 

@@ -49,7 +49,8 @@ def test_demo_without_a_key_says_so_before_any_work(project: Project) -> None:
 
 
 def test_a_machine_without_gpu_is_told_what_else_it_can_do(project: Project) -> None:
-    refused = project.kedro("run", "--pipelines", "problem_generation")
+    # A machine with Slurm would submit jobs.
+    refused = project.kedro("run", "--pipelines", "problem_generation", "--runner-params=where=here")
     assert refused.returncode == 1
     for word in ("vllm", "--env demo", "--env offline", "--params=endpoint="):
         assert word in refused.stderr

@@ -20,7 +20,8 @@ from tests.support.threads import make_threads
 
 WINDOW = 16
 """Calls that a task of the offline environment may have in flight."""
-PATIENCE_S = 90
+PATIENCE_S = 300
+"""After this a test that waits has failed. Slurm lets a job that it requeues wait for two minutes."""
 _A_NODE_EACH = {"resources.default.cpus_per_task": 4}
 
 
@@ -176,7 +177,7 @@ def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(
 
     def cancel(run: subprocess.Popen[str]) -> None:
         cancelled.append(next(job for job in jobs_of(cluster, project) if job.state == "RUNNING"))
-        cluster.cancel(cancelled[0].id)
+        cluster.cancel(f"{cancelled[0].array_id}_{cancelled[0].task_id}")
 
     output = interrupt(cluster, project, command(), cancel)
     assert f"job {cancelled[0].array_id}_{cancelled[0].task_id} ended as CANCELLED" in output
@@ -184,6 +185,52 @@ def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(
     finish(cluster, project, command())
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_time_limit_puts_the_job_back_into_the_queue_until_the_work_is_done(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 1.5)
+    # Slurm's shortest limit is a minute; the warning comes some 15 seconds after the start.
+    finish(cluster, project, command(warn_s=45, **{"resources.default.time": 1}))
+    assert max(job.restarts for job in jobs_of(cluster, project)) >= 1
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_dead_node_costs_its_calls_in_flight_and_no_more(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.5)
+    with running(cluster, project, command()) as run:
+        wait_for_calls(cluster, project)
+        cluster.kill_node("n1")
+        cluster.wait_until(
+            lambda: not any(job.node == "n1" and job.state == "RUNNING" for job in cluster.jobs()), PATIENCE_S
+        )
+        cluster.start_node("n1")
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_controller_that_dies_and_returns_changes_nothing(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.5)
+    with running(cluster, project, command()) as run:
+        wait_for_calls(cluster, project)
+        cluster.kill_controller()
+        wait_for_calls(cluster, project, answered(project).total() + 20)
+        cluster.start_controller()
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
     assert_nothing_is_left(cluster, project)
 
 
