@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from kedro.io import DatasetError
 
 from omr_kedro.datasets import ChatModelDataset
 from omr_kedro.llm import EndpointError
+from tests.support.project import ROOT
 
 SECRET = "nvapi-" + "k3L4m5" * 8
 KEYS = {
@@ -73,3 +75,18 @@ def test_the_server_runs_and_logs_in_its_folder(tmp_path: Path) -> None:
     server = dataset(server={"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}).load().server
     assert server is not None
     assert (server.folder, server.log) == (tmp_path, tmp_path / "logs/server.log")
+
+
+def test_options_that_vllm_does_not_know_are_refused_all_at_once() -> None:
+    command = ["vllm", "serve", "{model}", "--port", "{port}"]
+    args = {"max-model-length": 1, "kv-cache-dtype": "fp8", "quantisation": "fp8"}
+    with pytest.raises(EndpointError) as refused:
+        dataset(server={"command": command, "args": args}).check()
+    for word in ("max-model-length", "quantisation", "check_options: false"):
+        assert word in str(refused.value)
+    dataset(server={"command": command, "args": args, "check_options": False}).check()
+
+
+def test_the_options_of_the_base_environment_are_known_to_vllm() -> None:
+    config = yaml.safe_load((ROOT / "conf/base/catalog_models.yml").read_text())["problem_model"]
+    dataset(server=config["server"]).check()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from kedro.io import AbstractDataset, DatasetError
 
 from omr_kedro.llm import ChatModel, Constraint, EndpointError, Limits, ServerSpec
+from omr_kedro.llm.vllm import check_options, vllm_version
 
 _OTHER_HOSTS = "other"
 
@@ -91,13 +92,27 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         """Say before any work what would stop it, wherever the model is asked.
 
         Raises:
-            EndpointError: a key is missing.
+            EndpointError: a key is missing, or vLLM knows no such options (`server.check_options: false` for others).
         """
+        self._check_options()
         if self._base_url and self._key.get("variable") and not self._key.get("api_key"):
             raise EndpointError(
                 f"{self._base_url} needs a key: set the environment variable {self._key['variable']} "
                 f"(get one at {self._key.get('obtain', 'its website')}), or do without: kedro run --env offline"
             )
+
+    def _check_options(self) -> None:
+        server = self._chat_model.server
+        if self.remote or server is None or server.command[:2] != ("vllm", "serve"):
+            return
+        if (self._server or {}).get("check_options", True):
+            complaints = check_options(server.words(self._model, port=8000)[2:], reserved={"config"})
+            if complaints:
+                raise EndpointError(
+                    f"`vllm serve` {vllm_version()} would refuse these settings of {self._model} "
+                    f"({self._setting}):\n  " + "\n  ".join(complaints) + "\n"
+                    "For another version of vLLM, say `check_options: false` beside the server's args."
+                )
 
     def check_installed(self) -> None:
         """Say before any work that a model cannot be served in this process.
