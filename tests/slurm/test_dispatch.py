@@ -91,6 +91,11 @@ def assert_nothing_is_left(cluster: Cluster, project: Project) -> None:
     assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if _serves(path, project)]
 
 
+def pid_runs(pid: int, module: str) -> bool:
+    """Whether it is the server itself, and not the supervisor that holds it."""
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:3] == [b"-m", module.encode()]
+
+
 def _serves(path: Path, project: Project) -> bool:
     try:
         words = path.read_bytes().split(b"\0")
@@ -213,6 +218,25 @@ def test_a_dead_node_costs_its_calls_in_flight_and_no_more(
         cluster.start_node("n1")
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, output
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_model_that_one_node_cannot_hold_is_served_by_two(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2, "tests.support.team_model")
+    words = command(**{"resources.default.nodes": 2, "resources.default.tasks": 1})
+    with running(cluster, project, words) as run:
+        wait_for_calls(cluster, project)
+        (job,) = jobs_of(cluster, project)
+        servers = cluster.pids(job.id, "--node-rank")
+        (second,) = [pid for pid in cluster.pids(job.id, "--headless") if pid_runs(pid, "tests.support.team_model")]
+        os.kill(second, signal.SIGKILL)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert len(servers) >= 2
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=1)
     assert_nothing_is_left(cluster, project)

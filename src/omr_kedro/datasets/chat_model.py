@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from kedro.io import AbstractDataset, DatasetError
 
-from omr_kedro.llm import ChatModel, Constraint, EndpointError, Limits, ServerSpec
+from omr_kedro.llm import TEAM_OPTIONS, ChatModel, Constraint, EndpointError, Limits, ServerSpec
 from omr_kedro.llm.vllm import check_options, vllm_version
 
 _OTHER_HOSTS = "other"
@@ -106,7 +106,7 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         if self.remote or server is None or server.command[:2] != ("vllm", "serve"):
             return
         if (self._server or {}).get("check_options", True):
-            complaints = check_options(server.words(self._model, port=8000)[2:], reserved={"config"})
+            complaints = check_options(server.words(self._model, port=8000)[2:], reserved={"config", *TEAM_OPTIONS})
             if complaints:
                 raise EndpointError(
                     f"`vllm serve` {vllm_version()} would refuse these settings of {self._model} "

@@ -5,11 +5,13 @@ from omr_kedro.llm.client import Constraint
 from omr_kedro.llm.endpoint import Endpoint, Limits
 from omr_kedro.llm.errors import EndpointError, ModelServerError, StoppedError, TooManyFailuresError
 from omr_kedro.llm.model import ChatModel
+from omr_kedro.llm.process import ServerSpec
 from omr_kedro.llm.prompt import Example, Message, Prompt, PromptError
 from omr_kedro.llm.request import Completion, Request, Sampling
-from omr_kedro.llm.server import ServerSpec
+from omr_kedro.llm.team import TEAM_OPTIONS, Team
 
 __all__ = [
+    "TEAM_OPTIONS",
     "Asking",
     "ChatModel",
     "Completion",
@@ -26,5 +28,6 @@ __all__ = [
     "Sampling",
     "ServerSpec",
     "StoppedError",
+    "Team",
     "TooManyFailuresError",
 ]

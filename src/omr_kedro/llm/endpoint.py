@@ -13,8 +13,10 @@ from typing import Any, Protocol
 
 from omr_kedro.llm.errors import StoppedError
 from omr_kedro.llm.limits import Pacer, Window
+from omr_kedro.llm.process import ServerSpec
 from omr_kedro.llm.progress import Tally
-from omr_kedro.llm.server import LocalServer, ServerSpec
+from omr_kedro.llm.server import LocalServer
+from omr_kedro.llm.team import Team
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Endpoint:
         self._thread: threading.Thread | None = None
         self._starting = asyncio.Lock()
         self._server: LocalServer | None = None
+        self.team: Team | None = None
+        """The nodes that serve the model together, if one node cannot hold it."""
         self.server_started_in_s: float | None = None
         """How long the local server took to answer, when it was last started."""
 
@@ -137,7 +141,7 @@ class Endpoint:
         # Held across the start: a second caller waits for the server instead of starting another.
         async with self._starting:
             if self._server is None or not self._server.alive:
-                server = LocalServer(spec, model)
+                server = LocalServer(spec, model, self.team)
                 began = time.monotonic()
                 try:
                     await server.start()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from omr_kedro.llm.client import ChatClient, Constraint
 from omr_kedro.llm.endpoint import Endpoint, Limits
-from omr_kedro.llm.server import ServerSpec
+from omr_kedro.llm.process import ServerSpec
 
 
 @dataclass(frozen=True)

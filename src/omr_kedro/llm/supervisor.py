@@ -30,6 +30,8 @@ def main(command: list[str]) -> int:
         if readable and not os.read(sys.stdin.fileno(), 1024):
             _stop(server)
             break
+    # Whoever is left: a server that ignores SIGTERM, or the others of several processes that have lost their first.
+    _signal_group(server, signal.SIGKILL)
     return server.wait()
 
 
@@ -38,7 +40,6 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + GRACE_S
     while server.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
-    _signal_group(server, signal.SIGKILL)
 
 
 def _signal_group(server: subprocess.Popen[bytes], number: signal.Signals) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ from types import FrameType
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 
-from omr_kedro.llm import ModelServerError, StoppedError
+from omr_kedro.llm import ModelServerError, StoppedError, Team
 from omr_kedro.runners.errors import JobFailedError
 from omr_kedro.runners.slurm import REQUEUE_STATUS
 from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
@@ -44,7 +45,13 @@ class Job:
         self.spec = submission.spec
         self.task = task
         self.share = self.spec.shares[task]
-        self.progress = Progress(shards=len(self.share), steps=len(self.share) * len(self.spec.nodes))
+        self._before = submission.progress(task) or Progress()
+        self.progress = Progress(
+            lives=self._before.lives + 1,
+            shards=len(self.share),
+            steps=len(self.share) * len(self.spec.nodes),
+            rows=self._before.rows,
+        )
         self._began = time.monotonic()
         self._counting = threading.Lock()
         self._work: GroupWork | None = None
@@ -54,7 +61,7 @@ class Job:
         """Do the work; returns the exit status."""
         self.submission.result_path(self.task).unlink(missing_ok=True)
         try:
-            with open_work(self.spec) as self._work, self._reporting(), self._signals():
+            with open_work(self.spec) as self._work, self._reporting(), self._signals(), self._leading(self._work):
                 self._check_settings(self._work)
                 self._take_share(self._work)
         except StoppedError as stopped:
@@ -103,9 +110,10 @@ class Job:
             raise next((error for error in errors if not isinstance(error, StoppedError)), errors[0])
 
     def _lane(self, work: GroupWork, shard: str, number: int) -> None:
-        for node in work.take_through(shard, number):
+        for node, rows in work.take_through(shard, number):
             with self._counting:
                 self.progress.steps_done += 1
+                self.progress.rows += rows
                 self.progress.node = node.name
             for model in work.models:
                 model.endpoint.check_halted()
@@ -119,6 +127,20 @@ class Job:
                 f"Changed since this job was submitted: {', '.join(changed)}. Nothing was asked; run the same command "
                 "again, which submits the work with the new settings."
             )
+
+    @contextmanager
+    def _leading(self, work: GroupWork) -> Iterator[None]:
+        """On the first of several nodes: let the others serve their parts of the model."""
+        if self.spec.resources.nodes == 1:
+            yield
+            return
+        team = _team(self.submission, self.task)
+        for model in work.models:
+            model.endpoint.team = team
+        try:
+            yield
+        finally:
+            team.dismiss()
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -149,7 +171,7 @@ class Job:
         logger.warning("Stopped, %s: %s", reason, self._line())
         if self._terminated:
             return 128 + signal.SIGTERM
-        if not self.progress.paid and not self.progress.shards_done:
+        if self.progress.paid == self._before.paid and not self.progress.shards_done:
             return self._failed(
                 f"The time limit ({self.spec.resources.time}) is so short that nothing could be finished within it. "
                 f"Raise `time` of {self.spec.group} in runner.yml.",
@@ -189,11 +211,14 @@ class Job:
 
     def _count(self) -> None:
         tallies = [tally for model in (self._work.models if self._work else []) for tally in model.endpoint.tallies]
-        totals = ("reused", "paid", "failed", "prompt_tokens", "completion_tokens")
-        for name in totals:
-            setattr(self.progress, name, sum(getattr(tally, name) for tally in tallies))
+        before = self._before
+        for name in ("paid", "prompt_tokens", "completion_tokens"):
+            setattr(self.progress, name, getattr(before, name) + sum(getattr(tally, name) for tally in tallies))
+        # Failed calls of an earlier life are asked again; what it has paid for is found on disk, as are older calls.
+        self.progress.failed = sum(tally.failed for tally in tallies)
+        self.progress.reused = max(before.reused, sum(tally.reused for tally in tallies) - before.paid)
         self.progress.in_flight = sum(len(tally.in_flight) for tally in tallies)
-        self.progress.seconds = time.monotonic() - self._began
+        self.progress.seconds = before.seconds + time.monotonic() - self._began
         starts = [model.endpoint.server_started_in_s for model in (self._work.models if self._work else [])]
         self.progress.server_s = next((seconds for seconds in starts if seconds is not None), None)
         sent = [tally.first_sent_at for tally in tallies if tally.first_sent_at is not None]
@@ -227,11 +252,29 @@ def open_work(spec: JobSpec) -> Iterator[GroupWork]:
         yield GroupWork([every[name] for name in spec.nodes], catalog)
 
 
+def _team(submission: Submission, task: int) -> Team:
+    life = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    # `srun` is called on the first node of a job.
+    address = os.environ.get("SLURM_LAUNCH_NODE_IPADDR") or socket.gethostname()
+    return Team(submission.spec.resources.nodes, address, submission.team_path(task, life))
+
+
+def help_out(submission: Submission, task: int, rank: int) -> int:
+    """Serve this node's part of a model that the first node of the task asks."""
+    # The warning before the time limit is for the first node, which says when it is over.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
+    with open_work(submission.spec) as work:
+        servers = [model.server for model in work.models if model.server]
+    _team(submission, task).follow(rank, servers[0])
+    return 0
+
+
 def main(words: list[str]) -> int:
     """Run a task; its number comes from Slurm, or from the command line."""
     submission = Submission.read(Path(words[0]).parent)
     task = int(words[1] if len(words) > 1 else os.environ.get("SLURM_ARRAY_TASK_ID", "0"))
-    return Job(submission, task).run()
+    rank = int(os.environ.get("SLURM_PROCID", "0")) if submission.spec.resources.nodes > 1 else 0
+    return help_out(submission, task, rank) if rank else Job(submission, task).run()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
                          task-0.out  .err     what task 0 said
                          task-0.progress.json how far it is, every few seconds
                          task-0.result.json   how it ended, if it could say so
+                         task-0.server-0.json for tasks of several nodes: the server that all of them start
                          ended                there once nobody waits for it any more
 """
 
@@ -68,24 +69,29 @@ class Result(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a task is."""
+    """How far a task is. What was paid, written and spent counts all lives of the task, the rest this one."""
 
     node: str = ""
+    lives: int = 0
+    """How often the task was started."""
     shards: int = 0
     shards_done: int = 0
     steps: int = 0
     """One for each shard and node."""
     steps_done: int = 0
+    rows: int = 0
+    """Written to all tables of the group."""
     reused: int = 0
+    """Calls that earlier runs have paid for."""
     paid: int = 0
     failed: int = 0
     in_flight: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     seconds: float = 0
-    """Since the task (this life of it) began."""
+    """At work."""
     first_call_s: float | None = None
-    """When its first call was sent, on the same clock."""
+    """When the first call of this life was sent, counted from its begin."""
     server_s: float | None = None
     """How long the model server took to start."""
 
@@ -114,15 +120,19 @@ class Submission:
         return cls(folder, JobSpec.model_validate_json((folder / "spec.json").read_bytes()))
 
     @classmethod
+    def submitted_to(cls, root: Path) -> Iterator[Submission]:
+        """Those in a folder that Slurm was asked to run, the oldest first."""
+        for spec in sorted(root.glob("*/spec.json"), key=lambda path: path.stat().st_mtime):
+            try:
+                if (spec.parent / "job_id").exists():
+                    yield cls.read(spec.parent)
+            except (FileNotFoundError, ValidationError):
+                continue  # written by another version of this program, whose jobs this one cannot speak for
+
+    @classmethod
     def unended(cls, root: Path) -> Iterator[Submission]:
         """Those in a folder that somebody may still wait for, the oldest first."""
-        folders = sorted((path.parent for path in root.glob("*/spec.json")), key=lambda path: path.stat().st_mtime)
-        for folder in folders:
-            if not (folder / "ended").exists() and (folder / "job_id").exists():
-                try:
-                    yield cls.read(folder)
-                except ValidationError:
-                    continue  # written by another version of this program, whose jobs this one cannot speak for
+        return (submission for submission in cls.submitted_to(root) if not submission.is_ended)
 
     @property
     def spec_path(self) -> Path:
@@ -149,6 +159,11 @@ class Submission:
         with whole_file(self.folder / "job_id", "w") as file:
             file.write(job_id)
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether nobody waits for it any more."""
+        return (self.folder / "ended").exists()
+
     def ended(self) -> None:
         """Note that nobody waits for it any more."""
         (self.folder / "ended").touch()
@@ -157,6 +172,10 @@ class Submission:
     def tasks(self) -> range:
         """Numbers of the array's tasks."""
         return range(len(self.spec.shares))
+
+    def team_path(self, task: int, life: int) -> Path:
+        """Where the first node of a task tells the others which server to start."""
+        return self.folder / f"task-{task}.server-{life}.json"
 
     def result_path(self, task: int) -> Path:
         """Where a task says how it ended."""

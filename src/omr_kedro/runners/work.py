@@ -65,8 +65,8 @@ class GroupWork:
                 alive = [shard_id for shard_id in alive if shard_id not in stale]
         return [shard_id for shard_id in every if shard_id not in set(alive)]
 
-    def take_through(self, shard_id: str, number: int) -> Iterable[Node]:
-        """Make all tables of one shard; yields each node when its tables are written.
+    def take_through(self, shard_id: str, number: int) -> Iterable[tuple[Node, int]]:
+        """Make all tables of one shard; yields each node when its tables are written, and how many rows that were.
 
         Args:
             shard_id: the shard.
@@ -74,11 +74,13 @@ class GroupWork:
                 shard: calls that share a template run together, which is what a server's prefix cache wants.
         """
         for stage, node in enumerate(self.nodes):
+            rows = 0
             for name, making in self._makings(node, [shard_id]).items():
                 if isinstance(making, Asking):
                     making = replace(making, turn=(stage, number))  # noqa: PLW2901
-                self._table(name).save_part(making)
-            yield node
+                if self._table(name).save_part(making):
+                    rows += self._table(name).load_part([shard_id]).count
+            yield node, rows
 
     def _makings(self, node: Node, ids: Sequence[str]) -> dict[str, Making]:
         inputs = {
