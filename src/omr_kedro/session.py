@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException
@@ -11,7 +12,7 @@ from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 from kedro.utils import load_obj
 
-from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmRunner
+from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner
 from omr_kedro.runners.errors import RunnerConfigError
 
 
@@ -36,13 +37,22 @@ class OMRSession(KedroSession):
         result: dict[str, Any] = super().run(*call.args, **call.kwargs)
         return result
 
+    @property
+    def job_folder(self) -> Path:
+        """Where this environment's jobs have their specs, logs and results."""
+        given = self._runner_config().get(SlurmRunner.__name__) or {}
+        return Path(str(self._project_path), given.get("folder", SlurmOptions.model_fields["folder"].default))
+
+    def _runner_config(self) -> dict[str, Any]:
+        try:
+            return dict(self._get_config_loader()["runner"])
+        except MissingConfigException:
+            return {}
+
     def _chosen(self, runner: AbstractRunner | None) -> AbstractRunner:
         if runner is not None and not isinstance(runner, ConfiguredRunner | SlurmRunner):
             return runner
-        try:
-            config = dict(self._get_config_loader()["runner"])
-        except MissingConfigException:
-            config = {}
+        config = self._runner_config()
         if isinstance(runner, SlurmRunner):
             kind: Any = SlurmRunner
         else:

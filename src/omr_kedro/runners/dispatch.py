@@ -16,6 +16,7 @@ from omr_kedro.runners.errors import JobFailedError, SlurmError
 from omr_kedro.runners.groups import Group
 from omr_kedro.runners.resources import Resources
 from omr_kedro.runners.slurm import Queue, Snapshot, TaskState
+from omr_kedro.runners.status import duration, summarise
 from omr_kedro.runners.submission import JobSpec, Submission, new_token
 from omr_kedro.runners.work import GroupWork
 
@@ -278,26 +279,19 @@ class GroupRun:
         return []
 
     def _line(self, snapshot: Snapshot) -> str:
-        progress = [found for item in self._all for task in item.tasks if (found := item.progress(task))]
-        states: dict[str, int] = defaultdict(int)
-        for waiting in self._waiting:
-            for task in waiting.open:
-                state = snapshot.tasks.get(waiting.submission.spec.name, {}).get(task)
-                states[f"{state.state.lower()}" if state else "submitted"] += 1
-        shards = sum(len(share) for item in self._all if not item.spec.attempt for share in item.spec.shares)
-        jobs = ", ".join(f"{count} {state}" for state, count in states.items())
-        done, paid = (sum(getattr(item, name) for item in progress) for name in ("shards_done", "paid"))
-        return f"{self.group.name}: {done}/{shards} shards, {paid:,} calls; tasks: {jobs}"
+        (status,) = summarise(self._all, snapshot.tasks)
+        tasks = ", ".join(f"{count} {state}" for state, count in sorted(status.states.items()))
+        done = f"{status.total('shards_done')}/{status.shards} shards, {status.spent('paid'):,} calls"
+        return f"{self.group.name}: {done}; tasks: {tasks}; about {duration(status.seconds_left)} left"
 
     def _closing(self) -> str:
-        progress = [found for item in self._all for task in item.tasks if (found := item.progress(task))]
-        names = ("paid", "reused", "failed", "prompt_tokens", "completion_tokens")
-        paid, reused, failed, prompt, completion = (sum(getattr(item, name) for item in progress) for name in names)
-        seconds = time.monotonic() - self._began
-        jobs = ", ".join(item.job_id for item in self._all)
+        (status,) = summarise(self._all, {})
+        names = ("paid", "prompt_tokens", "completion_tokens")
+        paid, prompt, completion = (status.spent(name) for name in names)
         return (
-            f"{self.group.name}: {paid:,} calls ({prompt:,} prompt + {completion:,} completion tokens), {reused:,} "
-            f"taken from earlier runs, {failed:,} failed; Slurm job {jobs}, {seconds:.0f} s"
+            f"{self.group.name}: {paid:,} calls ({prompt:,} prompt + {completion:,} completion tokens), "
+            f"{status.total('reused'):,} taken from earlier runs, {status.total('failed'):,} failed; "
+            f"Slurm job {', '.join(status.jobs)}, {time.monotonic() - self._began:.0f} s"
         )
 
 
