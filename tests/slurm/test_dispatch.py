@@ -69,6 +69,13 @@ def finish(cluster: Cluster, project: Project, words: Sequence[str]) -> str:
     return output
 
 
+def status(cluster: Cluster, project: Project) -> str:
+    """What `kedro status` shows, without the lines of its table."""
+    shown = project.kedro("status", "--env", "offline", env={**cluster.environment, "COLUMNS": "200"})
+    assert shown.returncode == 0, shown.stderr
+    return " ".join(shown.stdout.replace("│", " ").split())
+
+
 def jobs_of(cluster: Cluster, project: Project) -> list[Job]:
     folders = (project.path / "data/08_reporting/offline/slurm").glob("*")
     names = {f"omr-{folder.name}" for folder in folders}
@@ -117,6 +124,26 @@ def test_a_run_on_both_nodes_gives_the_tables_of_a_run_in_one_process(
     assert "all 4 shards are up to date; no job is needed" in finish(cluster, project, command())
     assert answered(project) == calls
     assert_nothing_is_left(cluster, project)
+
+
+def test_independent_branches_run_side_by_side(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.1)
+    with running(cluster, project, command(group_by="namespace", **{"resources.default.cpus_per_task": 1})) as run:
+        branches = {"extract_answers", "convert_proofs"}
+        cluster.wait_until(lambda: branches <= running_groups(cluster, project), PATIENCE_S)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
+    assert_nothing_is_left(cluster, project)
+
+
+def running_groups(cluster: Cluster, project: Project) -> set[str]:
+    """Names of the groups of which a task runs."""
+    running = [job.name for job in jobs_of(cluster, project) if job.state == "RUNNING"]
+    return {name.removeprefix("omr-").rpartition("-")[0] for name in running}
 
 
 def test_a_dry_run_writes_scripts_and_submits_nothing(cluster: Cluster, project: Project) -> None:
@@ -264,9 +291,12 @@ def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(
     serve_slowly(project, 0.2)
     interrupt(cluster, project, command(), lambda run: run.kill())
     submitted = {job.array_id for job in jobs_of(cluster, project)}
+    shown = status(cluster, project)
+    assert f"extract_problems {next(iter(submitted))} 2 running" in shown
     output = finish(cluster, project, command())
     assert f"found job {next(iter(submitted))} of an earlier run, 2 tasks still at work" in output
     assert {job.array_id for job in jobs_of(cluster, project)} == submitted
+    assert f"extract_problems {next(iter(submitted))} 2 done 4/4" in status(cluster, project)
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=0)
     assert_nothing_is_left(cluster, project)
