@@ -14,6 +14,7 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "config_patterns": {"runner": ["runner*", "**/runner*"]},
+    "custom_resolvers": {"sum": lambda *numbers: sum(numbers)},
     # An environment lists only what differs from base.
     "merge_strategy": dict.fromkeys(("catalog", "credentials", "globals", "parameters", "runner"), "soft"),
 }

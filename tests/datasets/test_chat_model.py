@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from kedro.framework.project import settings
+from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 
 from omr_kedro.datasets import ChatModelDataset
@@ -88,5 +89,12 @@ def test_options_that_vllm_does_not_know_are_refused_all_at_once() -> None:
 
 
 def test_the_options_of_the_base_environment_are_known_to_vllm() -> None:
-    config = yaml.safe_load((ROOT / "conf/base/catalog_models.yml").read_text())["problem_model"]
-    dataset(server=config["server"]).check()
+    server = catalog_entry("base")["server"]
+    dataset(server=server).check()
+    assert server["args"]["max-model-len"] == 24576 + 8192
+
+
+def catalog_entry(env: str) -> Any:
+    bootstrap_project(ROOT)
+    with settings.SESSION_CLASS.create(project_path=ROOT, env=env, save_on_close=False) as session:
+        return session._get_config_loader()["catalog"]["problem_model"]

@@ -6,7 +6,7 @@ from kedro.pipeline import Node, Pipeline
 from omr_kedro.pipeline_registry import register_pipelines
 from omr_kedro.runners.errors import RunnerConfigError
 from omr_kedro.runners.groups import Group, find_groups
-from omr_kedro.runners.resources import check_names, resolve
+from omr_kedro.runners.resources import Resources, check_gpus, check_names, resolve
 
 
 def node(name: str, inputs: list[str], *tags: str) -> Node:
@@ -71,3 +71,14 @@ def test_settings_without_sense_are_refused(wrong: dict[str, object]) -> None:
 def test_sections_for_nothing_are_refused() -> None:
     with pytest.raises(RunnerConfigError, match="no node, pipeline or model clasify"):
         check_names({"clasify": {}}, {"classify"})
+
+
+def test_a_server_never_gets_fewer_gpus_than_it_spreads_over() -> None:
+    check_gpus("problem_model", 8, Resources(nodes=2, gpus_per_node=4))
+    with pytest.raises(RunnerConfigError, match=r"over 8 GPUs .* a job has 4 "):
+        check_gpus("problem_model", 8, Resources(gpus_per_node=4))
+
+
+def test_gpus_that_would_stand_idle_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    check_gpus("problem_model", 2, Resources(gpus_per_node=4))
+    assert "2 GPUs of each job will stand idle" in caplog.text

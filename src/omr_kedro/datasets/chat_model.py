@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -87,6 +88,14 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
     def needs_gpu(self) -> bool:
         """Whether the model is served here, by a server that wants a GPU."""
         return not self.remote and "vllm" in (self._server or {}).get("command", [])
+
+    @property
+    def gpus(self) -> int | None:
+        """GPUs that the server wants, by its parallel sizes; None where it says nothing of GPUs."""
+        if not self.needs_gpu:
+            return None
+        args = (self._server or {}).get("args") or {}
+        return prod(int(args.get(f"{kind}-parallel-size") or 1) for kind in ("tensor", "pipeline", "data"))
 
     def check(self) -> None:
         """Say before any work what would stop it, wherever the model is asked.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Annotated, Any
@@ -9,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from omr_kedro.runners.errors import RunnerConfigError
+
+logger = logging.getLogger(__name__)
 
 DEFAULT = "default"
 
@@ -83,6 +86,29 @@ def resolve(sections: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> 
             f"resources in runner.yml ({', then '.join(chosen) or DEFAULT}): {wrong}. "
             f"Known settings: {', '.join(Resources.model_fields)}."
         ) from None
+
+
+def check_gpus(model: str, wanted: int, resources: Resources) -> None:
+    """Refuse GPUs that a server lacks; warn of those that it leaves idle.
+
+    Args:
+        model: the model's name in the catalog.
+        wanted: GPUs that its server spreads over.
+        resources: of the job that starts the server.
+
+    Raises:
+        RunnerConfigError: says where to change either number.
+    """
+    there = resources.nodes * resources.gpus_per_node
+    if wanted == there:
+        return
+    told = (
+        f"{model}: its server spreads over {wanted} GPUs (tensor x pipeline x data parallel size in its catalog entry), "
+        f"and a job has {there} (nodes x gpus_per_node in runner.yml)."
+    )
+    if wanted > there:
+        raise RunnerConfigError(f"{told} Set one of them to fit the other.")
+    logger.warning("%s %d GPUs of each job will stand idle.", told, there - wanted)
 
 
 def check_names(sections: Mapping[str, Any], known: Collection[str]) -> None:

@@ -35,7 +35,7 @@ from omr_kedro.runners.errors import (
     UnsharedDatasetError,
 )
 from omr_kedro.runners.groups import GPU_TAG, Group, find_groups
-from omr_kedro.runners.resources import Resources, check_names, resolve
+from omr_kedro.runners.resources import Resources, check_gpus, check_names, resolve
 from omr_kedro.runners.slurm import Queue
 from omr_kedro.runners.work import GroupWork
 
@@ -148,6 +148,7 @@ class SlurmRunner(AbstractRunner):
         check_names(self.options.resources, _known_names(pipeline + _all_pipelines()))
         groups = find_groups(pipeline, partial(self._label, catalog))
         check_shared(groups, catalog)
+        self._check_gpus(groups, catalog)
         root = Path(session.project_path) / self.options.folder
         spec = {
             **session.__dict__,
@@ -164,6 +165,12 @@ class SlurmRunner(AbstractRunner):
             )
             for group in groups
         ]  # fmt: skip
+
+    def _check_gpus(self, groups: Sequence[Group], catalog: DataCatalog) -> None:
+        for group in groups:
+            for name in sorted(group.inputs):
+                if isinstance(model := catalog.get(name), ChatModelDataset) and model.gpus:
+                    check_gpus(name, model.gpus, self._resources(group.nodes[0], catalog))
 
     def _label(self, catalog: DataCatalog, node: Node) -> tuple[str, ...] | None:
         models = [(name, model) for name in node.inputs if isinstance(model := catalog.get(name), ChatModelDataset)]
