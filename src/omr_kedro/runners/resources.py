@@ -103,8 +103,8 @@ def check_gpus(model: str, wanted: int, resources: Resources) -> None:
     if wanted == there:
         return
     told = (
-        f"{model}: its server spreads over {wanted} GPUs (tensor x pipeline x data parallel size in its catalog entry), "
-        f"and a job has {there} (nodes x gpus_per_node in runner.yml)."
+        f"{model}: its server spreads over {wanted} GPUs (tensor x pipeline x data parallel size in its catalog "
+        f"entry), and a job has {there} (nodes x gpus_per_node in runner.yml)."
     )
     if wanted > there:
         raise RunnerConfigError(f"{told} Set one of them to fit the other.")
