@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test lint format viz bench lock clean
+.PHONY: help run test test-vllm lint format viz bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     the whole pipeline on ten example threads: no GPU, no key, no network"
 	@echo "make test    all tests           make lint    ruff, mypy --strict, import-linter"
+	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
 	@echo "make viz     the lineage in a browser"
 	@echo "make bench   measurements        make lock    resolve requirements.lock anew"
 
@@ -26,6 +27,11 @@ run: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest
+
+# A real vLLM without a GPU; `make test` runs these too where it is installed.
+test-vllm: $(STAMP)
+	tests/vllm/install.sh
+	$(BIN)/python -m pytest -s tests/vllm
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

