@@ -59,6 +59,7 @@ start() {
 # What differs from a usual cluster serves speed, except:
 # config_overrides: the nodes together may have more CPUs than the host.
 # cred_expire: a job that is requeued waits this long plus a second; elsewhere that is two minutes.
+# OverMemoryKill: looks every second, in place of cgroups.
 # Epilog: ends what has left a job's process tree, as cgroups do elsewhere; not every container lets us have those.
 write_configuration() {
     local ports node
@@ -83,7 +84,10 @@ Epilog=$DIR/epilog.sh
 TaskPlugin=task/none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core_Memory
-DefMemPerCPU=100
+DefMemPerCPU=1000
+JobAcctGatherType=jobacct_gather/linux
+JobAcctGatherFrequency=task=1
+JobAcctGatherParams=OverMemoryKill
 GresTypes=gpu
 MpiDefault=none
 MailProg=/bin/true

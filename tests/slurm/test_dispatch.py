@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +51,10 @@ def command(*options: str, **runner_params: object) -> list[str]:
 
 
 @contextmanager
-def running(cluster: Cluster, project: Project, words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    environment = {**os.environ, **cluster.environment, "COLUMNS": "200"}
+def running(
+    cluster: Cluster, project: Project, words: Sequence[str], **variables: str
+) -> Iterator[subprocess.Popen[str]]:
+    environment = {**os.environ, **cluster.environment, "COLUMNS": "200", **variables}
     process = subprocess.Popen(
         words, cwd=project.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -138,6 +142,25 @@ def test_independent_branches_run_side_by_side(
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=0)
     assert_nothing_is_left(cluster, project)
+
+
+def test_slurm_is_asked_once_in_a_while_for_all_groups_together(
+    cluster: Cluster, project: Project, tmp_path: Path
+) -> None:
+    serve_slowly(project, 0.1)
+    asked = tmp_path / "asked"
+    squeue = tmp_path / "bin/squeue"
+    squeue.parent.mkdir()
+    squeue.write_text(f'#!/bin/sh\ndate +%s.%N >> {asked}\nexec {shutil.which("squeue")} "$@"\n')
+    squeue.chmod(0o755)
+    path = os.pathsep.join((str(squeue.parent), os.environ["PATH"]))
+    words = command(group_by="namespace", poll_s=3, **{"resources.default.cpus_per_task": 1})
+    with running(cluster, project, words, PATH=path) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    times = [float(line) for line in asked.read_text().split()]
+    assert len(times) >= 3
+    assert min(later - earlier for earlier, later in pairwise(times)) > 2.5
 
 
 def running_groups(cluster: Cluster, project: Project) -> set[str]:
@@ -247,6 +270,20 @@ def test_a_dead_node_costs_its_calls_in_flight_and_no_more(
     assert run.returncode == 0, output
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_job_without_enough_memory_is_tried_again_and_then_reported(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    with running(cluster, project, command(max_retries=1, **{"resources.default.mem": "120M"})) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1, output
+    assert output.count("Its shards are submitted again") == 2
+    assert "out of memory. Raise `mem` of extract_problems in runner.yml" in " ".join(output.split())
+    assert "the same command goes on from here" in output
+    finish(cluster, project, command())
+    assert project.final_tables() == expected
     assert_nothing_is_left(cluster, project)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections import defaultdict
@@ -28,6 +29,9 @@ _SETTLE_S = 1.0
 """A job may take this long to be in the queue after it was submitted."""
 _SEEN_GONE = 2
 """So many looks at the queue must find a task gone: results may cross a network file system after the job's end."""
+_OUT_OF_MEMORY = re.compile(r"OUT_OF_MEMORY|exceeded memory limit|oom[-_]kill|OOM Killed", re.IGNORECASE)
+"""How Slurm says it: as the state of a job where cgroups watch it, in the job's log alone elsewhere."""
+_MORE_MEMORY = ": out of memory. Raise `mem` of {group} in runner.yml"
 _RESUME = "What was finished is kept: the same command goes on from here."
 
 
@@ -270,7 +274,9 @@ class GroupRun:
         return state if len(looks) >= _SEEN_GONE else None
 
     def _lost(self, submission: Submission, task: int, told: str, *, retry: bool) -> list[list[str]]:
-        story = f"{self.group.name}: job {submission.job_id}_{task} {told}\n{submission.tails(task)}"
+        tails = submission.tails(task)
+        advice = _MORE_MEMORY.format(group=self.group.name) if _OUT_OF_MEMORY.search(f"{told}\n{tails}") else ""
+        story = f"{self.group.name}: job {submission.job_id}_{task} {told}{advice}\n{tails}"
         if retry and submission.spec.attempt < self._max_retries:
             logger.warning("%s\nIts shards are submitted again.", story)
             return [submission.spec.shares[task]]
