@@ -349,3 +349,17 @@ def test_ctrl_c_cancels_the_jobs_and_leaves_no_process(
     finish(cluster, project, command())
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=2)
+
+
+def test_ctrl_c_leaves_detached_jobs_at_work_and_the_same_command_finds_them(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    output = interrupt(cluster, project, command(detach=True), lambda run: run.send_signal(signal.SIGINT))
+    assert "The same command finds them again" in output
+    submitted = {job.array_id for job in jobs_of(cluster, project)}
+    finish(cluster, project, command(detach=True))
+    assert {job.array_id for job in jobs_of(cluster, project)} == submitted
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
+    assert_nothing_is_left(cluster, project)
