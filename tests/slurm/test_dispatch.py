@@ -255,6 +255,23 @@ def test_a_time_limit_puts_the_job_back_into_the_queue_until_the_work_is_done(
     assert_nothing_is_left(cluster, project)
 
 
+def test_a_task_that_slurm_puts_back_into_the_queue_goes_on_from_where_it_was(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    with running(cluster, project, command()) as run:
+        wait_for_calls(cluster, project)
+        job = next(job for job in jobs_of(cluster, project) if job.state == "RUNNING")
+        cluster.run("scontrol", "requeue", f"{job.array_id}_{job.task_id}")
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 0, output
+    assert max(job.restarts for job in jobs_of(cluster, project)) == 1
+    assert {job.array_id for job in jobs_of(cluster, project)} == {job.array_id}, "no other job was submitted"
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
 def test_a_dead_node_costs_its_calls_in_flight_and_no_more(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
