@@ -342,7 +342,7 @@ def test_a_controller_that_dies_and_returns_changes_nothing(
 def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
-    serve_slowly(project, 0.2)
+    serve_slowly(project, 1.0)
     interrupt(cluster, project, command(), lambda run: run.kill())
     submitted = {job.array_id for job in jobs_of(cluster, project)}
     shown = status(cluster, project)
@@ -371,7 +371,7 @@ def test_ctrl_c_cancels_the_jobs_and_leaves_no_process(
 def test_ctrl_c_leaves_detached_jobs_at_work_and_the_same_command_finds_them(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
-    serve_slowly(project, 0.2)
+    serve_slowly(project, 0.5)
     output = interrupt(cluster, project, command(detach=True), lambda run: run.send_signal(signal.SIGINT))
     assert "The same command finds them again" in output
     submitted = {job.array_id for job in jobs_of(cluster, project)}
