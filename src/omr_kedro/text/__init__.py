@@ -1,7 +1,9 @@
 """Forum text and what models write about it."""
 
 from omr_kedro.text.conversion import parse_conversion
+from omr_kedro.text.decisive import decisive_tokens
 from omr_kedro.text.labels import parse_label
+from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, near_duplicates
 from omr_kedro.text.normal import math_tokens, normal_form
 from omr_kedro.text.problems import parse_problems
 from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
@@ -9,13 +11,18 @@ from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
 from omr_kedro.text.statements import after_marker
 
 __all__ = [
+    "Document",
     "Hit",
     "LexicalRetriever",
+    "Match",
+    "NearDuplicateOptions",
     "Retriever",
     "Unreadable",
     "after_marker",
+    "decisive_tokens",
     "final_text",
     "math_tokens",
+    "near_duplicates",
     "normal_form",
     "parse_conversion",
     "parse_label",
