@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from omr_kedro.shards import BadInputError, Source, checked_text
 
@@ -83,3 +86,56 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
 def test_a_text_field_is_checked(fields: dict[str, object], required: bool, wrong: str) -> None:
     _, problem = checked_text(fields, "post", required=required, max_chars=10)
     assert problem == wrong or (wrong and wrong in problem)
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+@given(
+    sizes=st.lists(st.integers(0, 40), min_size=1, max_size=4),
+    count=st.integers(1, 12),
+    row_group=st.integers(1, 50),
+)
+@settings(max_examples=60, deadline=None)
+def test_parts_hold_every_record_once_in_order_and_know_its_place(
+    tmp_path_factory: pytest.TempPathFactory, suffix: str, sizes: list[int], count: int, row_group: int
+) -> None:
+    folder = tmp_path_factory.mktemp("source")
+    for number, size in enumerate(sizes):
+        rows = [{"n": row, "text": "é" * (row % 7) + "\n"} for row in range(size)]
+        if suffix == "parquet":
+            table = pa.Table.from_pylist(rows, pa.schema([("n", pa.int64()), ("text", pa.string())]))
+            pq.write_table(table, folder / f"{number}.parquet", row_group_size=row_group)
+        else:
+            # Empty lines, and files that do not end in a line end.
+            lines = [json.dumps(row, ensure_ascii=False) + "\n" * (1 + row["n"] % 2) for row in rows]
+            (folder / f"{number}.jsonl").write_text("".join(lines).rstrip("\n"), encoding="utf-8")
+    source = Source(folder)
+    whole = list(source.records()) if any(sizes) else []
+    parts = source.parts(count)
+    assert len(parts) == count
+    assert [record for part in parts for record in part.records()] == whole
+    assert source.count() == len(whole) == sum(sizes)
+
+
+def test_parts_of_a_large_file_are_of_about_one_size(tmp_path: Path) -> None:
+    (tmp_path / "dump.jsonl").write_text("".join(f'{{"n": {n}, "text": "{"x" * 100}"}}\n' for n in range(4000)))
+    sizes = [sum(1 for _ in part.records()) for part in Source(tmp_path / "dump.jsonl").parts(8)]
+    assert sum(sizes) == 4000
+    assert max(sizes) - min(sizes) <= 10
+
+
+def test_only_wanted_columns_of_parquet_are_read_and_missing_ones_are_missing(tmp_path: Path) -> None:
+    rows = [{"a": "x", "b": "y", "meta": {"date": "2020", "who": "me"}}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    (part,) = Source(tmp_path / "t.parquet").parts(1)
+    assert [record.fields for record in part.records(["a", "meta.date", "none"])] == [
+        {"a": "x", "meta": {"date": "2020"}}
+    ]
+
+
+def test_a_row_of_parquet_that_is_not_utf8_says_so_and_the_others_are_read(tmp_path: Path) -> None:
+    texts = pa.array([b"good", b"\xff\xfe", b"fine"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts}), tmp_path / "t.parquet")
+    records = list(Source(tmp_path / "t.parquet").records())
+    assert [record.fields for record in records] == [{"text": "good"}, None, {"text": "fine"}]
+    assert records[1].where == "t.parquet:row 2"
+    assert "not UTF-8" in records[1].problem

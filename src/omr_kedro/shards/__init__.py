@@ -1,8 +1,9 @@
 """Tables as folders of shards: identity of rows, lazy making, atomic files. Knows neither Kedro nor models."""
 
 from omr_kedro.shards.errors import BadInputError, OmrError, RowError, ShardCountError, TableBusyError, UnmadeError
-from omr_kedro.shards.identity import code_digest, content_id, shard_of
-from omr_kedro.shards.source import Record, Source, checked_text
+from omr_kedro.shards.identity import code_digest, content_id, shard_names, shard_of
+from omr_kedro.shards.records import Record
+from omr_kedro.shards.source import Part, Source, checked_text
 from omr_kedro.shards.store import Mark, TableStore
 from omr_kedro.shards.table import (
     Check,
@@ -16,6 +17,7 @@ from omr_kedro.shards.table import (
     Shards,
     accept,
     derive,
+    derive_parts,
     route,
 )
 
@@ -27,6 +29,7 @@ __all__ = [
     "Making",
     "Mark",
     "OmrError",
+    "Part",
     "Record",
     "Routed",
     "Row",
@@ -44,6 +47,8 @@ __all__ = [
     "code_digest",
     "content_id",
     "derive",
+    "derive_parts",
     "route",
+    "shard_names",
     "shard_of",
 ]

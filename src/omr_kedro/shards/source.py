@@ -1,36 +1,28 @@
-"""Records from outside: JSON Lines or Parquet files that somebody else wrote, streamed and distrusted.
-
-A record that cannot be used is not an exception but a `Record` that says why, so that a reader can report all of them
-with file and line, and decide whether the rest is worth having.
-"""
+"""Files from outside as one stream of records, or as parts for several processes."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from omr_kedro.shards.errors import BadInputError
+from omr_kedro.shards.records import KINDS, Record, Span
 from omr_kedro.shards.table import Row
-
-_READERS: dict[str, Callable[[Path], Iterator[Record]]] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
-    """One line of a file: its fields, or what is wrong with it."""
+class Part:
+    """A share of a source; picklable, so that another process can read it."""
 
-    where: str
-    """File and line (or row), as `threads.jsonl:12`."""
-    fields: Row | None
-    problem: str = ""
+    spans: tuple[Span, ...]
+
+    def records(self, columns: Sequence[str] | None = None) -> Iterator[Record]:
+        """Stream the records; `columns` (dotted paths) spare Parquet the others."""
+        for span in self.spans:
+            yield from span.records(columns)
 
 
 class Source:
@@ -47,11 +39,40 @@ class Source:
         """
         found = False
         for file in self.files():
-            for record in _READERS[file.suffix](file):
+            for record in KINDS[file.suffix].whole(file).records():
                 found = True
                 yield record
         if not found:
             raise BadInputError(f"{self.path} is empty: expected one JSON object a line, or Parquet rows.")
+
+    def parts(self, count: int) -> list[Part]:
+        """All records in `count` parts of about equal size, in order; some are empty where there are few records.
+
+        Raises:
+            BadInputError: there is no such file.
+        """
+        files = self.files()
+        sizes = [file.stat().st_size for file in files]
+        shares: list[list[Span]] = [[] for _ in range(count)]
+        before, total = 0, max(1, sum(sizes))
+        for file, size in zip(files, sizes, strict=True):
+            first, last = before * count // total, (before + size) * count // total
+            inner = range(first + 1, last + 1)
+            cuts = [min(1.0, (number * total / count - before) / max(1, size)) for number in inner]
+            kind = KINDS[file.suffix]
+            for number, span in enumerate(kind.split(kind.whole(file), cuts), start=first):
+                if span.start < span.stop:
+                    shares[min(number, count - 1)].append(span)
+            before += size
+        return [Part(tuple(spans)) for spans in shares]
+
+    def count(self) -> int:
+        """How many records there are, without parsing them.
+
+        Raises:
+            BadInputError: there is no such file.
+        """
+        return sum(KINDS[file.suffix].count(file) for file in self.files())
 
     def digest(self) -> str:
         """Digest of the files' names and bytes."""
@@ -69,68 +90,14 @@ class Source:
             BadInputError: there are none, or one whose kind is unknown.
         """
         if self.path.is_dir():
-            files = sorted(file for file in self.path.iterdir() if file.suffix in _READERS)
+            files = sorted(file for file in self.path.iterdir() if file.suffix in KINDS)
         else:
             files = [self.path]
         if not files or not all(file.is_file() for file in files):
-            raise BadInputError(
-                f"There is no file {self.path} (nor a folder with {' or '.join(_READERS)} files in it)."
-            )
-        if unknown := [file for file in files if file.suffix not in _READERS]:
-            raise BadInputError(f"{unknown[0]}: expected a file that ends in {' or '.join(_READERS)}.")
+            raise BadInputError(f"There is no file {self.path} (nor a folder with {' or '.join(KINDS)} files in it).")
+        if unknown := [file for file in files if file.suffix not in KINDS]:
+            raise BadInputError(f"{unknown[0]}: expected a file that ends in {' or '.join(KINDS)}.")
         return files
-
-
-def _read_jsonl(path: Path) -> Iterator[Record]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield _parse(f"{path.name}:{number}", line)
-
-
-def _parse(where: str, line: bytes) -> Record:
-    try:
-        fields = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        return Record(where, None, _explain(line, error))
-    if not isinstance(fields, dict):
-        return Record(where, None, f"a JSON object is expected, this is a {type(fields).__name__}")
-    return Record(where, fields)
-
-
-def _explain(line: bytes, error: orjson.JSONDecodeError) -> str:
-    try:
-        line.decode("utf-8")
-    except UnicodeDecodeError as wrong:
-        return f"not UTF-8 (byte {wrong.start}); convert the file, for example with iconv"
-    if _holds_surrogate(line):
-        return "holds half of a surrogate pair, which is no character; replace it where the file was written"
-    return f"malformed JSON ({error.msg}, column {error.colno}); one whole object must stand on a line"
-
-
-def _holds_surrogate(line: bytes) -> bool:
-    try:
-        json.dumps(json.loads(line), ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return True
-    except ValueError:
-        return False
-    return False
-
-
-def _read_parquet(path: Path) -> Iterator[Record]:
-    try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(batch_size=256):
-                for fields in batch.to_pylist():
-                    number += 1
-                    yield Record(f"{path.name}:row {number}", fields)
-    except pa.ArrowException as error:
-        raise BadInputError(f"{path} cannot be read as Parquet: {error}") from error
-
-
-_READERS.update({".jsonl": _read_jsonl, ".parquet": _read_parquet})
 
 
 def checked_text(fields: Row, name: str, *, required: bool, max_chars: int) -> tuple[Any, str]:

@@ -14,6 +14,8 @@ after the file, so a kill between the two makes one shard again and never trusts
 from __future__ import annotations
 
 import hashlib
+import logging
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -28,13 +30,18 @@ import pyarrow.parquet as pq
 
 from omr_kedro.shards.errors import RowError, ShardCountError, UnmadeError
 from omr_kedro.shards.files import fellow_writer, lease, remove_leftovers, sole_writer, whole_file, whole_lines
-from omr_kedro.shards.table import Finished, Making, Row, Scratch, Shard, Shards
+from omr_kedro.shards.table import Derived, Finished, Making, Row, Scratch, Shard, Shards
+from omr_kedro.shards.workers import spread
+
+logger = logging.getLogger(__name__)
 
 Format = Literal["jsonl", "parquet"]
 
 # Rows checked and written at once. A batch is in memory four times over (rows, Arrow, checked rows, bytes), so lines
 # come in small ones; in Parquet a batch is a row group, and small groups would cost every reader.
 _BATCH: dict[Format, int] = {"jsonl": 128, "parquet": 1024}
+
+_TELL_EVERY_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,9 +209,22 @@ class TableStore:
 
     def _make(self, making: Making, pending: Sequence[str]) -> dict[str, Mark]:
         wanted = making.fingerprints
+        if isinstance(making, Derived) and making.processes > 1 and len(pending) > 1:
+            return self._make_apart(making, pending)
         # Closed at once when a write fails: its maker may be spending money in another thread.
         with closing(making.finished(pending, self._scratch)) as made:
             return {finished.id: self._write(finished, wanted[finished.id]) for finished in made}
+
+    def _make_apart(self, making: Derived, pending: Sequence[str]) -> dict[str, Mark]:
+        marks: dict[str, Mark] = {}
+        told = time.monotonic()
+        with closing(spread(partial(_make_one, self, making), pending, making.processes)) as made:
+            for name, mark in made:
+                marks[name] = mark
+                if time.monotonic() > told + _TELL_EVERY_S:
+                    told = time.monotonic()
+                    logger.info("%s: %d of %d shards", self.folder.name, len(marks), len(pending))
+        return marks
 
     def _reopen(self) -> None:
         (self.folder / "_complete.json").unlink(missing_ok=True)
@@ -288,6 +308,10 @@ class TableStore:
             if not field.nullable and column.null_count:
                 raise RowError(f"{self.folder.name}: column '{field.name}' must not be empty")
         return batch
+
+
+def _make_one(store: TableStore, making: Derived, name: str) -> Mark:
+    return store._write(Finished(name, making.make(name)), making.fingerprints[name])
 
 
 def _splits(names: Iterable[str]) -> set[str]:

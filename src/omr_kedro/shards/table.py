@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -111,6 +112,8 @@ class Derived:
     fingerprints: Mapping[str, str]
     make: Callable[[str], Iterable[Row]]
     check: Check = accept
+    processes: int = 1
+    """How many processes may make shards at once; with more than one, `make` must be picklable."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make one shard after the other; nothing is held between them."""
@@ -133,6 +136,34 @@ def derive(make: Callable[..., Iterable[Row]], *tables: Shards, by: object = Non
         },
         make=lambda shard_id: make(*(table[shard_id] for table in tables)),
     )
+
+
+def derive_parts(
+    make: Callable[..., Iterable[Row]], parts: Sequence[object], *tables: Shards, by: object, processes: int
+) -> Derived:
+    """A table whose n-th shard is made of the n-th part of something, in several processes.
+
+    Args:
+        make: picklable; takes a part and one `Shard` of each table, yields the rows of the new shard.
+        parts: what was split; picklable.
+        tables: tables with as many shards.
+        by: whatever else decides the rows (the digest of what was split, parameters), as JSON can hold it.
+        processes: how many shards may be made at once.
+    """
+    split = dict(zip(shard_names(len(parts)), parts, strict=True))
+    return Derived(
+        fingerprints={
+            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in split
+        },
+        make=partial(_make_part, make, split, tables),
+        processes=processes,
+    )
+
+
+def _make_part(
+    make: Callable[..., Iterable[Row]], parts: Mapping[str, object], tables: Sequence[Shards], shard_id: str
+) -> Iterable[Row]:
+    return make(parts[shard_id], *(table[shard_id] for table in tables))
 
 
 @dataclass(frozen=True)
