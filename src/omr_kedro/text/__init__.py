@@ -2,21 +2,27 @@
 
 from omr_kedro.text.conversion import parse_conversion
 from omr_kedro.text.decisive import decisive_tokens
+from omr_kedro.text.forum_dump import ForumThread
 from omr_kedro.text.labels import parse_label
 from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, near_duplicates
 from omr_kedro.text.normal import math_tokens, normal_form
+from omr_kedro.text.preparation import PreparationOptions
 from omr_kedro.text.problems import parse_problems
 from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
 from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
 from omr_kedro.text.statements import after_marker
+from omr_kedro.text.tokens import TokenCounter
 
 __all__ = [
     "Document",
+    "ForumThread",
     "Hit",
     "LexicalRetriever",
     "Match",
     "NearDuplicateOptions",
+    "PreparationOptions",
     "Retriever",
+    "TokenCounter",
     "Unreadable",
     "after_marker",
     "decisive_tokens",

@@ -1,0 +1,173 @@
+"""The posts of a thread as one text that a model can read, within a number of tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from omr_kedro.text.quotes import without_quote_tags, without_quotes, without_quotes_as_original
+from omr_kedro.text.tokens import TokenCounter
+
+_CUT_MARK = " […]"
+_SENTENCE_END = re.compile(r"\n|[.!?…。][)\"'*$\]]*(?=\s)")
+# A cut post keeps this many bytes (some 60 tokens, a formula or two) or is left out: less says nothing.
+_LEAST_BYTES = 240
+_PROBE_BYTES = 16_000
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What was taken from a post so that the thread fits."""
+
+    post: int
+    """Number of the post: 0 for the first post of the thread, then as in `Post k:`."""
+    chars: int
+    """Characters that it had."""
+    kept: int
+    """Characters that stayed; 0 when it was left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A thread that fits."""
+
+    first: str
+    discussion: str
+    cuts: tuple[Cut, ...] = ()
+
+
+def fit_thread(first: str, replies: Sequence[str], limit: int, tokens: TokenCounter) -> Fitted:
+    """A thread within `limit` tokens, first post and discussion together.
+
+    Replies lose their quotes; those that hold nothing else are left out, and the others keep their numbers. The first
+    post loses the tags alone. Where the thread is too long, the longest posts are cut, all to one length and at the end
+    of a sentence or a line, so that short ones stay whole wherever they stand. The first post is cut only when it
+    takes more than half of the limit.
+    """
+    first, cuts = _fit_first(without_quote_tags(first).strip(), limit // 2, tokens)
+    posts = [(number, text) for number, reply in enumerate(replies, start=1) if (text := without_quotes(reply).strip())]
+    room = limit - tokens.bound(first)
+    if sum(tokens.bound(_block(*post)) for post in posts) > room:
+        room = limit - tokens.count(first)
+        posts, more = _fit_posts(posts, room, tokens)
+        cuts += more
+    return Fitted(first, "".join(_block(*post) for post in posts).strip(), tuple(cuts))
+
+
+def join_as_original(replies: Sequence[str], limit: int, tokens: TokenCounter) -> str:
+    """The discussion as OpenMathReasoning's `prepare_raw_data.py` makes it, for comparison.
+
+    Its rule: posts without quotes by its own rule, each as a block, until the first whose tokens would carry the sum
+    over the limit; that post and all later ones are dropped.
+    """
+    blocks = [
+        _block(number, without_quotes_as_original(reply).strip()) for number, reply in enumerate(replies, start=1)
+    ]
+    if sum(map(tokens.bound, blocks)) > limit:
+        blocks = blocks[: _whole(blocks, limit, tokens)]
+    return "".join(blocks).strip()
+
+
+def _block(number: int, text: str) -> str:
+    return f"Post {number}:\n{text}\n\n"
+
+
+def _whole(blocks: Sequence[str], limit: int, tokens: TokenCounter) -> int:
+    """How many blocks from the start fit; tokenizes no more than it must."""
+    bounds = [tokens.bound(block) for block in blocks]
+    rest = sum(bounds)
+    used = 0
+    for index, block in enumerate(blocks):
+        if used + rest <= limit:
+            break
+        rest -= bounds[index]
+        used += tokens.count(block)
+        if used > limit:
+            return index
+    return len(blocks)
+
+
+def _fit_first(text: str, limit: int, tokens: TokenCounter) -> tuple[str, list[Cut]]:
+    if tokens.bound(text) <= limit or tokens.count(text) <= limit:
+        return text, []
+    kept = _shorten(text, limit, tokens)
+    return kept, [_cut(0, text, kept)]
+
+
+def _fit_posts(
+    posts: Sequence[tuple[int, str]], room: int, tokens: TokenCounter
+) -> tuple[list[tuple[int, str]], list[Cut]]:
+    blocks = [_block(*post) for post in posts]
+    if _whole(blocks, room, tokens) == len(blocks):
+        return list(posts), []
+    sizes = [len(block.encode()) for block in blocks]
+    budget = int(room * _bytes_per_token(blocks, tokens))
+    while True:
+        fitted, cuts = _cut_to(posts, _common_cap(sizes, budget), budget)
+        used = sum(tokens.count(_block(*post)) for post in fitted)
+        if used <= room:
+            return fitted, cuts
+        # How dense the rest was is known now; each round takes off a tenth at least, so this ends.
+        budget = min(int(budget * room / used), budget * 9 // 10)
+
+
+def _bytes_per_token(blocks: Sequence[str], tokens: TokenCounter) -> float:
+    """Measured on the beginnings of all posts, so that one of another kind does not decide for all."""
+    share = max(200, _PROBE_BYTES // len(blocks))
+    probe = "".join(block[:share] for block in blocks[: _PROBE_BYTES // 200])
+    return len(probe.encode()) / tokens.count(probe)
+
+
+def _common_cap(sizes: Sequence[int], budget: int) -> int:
+    """The largest length such that what is no longer, and the rest cut to it, fills the budget and no more."""
+    left = budget
+    for taken, size in enumerate(sorted(sizes)):
+        cap = left // (len(sizes) - taken)
+        if size > cap:
+            return max(cap, _LEAST_BYTES)
+        left -= size
+    return max(sizes)
+
+
+def _cut_to(posts: Sequence[tuple[int, str]], cap: int, budget: int) -> tuple[list[tuple[int, str]], list[Cut]]:
+    """Posts cut to `cap` bytes; the last ones are left out where even that is too much for `budget` bytes."""
+    fitted: list[tuple[int, str]] = []
+    cuts: list[Cut] = []
+    for number, text in posts:
+        kept = cut_at_sentence(text, cap - len(_block(number, "")))
+        budget -= len(_block(number, kept).encode())
+        if budget < 0:
+            cuts.append(Cut(number, len(text), 0))
+            continue
+        fitted.append((number, kept))
+        if kept != text:
+            cuts.append(_cut(number, text, kept))
+    return fitted, cuts
+
+
+def _cut(number: int, text: str, kept: str) -> Cut:
+    return Cut(number, len(text), len(kept) - len(_CUT_MARK))
+
+
+def _shorten(text: str, limit: int, tokens: TokenCounter) -> str:
+    """The longest beginning that is at most `limit` tokens, but for a tenth or so."""
+    size = int(limit * _bytes_per_token([text], tokens))
+    while tokens.count(kept := cut_at_sentence(text, size)) > limit:
+        size = size * 9 // 10
+    return kept
+
+
+def cut_at_sentence(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, cut after a sentence or line where one ends in the last half, else at a space.
+
+    A cut text ends in a mark, so that a reader sees that more was said.
+    """
+    raw = text.encode()
+    if len(raw) <= size:
+        return text
+    start = raw[: max(0, size - len(_CUT_MARK.encode()))].decode(errors="ignore")
+    ends = [end.end() for end in _SENTENCE_END.finditer(start, len(start) // 2)]
+    space = start.rfind(" ", len(start) // 2)
+    stop = ends[-1] if ends else space if space > 0 else len(start)
+    return start[:stop].rstrip() + _CUT_MARK

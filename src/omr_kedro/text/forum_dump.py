@@ -1,0 +1,172 @@
+"""Threads as forum dumps write them: a record of somebody's file becomes posts in their order.
+
+Three shapes are known, told apart by their fields:
+
+- `original_question`, `original_answers`, `metadata`: the dataset AoPS-Instruct on the Hugging Face hub, configuration
+  `2024_not_decontaminated` (its card lists the fields), and local files of the same columns;
+- `response.response.posts[].post_canonical`: one topic a line, as the crawler of github.com/DSL-Lab/aops writes;
+- `forum_post`, `forum_replies`: for those who bring another forum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from omr_kedro.shards import Row
+
+COLUMNS = (
+    "original_question",
+    "original_answers",
+    "metadata.question_metadata.post_date",
+    "metadata.answers_metadata.list.element.answer_date",
+    "forum_post",
+    "forum_replies",
+    "problem_source",
+    "post_date",
+    "response",
+)
+"""What is read of Parquet files; the rest (rewritten texts, names of users) is never loaded."""
+
+# The names that OpenMathReasoning publishes for the forums it took (its column `problem_source`).
+_FORUMS = {
+    4: "aops_c4_high_school_math",
+    5: "aops_c5_contests_amp_programs",
+    6: "aops_c6_high_school_olympiads",
+    7: "aops_c7_college_math",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ForumThread:
+    """Posts as their authors wrote them."""
+
+    first: str
+    replies: tuple[str, ...]
+    dates: tuple[str | None, ...] = ()
+    """When each post was written, the first post's first, as the source says; empty where it says nothing."""
+    source: str | None = None
+    """Forum or collection."""
+    topic: str | None = None
+    """The thread's number or address at the source."""
+
+
+class UnreadableThreadError(ValueError):
+    """What is wrong with a record; `reason` is a short name to group by."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def read_forum_thread(fields: Row, max_post_chars: int) -> ForumThread:
+    """The thread that a record holds.
+
+    Raises:
+        UnreadableThreadError: it holds none, or a post that cannot be used. A thread with one such post is not read
+            in part: which of its posts belong together, only its source knows.
+    """
+    read = next((read for field, read in _SHAPES.items() if field in fields), None)
+    if read is None:
+        names = ", ".join(sorted(fields)[:8])
+        raise UnreadableThreadError("missing_column", f"none of {', '.join(_SHAPES)} is among its fields ({names})")
+    thread = read(fields)
+    if not _text(thread.first, "the first post", max_post_chars).strip():
+        raise UnreadableThreadError("empty_post", "the first post is empty")
+    for number, reply in enumerate(thread.replies, start=1):
+        _text(reply, f"post {number}", max_post_chars)
+    return thread
+
+
+def _text(value: Any, what: str, max_chars: int) -> str:
+    if value is None:
+        raise UnreadableThreadError("null_post", f"{what} is null")
+    if not isinstance(value, str):
+        raise UnreadableThreadError("post_is_no_text", f"{what} is a {type(value).__name__}, not text")
+    if len(value) > max_chars:
+        raise UnreadableThreadError(
+            "post_too_long", f"{what} has {len(value):,} characters, more than the {max_chars:,} allowed"
+        )
+    if "\x00" in value:
+        raise UnreadableThreadError("nul_character", f"{what} holds a NUL character")
+    return value
+
+
+def _read_instruct(fields: Row) -> ForumThread:
+    replies = _list(fields, "original_answers")
+    metadata = _optional(fields, "metadata")
+    asked = _optional(metadata, "question_metadata").get("post_date")
+    answers = metadata.get("answers_metadata")
+    answered = [
+        answer.get("answer_date") if isinstance(answer, Mapping) else None
+        for answer in (answers if isinstance(answers, list) else [])
+    ]
+    return ForumThread(fields["original_question"], replies, _dates([asked, *answered]), fields.get("problem_source"))
+
+
+def _read_plain(fields: Row) -> ForumThread:
+    dates = _dates([fields.get("post_date")])
+    return ForumThread(fields["forum_post"], _list(fields, "forum_replies"), dates, fields.get("problem_source"))
+
+
+def _read_topic(fields: Row) -> ForumThread:
+    response = _mapping(fields, "response")
+    if "error_code" in response:
+        raise UnreadableThreadError("crawl_error", f"the forum answered the crawler with {response['error_code']!r}")
+    topic = _mapping(response, "response")
+    posts = _list(topic, "posts")
+    if not posts:
+        raise UnreadableThreadError("empty_thread", "the topic holds no post")
+    texts = [post.get("post_canonical") if isinstance(post, Mapping) else post for post in posts]
+    dates = [_moment(post.get("post_time")) if isinstance(post, Mapping) else None for post in posts]
+    settings = _optional(topic, "new_topic_settings")
+    category = settings.get("category_id")
+    return ForumThread(
+        first=texts[0],  # type: ignore[arg-type]  # checked with all posts
+        replies=tuple(texts[1:]),  # type: ignore[arg-type]
+        dates=_dates(dates),
+        source=_FORUMS.get(category, f"aops_c{category}") if category is not None else None,
+        topic=str(settings.get("topic_id") or fields.get("topic_id") or "") or None,
+    )
+
+
+_SHAPES: dict[str, Callable[[Row], ForumThread]] = {
+    "original_question": _read_instruct,
+    "response": _read_topic,
+    "forum_post": _read_plain,
+}
+
+
+def _list(fields: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+    if name not in fields:
+        raise UnreadableThreadError("missing_column", f"the field '{name}' is missing")
+    value = fields[name]
+    if not isinstance(value, list):
+        raise UnreadableThreadError("posts_are_no_list", f"'{name}' is a {type(value).__name__}, not a list of posts")
+    return tuple(value)
+
+
+def _mapping(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    if not isinstance(value, Mapping):
+        raise UnreadableThreadError("missing_column", f"the field '{name}' is missing or no object")
+    return value
+
+
+def _optional(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _dates(dates: list[Any]) -> tuple[str | None, ...]:
+    return tuple(None if date is None else str(date) for date in dates) if any(dates) else ()
+
+
+def _moment(seconds: Any) -> str | None:
+    """Seconds since 1970, as the forum counts, in ISO 8601."""
+    try:
+        return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None

@@ -1,0 +1,50 @@
+"""Quotes in forum posts: `[quote]…[/quote]` and its variants."""
+
+from __future__ import annotations
+
+import re
+
+# Attributes may hold brackets when they are quoted: [quote="user [admin]"].
+_TAG = re.compile(
+    r"""\[(?: (?P<close>/[ \t]*quote[ \t]*)
+            | quote (?: [ \t]*= [ \t]*(?:"[^"\n]*"|'[^'\n]*'|[^\]\n]*) | [ \t][^\]\n]* )? [ \t]* )\]""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_OPEN, _CLOSE = "[quote", "[/quote]"
+
+
+def without_quotes(text: str) -> str:
+    """The text without what it quotes from others, in one pass.
+
+    A quote reaches from its tag to the closing tag that matches, whatever their case and attributes; quotes inside
+    quotes go with them. A tag without a partner is taken out alone: nobody can say how far the quote was meant to
+    reach, and what its author wrote is not to be lost.
+    """
+    kept: list[str] = []
+    opened: list[int] = []
+    """For each open quote, how many pieces were kept when it began."""
+    position = 0
+    for tag in _TAG.finditer(text):
+        kept.append(text[position : tag.start()])
+        position = tag.end()
+        if not tag["close"]:
+            opened.append(len(kept))
+        elif opened:
+            del kept[opened.pop() :]
+    return "".join([*kept, text[position:]])
+
+
+def without_quote_tags(text: str) -> str:
+    """The text with what it quotes, and without the tags. For first posts: there the quote is often the problem."""
+    return _TAG.sub("", text)
+
+
+def without_quotes_as_original(text: str) -> str:
+    """The text as OpenMathReasoning's `prepare_raw_data.py` leaves it, for comparison.
+
+    Its rule: take the last `[quote`, cut from there to the first `[/quote]` after it, and begin again; stop when the
+    last `[quote` has no `[/quote]` after it. So the first unclosed tag, met from the end, leaves all quotes before it.
+    """
+    while (start := text.rfind(_OPEN)) >= 0 and (end := text.find(_CLOSE, start)) >= 0:
+        text = text[:start] + text[end + len(_CLOSE) :]
+    return text

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from omr_kedro.text import ForumThread
+from omr_kedro.text.forum_dump import UnreadableThreadError, read_forum_thread
+
+INSTRUCT = {
+    "original_question": "Find x.",
+    "original_answers": ["1", "2"],
+    "rewritten_question": "not read",
+    "metadata": {
+        "question_metadata": {"post_date": "2019-05-01"},
+        "answers_metadata": [{"answer_date": "2019-05-02"}, {"answer_date": None}],
+    },
+}
+TOPIC = {
+    "topic_id": 77,
+    "response": {
+        "response": {
+            "posts": [
+                {"post_number": 1, "post_canonical": "Find x.", "post_time": 1_000_000_000},
+                {"post_number": 2, "post_canonical": "x=1", "post_time": "1000000060"},
+            ],
+            "new_topic_settings": {"topic_id": 77, "category_id": 6},
+        }
+    },
+}
+
+
+def test_rows_of_the_published_dataset_are_read() -> None:
+    assert read_forum_thread(INSTRUCT, 100) == ForumThread("Find x.", ("1", "2"), ("2019-05-01", "2019-05-02", None))
+
+
+def test_topics_of_the_crawler_are_read_with_forum_number_and_times() -> None:
+    assert read_forum_thread(TOPIC, 100) == ForumThread(
+        "Find x.",
+        ("x=1",),
+        ("2001-09-09T01:46:40Z", "2001-09-09T01:47:40Z"),
+        "aops_c6_high_school_olympiads",
+        "77",
+    )
+
+
+def test_another_forum_brings_its_own_fields() -> None:
+    fields = {"forum_post": "Find x.", "forum_replies": ["1"], "problem_source": "my_forum", "post_date": "2020"}
+    assert read_forum_thread(fields, 100) == ForumThread("Find x.", ("1",), ("2020",), "my_forum")
+
+
+def test_dates_and_sources_may_be_missing_or_nonsense() -> None:
+    for metadata in (None, "text", {"question_metadata": 3}, {"answers_metadata": [None]}):
+        assert read_forum_thread({**INSTRUCT, "metadata": metadata}, 100).dates == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"title": "no thread"}, "missing_column"),
+        ({"original_question": "Find x."}, "missing_column"),
+        ({**INSTRUCT, "original_question": None}, "null_post"),
+        ({**INSTRUCT, "original_question": 5}, "post_is_no_text"),
+        ({**INSTRUCT, "original_question": " \n"}, "empty_post"),
+        ({**INSTRUCT, "original_answers": "text"}, "posts_are_no_list"),
+        ({**INSTRUCT, "original_answers": ["1", None]}, "null_post"),
+        ({**INSTRUCT, "original_answers": ["1", b"2"]}, "post_is_no_text"),
+        ({**INSTRUCT, "original_answers": ["1", "2" * 101]}, "post_too_long"),
+        ({**INSTRUCT, "original_answers": ["\x00"]}, "nul_character"),
+        ({"response": {"error_code": "E_NO_PERMISSION"}}, "crawl_error"),
+        ({"response": {"response": {"posts": []}}}, "empty_thread"),
+        ({"response": {"response": {"posts": [{"post_number": 1}]}}}, "null_post"),
+        ({"response": None}, "missing_column"),
+    ],
+)
+def test_what_cannot_be_used_says_why(fields: dict[str, Any], reason: str) -> None:
+    with pytest.raises(UnreadableThreadError) as refused:
+        read_forum_thread(fields, 100)
+    assert refused.value.reason == reason
+    assert str(refused.value)
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*INSTRUCT, "response", "posts"]), inner)
+    ),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.sampled_from([*INSTRUCT, *TOPIC, "forum_post", "forum_replies", "other"]), _JSON))
+def test_any_record_is_a_thread_of_texts_or_says_why_not(fields: dict[str, Any]) -> None:
+    try:
+        thread = read_forum_thread(fields, 100)
+    except UnreadableThreadError:
+        return
+    assert all(isinstance(post, str) for post in (thread.first, *thread.replies))
