@@ -14,7 +14,11 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "config_patterns": {"runner": ["runner*", "**/runner*"]},
-    "custom_resolvers": {"sum": lambda *numbers: sum(numbers)},
+    "custom_resolvers": {
+        "sum": lambda *numbers: sum(numbers),
+        # What goes with a default is not for the value that somebody gives in its place.
+        "unless": lambda given, otherwise: otherwise if given is None else None,
+    },
     # An environment lists only what differs from base.
     "merge_strategy": dict.fromkeys(("catalog", "credentials", "globals", "parameters", "runner"), "soft"),
 }

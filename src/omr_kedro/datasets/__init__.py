@@ -3,11 +3,20 @@
 from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.chat_model import ChatModelDataset
+from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
 
-__all__ = ["ChatModelDataset", "Checked", "PromptDataset", "ShardsDataset", "SourceDataset"]
+__all__ = [
+    "ChatModelDataset",
+    "Checked",
+    "ModelFilesDataset",
+    "PromptDataset",
+    "ShardsDataset",
+    "SourceDataset",
+    "TokenizerDataset",
+]
 
 
 @runtime_checkable

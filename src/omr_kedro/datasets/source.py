@@ -10,43 +10,86 @@ from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
 from omr_kedro.datasets.errors import explained
-from omr_kedro.shards import Source
+from omr_kedro.datasets.hub import hub_snapshot
+from omr_kedro.shards import BadInputError, Source
 
 
 class SourceDataset(AbstractDataset[NoReturn, Source]):
-    """JSON Lines or Parquet that somebody else wrote, one file or a folder of them. Loads a `Source`, which streams."""
+    """JSON Lines or Parquet that somebody else wrote, one file or a folder of them. Loads a `Source`, which streams.
 
-    def __init__(self, *, filepath: str, metadata: dict[str, Any] | None = None) -> None:
-        """Describe the files; `filepath` is a file or a folder."""
+    ```yaml
+    forum_dump:
+      type: omr_kedro.datasets.SourceDataset
+      filepath: null                        # a local file or folder; when given, the hub is not asked
+      hub:
+        repo: DeepStudentLlama/AoPS-Instruct
+        revision: 4fde851                   # hash of a commit
+        folder: 2024_not_decontaminated     # of the repository; its Parquet and JSON Lines files are read
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        filepath: str | None = None,
+        hub: dict[str, str] | None = None,
+        setting: str = "the entry in the catalog",
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe the files.
+
+        Args:
+            filepath: a file or a folder.
+            hub: a dataset of the Hugging Face hub, where there is no `filepath`; downloaded when it is loaded.
+            setting: what a person would change to bring files of their own.
+            metadata: passed on to Kedro-Viz and other plugins.
+        """
         self.metadata = metadata
-        self._filepath = Path(filepath)
+        self._filepath = Path(filepath) if filepath else None
+        self._hub = hub
+        self._setting = setting
+        if not (filepath or hub):
+            raise DatasetError("either `filepath` or `hub` must be given")
 
     def load(self) -> Source:
         """A stream that can be started anew."""
-        return Source(self._filepath)
+        with explained():
+            return Source(self._filepath or self._download())
 
     def save(self, data: NoReturn) -> None:
         """Refuse: these files are somebody else's."""
-        raise DatasetError(f"{self._filepath} is input and is never written")
+        raise DatasetError(f"{self._filepath or self._hub} is input and is never written")
 
     def check(self) -> None:
-        """Say before any work that the files are not there.
+        """Say before any work that the files are not there; the hub is asked only when they are loaded.
 
         Raises:
             BadInputError: there is no such file, or none with a known suffix.
         """
-        Source(self._filepath).files()
+        if self._filepath:
+            Source(self._filepath).files()
+
+    def _download(self) -> Path:
+        hub = {"folder": "", **(self._hub or {})}
+        patterns = [f"{hub['folder']}/*.{suffix}".lstrip("/") for suffix in ("parquet", "jsonl")]
+        try:
+            snapshot = hub_snapshot(hub["repo"], str(hub["revision"]), patterns, "dataset")
+        except BadInputError as error:
+            raise BadInputError(f"{error}\nOr bring the files by hand, and name them: {self._setting}.") from error
+        return snapshot.folder / hub["folder"]
 
     def _exists(self) -> bool:
-        return self._filepath.exists()
+        return self._filepath is None or self._filepath.exists()
 
     def _describe(self) -> dict[str, Any]:
-        return {"filepath": str(self._filepath)}
+        return {"filepath": str(self._filepath)} if self._filepath else {"hub": self._hub}
 
     def preview(self, nrows: int = 2) -> JSONPreview:
-        """The first records."""
+        """The first records, of files that are on this machine."""
         import json  # noqa: PLC0415 (only previews need it)
 
+        if self._filepath is None:
+            return JSONPreview(json.dumps([self._hub]))
         with explained():
             records = list(islice(Source(self._filepath).records(), nrows))
         return JSONPreview(json.dumps([record.fields for record in records], ensure_ascii=False))

@@ -5,6 +5,7 @@ from omr_kedro.llm.client import Constraint
 from omr_kedro.llm.endpoint import Endpoint, Limits
 from omr_kedro.llm.errors import EndpointError, ModelServerError, StoppedError, TooManyFailuresError
 from omr_kedro.llm.model import ChatModel
+from omr_kedro.llm.model_files import ModelFiles, ModelFilesError, check_servable
 from omr_kedro.llm.process import ServerSpec
 from omr_kedro.llm.prompt import Example, Message, Prompt, PromptError
 from omr_kedro.llm.request import Completion, Request, Sampling
@@ -21,6 +22,8 @@ __all__ = [
     "Example",
     "Limits",
     "Message",
+    "ModelFiles",
+    "ModelFilesError",
     "ModelServerError",
     "Prompt",
     "PromptError",
@@ -30,4 +33,5 @@ __all__ = [
     "StoppedError",
     "Team",
     "TooManyFailuresError",
+    "check_servable",
 ]
