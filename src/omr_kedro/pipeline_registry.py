@@ -9,7 +9,9 @@ from omr_kedro.pipelines import (
     extract_answers,
     extract_problems,
     merge_problems,
+    model_preparation,
     prepare_threads,
+    raw_data,
     report,
 )
 
@@ -27,7 +29,8 @@ _PROBLEM_GENERATION = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """Each stage by itself, and `problem_generation`, which is all of them and what `kedro run` does."""
+    """What goes before; each stage by itself; `problem_generation`, which is all stages and what `kedro run` does."""
     stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
     problem_generation = sum(stages.values(), start=Pipeline([]))
-    return {**stages, "problem_generation": problem_generation, "__default__": problem_generation}
+    preparation = {"raw_data": raw_data.create_pipeline(), "model_preparation": model_preparation.create_pipeline()}
+    return {**preparation, **stages, "problem_generation": problem_generation, "__default__": problem_generation}

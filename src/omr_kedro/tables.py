@@ -14,6 +14,49 @@ _TEXT, _INT, _FLOAT, _BOOL = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _THREAD_ID = _column("thread_id", _TEXT, "content id of the thread (first post and discussion)", required=True)
 _PROBLEM_ID = _column("problem_id", _TEXT, "content id of the thread and the statement", required=True)
 
+_CUT = pa.struct([("post", _INT), ("chars", _INT), ("kept", _INT)])
+
+REJECTED_RECORDS = pa.schema(
+    [
+        _column("source", _TEXT, "file and line or row of the dump", required=True),
+        _column("reason", _TEXT, "short name to group by", required=True),
+        _column("detail", _TEXT, "what is wrong, in a sentence", required=True),
+    ]
+)
+
+REPOSTS = pa.schema(
+    [
+        _column("source", _TEXT, "file and line or row of the thread that was posted before", required=True),
+        _column("original", _TEXT, "where the thread stands that stands for it: the first of them", required=True),
+        _column("kind", _TEXT, "`exact`: first posts equal but for dress; `near`: almost", required=True),
+        _column("similarity", _FLOAT, "Jaccard index of the first posts' shingles", required=True),
+        _column("forum_post", _TEXT, "the first post", required=True),
+    ]
+)
+
+REPOST_REPLIES = pa.schema(
+    [
+        _column("original", _TEXT, "where the thread stands that the replies are given to", required=True),
+        _column("source", _TEXT, "where the thread stands that they were written in", required=True),
+        _column("replies", pa.list_(_TEXT), "the replies, as they were written", required=True),
+    ]
+)
+
+FORUM_THREADS = pa.schema(
+    [
+        _column("thread_id", _TEXT, "content id of the thread (first post and discussion)", required=True),
+        _column("forum_post", _TEXT, "the first post", required=True),
+        _column("forum_discussions", _TEXT, "the later posts without quotes, each under `Post k:`", required=True),
+        _column("problem_source", _TEXT, "forum or collection, where the dump names it"),
+        _column("post_dates", pa.list_(_TEXT), "when each post was written, the first post's first, as the dump says"),
+        _column("replies", _INT, "posts after the first, before any was cut or left out", required=True),
+        _column("cuts", pa.list_(_CUT), "posts that were cut or left out: number, characters it had, and kept"),
+        _column("source", _TEXT, "file and line or row of the dump", required=True),
+        _column("topic", _TEXT, "the thread's number at its forum, where the dump names it"),
+        _column("reposts", pa.list_(_TEXT), "where the other threads stand whose replies it was given"),
+    ]
+)
+
 THREADS = pa.schema(
     [
         _THREAD_ID,

@@ -13,7 +13,8 @@ from omr_kedro.shards import BadInputError, Record, Routed, Row, Source, checked
 
 _STAGE = "prepare_threads"
 _REPORTED = 20
-_KNOWN = {"forum_post", "forum_discussions", "problem_source"}
+# An id that comes with a thread (as from `raw_data`) is not kept: it is made of the same content again.
+_KNOWN = {"forum_post", "forum_discussions", "problem_source", "thread_id"}
 
 
 class ThreadOptions(BaseModel):

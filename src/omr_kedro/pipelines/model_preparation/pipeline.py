@@ -1,0 +1,21 @@
+"""Model names -> files that can be served."""
+
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipelines.model_preparation.nodes import check_model
+
+
+def create_pipeline() -> Pipeline:
+    """Download (by loading), check, write the manifest."""
+    return Pipeline(
+        [
+            Node(
+                check_model,
+                inputs=["problem_model_files", "params:model_preparation"],
+                outputs="model_manifest",
+                name="check_model",
+            )
+        ],
+        namespace="model_preparation",
+        prefix_datasets_with_namespace=False,
+    )
