@@ -12,6 +12,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait
 from typing import TypeVar
 
+import pyarrow as pa
+
 from omr_kedro.shards.errors import OmrError
 
 Result = TypeVar("Result")
@@ -29,7 +31,7 @@ def spread(
         OmrError: a worker was killed, as the kernel does when memory runs out.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, mp_context=context, initializer=_prepare_worker)
     try:
         futures = {pool.submit(work, name): name for name in names}
         for future in as_completed(futures):
@@ -43,7 +45,10 @@ def spread(
         pool.shutdown(cancel_futures=True)
 
 
-def _end_with_parent() -> None:
+def _prepare_worker() -> None:
+    # Threads of Arrow's own would fight over the cores that the workers have.
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
     # Ctrl-C reaches all processes of a terminal; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()

@@ -13,7 +13,7 @@ _CUT_MARK = " […]"
 _SENTENCE_END = re.compile(r"\n|[.!?…。][)\"'*$\]]*(?=\s)")
 # A cut post keeps this many bytes (some 60 tokens, a formula or two) or is left out: less says nothing.
 _LEAST_BYTES = 240
-_PROBE_BYTES = 16_000
+_PROBE_BYTES = 8_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,12 @@ def fit_thread(first: str, replies: Sequence[str], limit: int, tokens: TokenCoun
     """
     first, cuts = _fit_first(without_quote_tags(first).strip(), limit // 2, tokens)
     posts = [(number, text) for number, reply in enumerate(replies, start=1) if (text := without_quotes(reply).strip())]
-    room = limit - tokens.bound(first)
-    if sum(tokens.bound(_block(*post)) for post in posts) > room:
-        room = limit - tokens.count(first)
-        posts, more = _fit_posts(posts, room, tokens)
+    discussion = _joined(posts)
+    if tokens.bound(first) + tokens.bound(discussion) > limit:
+        posts, more = _fit_posts(posts, limit - tokens.count(first), tokens)
+        discussion = _joined(posts)
         cuts += more
-    return Fitted(first, "".join(_block(*post) for post in posts).strip(), tuple(cuts))
+    return Fitted(first, discussion, tuple(cuts))
 
 
 def join_as_original(replies: Sequence[str], limit: int, tokens: TokenCounter) -> str:
@@ -61,16 +61,21 @@ def join_as_original(replies: Sequence[str], limit: int, tokens: TokenCounter) -
     Its rule: posts without quotes by its own rule, each as a block, until the first whose tokens would carry the sum
     over the limit; that post and all later ones are dropped.
     """
-    blocks = [
-        _block(number, without_quotes_as_original(reply).strip()) for number, reply in enumerate(replies, start=1)
-    ]
-    if sum(map(tokens.bound, blocks)) > limit:
-        blocks = blocks[: _whole(blocks, limit, tokens)]
-    return "".join(blocks).strip()
+    posts = [(number, without_quotes_as_original(reply).strip()) for number, reply in enumerate(replies, start=1)]
+    discussion = _joined(posts)
+    # Two line ends were taken off.
+    if tokens.bound(discussion) + 2 > limit:
+        posts = posts[: _whole([_block(*post) for post in posts], limit, tokens)]
+        discussion = _joined(posts)
+    return discussion
 
 
 def _block(number: int, text: str) -> str:
     return f"Post {number}:\n{text}\n\n"
+
+
+def _joined(posts: Sequence[tuple[int, str]]) -> str:
+    return "".join(_block(*post) for post in posts).strip()
 
 
 def _whole(blocks: Sequence[str], limit: int, tokens: TokenCounter) -> int:
@@ -99,10 +104,11 @@ def _fit_posts(
     posts: Sequence[tuple[int, str]], room: int, tokens: TokenCounter
 ) -> tuple[list[tuple[int, str]], list[Cut]]:
     blocks = [_block(*post) for post in posts]
-    if _whole(blocks, room, tokens) == len(blocks):
-        return list(posts), []
     sizes = [len(block.encode()) for block in blocks]
     budget = int(room * _bytes_per_token(blocks, tokens))
+    # What the beginnings of all posts say is half as long again as allowed is not counted to the end.
+    if sum(sizes) < budget * 3 // 2 and _whole(blocks, room, tokens) == len(blocks):
+        return list(posts), []
     while True:
         fitted, cuts = _cut_to(posts, _common_cap(sizes, budget), budget)
         used = sum(tokens.count(_block(*post)) for post in fitted)

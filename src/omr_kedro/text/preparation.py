@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -85,7 +84,7 @@ def prepared_thread(
         "problem_source": thread.source or options.problem_source,
         "post_dates": list(thread.dates) or None,
         "replies": len(replies),
-        "cuts": [asdict(cut) for cut in fitted.cuts] or None,
+        "cuts": [{"post": cut.post, "chars": cut.chars, "kept": cut.kept} for cut in fitted.cuts] or None,
         "source": where,
         "topic": thread.topic,
         "reposts": [repost["source"] for repost in reposts] or None,
