@@ -59,7 +59,7 @@ class TokenCounter:
         if text.isascii():
             return len(text)
         size = len(text.encode())
-        # NFC makes a sign at most three times as long (Unicode's FAQ on normalisation), and leaves ASCII alone. All other
+        # NFC makes a sign at most three times as long (Unicode's FAQ on normalisation), ASCII none. All other
         # signs have two bytes or more, so together they have at most twice the bytes that exceed the characters.
         return size + 2 * 2 * (size - len(text))
 
