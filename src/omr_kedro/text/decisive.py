@@ -15,16 +15,21 @@ _SYNONYMS = {
     "min": "minimum minimal minimize minimise smallest lowest",
     "not": "no non never cannot without",
     "less": "fewer",
-    "all": "every each any",
+    "triangle": "\\triangle",
+    "angle": "\\angle",
 }
 # One change among these words makes another problem of almost the same text.
 _CONTRASTS = """least most more exactly only even odd positive negative nonnegative nonpositive nonzero prime composite
     square cube rational irrational real complex integer integral sum difference product quotient ratio remainder
-    divisor multiple area perimeter volume radius diameter circumference surface height median altitude bisector
-    inside outside inscribed circumscribed interior exterior increasing decreasing convex concave finite infinite
-    distinct different same equal first second third last left right row column clockwise counterclockwise half twice
-    double triple hundred thousand million some none neither or and if sin cos tan cot log ln exp mod gcd lcm true
-    false yes acute obtuse isosceles equilateral consecutive alternate minutes hours days weeks months years percent"""
+    divisor multiple divided multiplied added subtracted root coefficient exponent degree constant derivative limit
+    triangle angle rectangle rhombus trapezoid parallelogram pentagon hexagon octagon circle sphere cone cylinder prism
+    pyramid tetrahedron chord tangent secant arc sector segment line plane area perimeter volume radius diameter
+    circumference surface height length width distance median mean mode altitude bisector inside outside inscribed
+    circumscribed interior exterior incenter circumcenter orthocenter centroid incircle circumcircle parallel
+    perpendicular increasing decreasing convex concave finite infinite distinct different same unequal other first
+    second third last left right row column clockwise counterclockwise half twice double triple hundred thousand
+    million some exist neither or sin cos tan cot log ln exp mod gcd lcm true false yes acute obtuse isosceles
+    equilateral consecutive alternate permutation combination subset minute hour day week month year percent"""
 _WORDS = {
     **{word: word for word in (*_CONTRASTS.split(), *_SYNONYMS)},
     **{word: name for name, words in _SYNONYMS.items() for word in words.split()},
@@ -32,7 +37,7 @@ _WORDS = {
 }
 _PUNCTUATION = ',.;:?"`’‘“”&–—…'
 # What a copy may as well say in words or leave out.
-_COMMANDS = r"""\cdot \ldots \dots \triangle \angle \circ \degree \mathbb \mathbf \mathit \mathcal \boldsymbol \bf \rm
+_COMMANDS = r"""\cdot \ldots \dots \circ \degree \mathbb \mathbf \mathit \mathcal \boldsymbol \bf \rm
     \operatorname \textbf \textit \begin \end \limits \big \bigg \large \item \overline \hspace \vspace"""
 # The article, and whoever speaks.
 _LETTERS = "ai"
@@ -90,8 +95,7 @@ def _decisive(tokens: Sequence[str]) -> Iterator[str]:
             if _OPERAND.fullmatch(before):
                 yield piece
         elif _is_word(piece):
-            word = _WORDS.get(piece) or _WORDS.get(piece.removesuffix("s"))
-            if word:
+            if word := _WORDS.get(piece) or _WORDS.get(piece.removesuffix("s")):
                 yield word
         elif piece not in _UNIMPORTANT:
-            yield piece
+            yield _WORDS.get(piece, piece)
