@@ -6,6 +6,7 @@ from omr_kedro.pipelines import (
     classify_problems,
     convert_proofs,
     decontaminate,
+    deduplicate,
     extract_answers,
     extract_problems,
     merge_problems,
@@ -23,6 +24,7 @@ _PROBLEM_GENERATION = {
     "extract_answers": extract_answers,
     "convert_proofs": convert_proofs,
     "merge_problems": merge_problems,
+    "deduplicate": deduplicate,
     "decontaminate": decontaminate,
     "report": report,
 }

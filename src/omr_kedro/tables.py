@@ -128,6 +128,29 @@ DROPPED = pa.schema(
     ]
 )
 
+DUPLICATES = pa.schema(
+    [
+        _PROBLEM_ID,
+        _THREAD_ID,
+        _column("representative_id", _TEXT, "the problem that stays; names the cluster", required=True),
+        _column("is_representative", _BOOL, "whether this is the one that stays", required=True),
+        _column(
+            "kind",
+            _TEXT,
+            "`exact`: equals the representative but for dress; `near`; empty for the representative itself",
+        ),
+        _column("similarity", _FLOAT, "Jaccard index of its shingles with the representative's", required=True),
+        _column("copies", _INT, "other problems of the cluster", required=True),
+        _column(
+            "same_answers", _INT, "how many of them have the same text as their answer, but for dress", required=True
+        ),
+        _column("other_answers", _INT, "how many of them have another answer", required=True),
+        _column("expected_answer", _TEXT, "its own answer; empty when none was found"),
+        _column("discussion_chars", _INT, "characters of its thread's discussion", required=True),
+        _column("problem", _TEXT, "its statement", required=True),
+    ]
+)
+
 SIMILAR = pa.schema(
     [
         _PROBLEM_ID,

@@ -21,12 +21,15 @@ def one_model(node: Node) -> str:
     return "model"
 
 
-def test_all_stages_of_one_model_are_one_group() -> None:
-    (group,) = find_groups(register_pipelines()["problem_generation"], one_model)
-    assert group.nodes[0].name == "extract_problems.ask_extract_problems"
-    assert group.nodes[-1].name == "decontaminate.remove_contaminated"
-    assert "threads" in group.inputs
-    assert "problems" in group.outputs
+def test_all_stages_of_one_model_are_one_group_up_to_the_step_that_must_see_everything() -> None:
+    before, after = find_groups(register_pipelines()["problem_generation"], one_model)
+    assert before.nodes[0].name == "extract_problems.ask_extract_problems"
+    assert before.nodes[-1].name == "merge_problems.merge_problems"
+    assert after.nodes[0].name == "deduplicate.drop_duplicates"
+    assert after.nodes[-1].name == "decontaminate.remove_contaminated"
+    assert "threads" in before.inputs
+    assert {"all_problems", "duplicates"} <= after.inputs
+    assert "problems" in after.outputs
 
 
 def test_a_group_never_waits_for_its_own_result() -> None:

@@ -49,6 +49,11 @@ def test_dress_does_not_matter(one: str, other: str) -> None:
     assert normal_form(one) == normal_form(other)
 
 
+def test_a_closing_exclamation_mark_is_dress_and_a_closing_factorial_is_not() -> None:
+    assert normal_form("Find the digits!") == normal_form("Find the digits.")
+    assert normal_form("Find the digits of $100!$.") != normal_form("Find the digits of $100$.")
+
+
 def test_numbers_and_signs_matter() -> None:
     assert normal_form("Find $x + 1$.") != normal_form("Find $x - 1$.")
     assert normal_form("Find $12$.") != normal_form("Find $1 2$.")

@@ -4,7 +4,7 @@ from omr_kedro.text.conversion import parse_conversion
 from omr_kedro.text.decisive import decisive_tokens
 from omr_kedro.text.forum_dump import ForumThread
 from omr_kedro.text.labels import parse_label
-from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, near_duplicates
+from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, exact_duplicates, near_duplicates
 from omr_kedro.text.normal import math_tokens, normal_form
 from omr_kedro.text.preparation import PreparationOptions
 from omr_kedro.text.problems import parse_problems
@@ -26,6 +26,7 @@ __all__ = [
     "Unreadable",
     "after_marker",
     "decisive_tokens",
+    "exact_duplicates",
     "final_text",
     "math_tokens",
     "near_duplicates",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from omr_kedro.text.normal import math_tokens
+from omr_kedro.text.normal import is_operand, math_tokens
 
 _NUMBERS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
     seventeen eighteen nineteen twenty"""
@@ -46,7 +46,6 @@ _UNIMPORTANT = {*_PUNCTUATION, *_COMMANDS.split(), *_LETTERS}
 _ENDINGS = {"s", "t", "m", "d"}
 # Points: a triangle ABC is none of ABD.
 _NAME = re.compile(r"\b[A-Z]{2,6}\b")
-_OPERAND = re.compile(r"\d.*|[^\W\d_]|\\[a-z]+|[)}\]]")
 
 
 def decisive_tokens(text: str) -> list[str]:
@@ -92,7 +91,7 @@ def _decisive(tokens: Sequence[str]) -> Iterator[str]:
     for before, piece in pairwise(["", *tokens]):
         if piece in "'!":
             # A derivative or a factorial; elsewhere an apostrophe or an exclamation.
-            if _OPERAND.fullmatch(before):
+            if is_operand(before):
                 yield piece
         elif _is_word(piece):
             if word := _WORDS.get(piece) or _WORDS.get(piece.removesuffix("s")):

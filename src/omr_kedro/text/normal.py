@@ -10,6 +10,7 @@ _TOKEN = re.compile(r"\\[a-z]+|\\[()\[\]]|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
 _DELIMITERS = ("$", "*", "\\", r"\(", r"\)", r"\[", r"\]")
 _DRESS = {*_DELIMITERS, r"\left", r"\right", r"\displaystyle", r"\quad", r"\qquad", r"\text", r"\mathrm"}
 _SPELLINGS = {"\\leq": "\\le", "\\geq": "\\ge", "\\dfrac": "\\frac", "\\tfrac": "\\frac", "\\cdots": "\\ldots"}
+_OPERAND = re.compile(r"\d.*|[^\W\d_]|\\[a-z]+|[)}\]]")
 _TEX_SPACES = re.compile(r"\\[,;:! ]|~|&nbsp;")
 
 
@@ -20,5 +21,13 @@ def math_tokens(text: str) -> list[str]:
 
 
 def normal_form(text: str) -> str:
-    """Equal for statements that differ in dress alone; closing punctuation is dress."""
-    return " ".join(math_tokens(text)).rstrip(" .?!")
+    """Equal for statements that differ in dress alone; closing punctuation is dress, but no factorial is."""
+    tokens = math_tokens(text)
+    while tokens and (tokens[-1] in ".?" or (tokens[-1] == "!" and not (tokens[1:] and is_operand(tokens[-2])))):
+        tokens.pop()
+    return " ".join(tokens)
+
+
+def is_operand(token: str) -> bool:
+    """Whether `!` or `'` behind this token is mathematics: it is a number, a variable, a command or a bracket."""
+    return _OPERAND.fullmatch(token) is not None

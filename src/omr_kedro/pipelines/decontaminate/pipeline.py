@@ -1,4 +1,4 @@
-"""All problems -> problems that no benchmark asks."""
+"""Distinct problems -> problems that no benchmark asks."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -16,7 +16,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 retrieve_similar,
-                inputs=["all_problems", "benchmarks", "params:retrieval"],
+                inputs=["distinct_problems", "benchmarks", "params:retrieval"],
                 outputs="similar_benchmarks",
                 name="retrieve_similar",
                 tags="by_shard",
@@ -25,7 +25,7 @@ def create_pipeline() -> Pipeline:
                 ask_decontaminate,
                 inputs=[
                     "similar_benchmarks",
-                    "all_problems",
+                    "distinct_problems",
                     "judge_contamination_prompt",
                     "problem_model",
                     "params:decontaminate",
@@ -38,7 +38,7 @@ def create_pipeline() -> Pipeline:
                 read_judgements,
                 inputs=[
                     "similar_benchmarks",
-                    "all_problems",
+                    "distinct_problems",
                     "decontaminate_completions",
                     "judge_contamination_prompt",
                 ],
@@ -48,7 +48,7 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 remove_contaminated,
-                inputs=["all_problems", "contamination", "params:decontaminate"],
+                inputs=["distinct_problems", "contamination", "params:decontaminate"],
                 outputs=["problems", "decontaminate_dropped"],
                 name="remove_contaminated",
                 tags="by_shard",

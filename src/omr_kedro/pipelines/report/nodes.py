@@ -35,7 +35,8 @@ STAGES = (
     Stage("extract_answers", "problem", ("valid_problems",), ("answered_problems",)),
     Stage("convert_proofs", "problem", ("proofs",), ("converted_proofs",)),
     Stage("merge_problems", "problem", ("answered_problems", "converted_proofs"), ("all_problems",)),
-    Stage("decontaminate", "problem", ("all_problems",), ("problems",)),
+    Stage("deduplicate", "problem", ("all_problems",), ("distinct_problems",)),
+    Stage("decontaminate", "problem", ("distinct_problems",), ("problems",)),
 )
 """In the order of the pipeline; each also has a table `<name>_dropped` (threads: `threads_dropped`)."""
 

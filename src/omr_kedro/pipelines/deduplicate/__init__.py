@@ -1,0 +1,5 @@
+"""All problems -> problems that are asked once."""
+
+from omr_kedro.pipelines.deduplicate.pipeline import create_pipeline
+
+__all__ = ["create_pipeline"]
