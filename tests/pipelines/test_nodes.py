@@ -247,7 +247,7 @@ def test_the_plot_has_a_bar_for_each_outcome() -> None:
 
 def test_reasons_are_counted_by_stage() -> None:
     names = ["threads", *(f"{s}" for s in ("extract_problems", "classify_proof", "classify_mcq", "classify_binary"))]
-    names += ["classify_invalid", "extract_answers", "convert_proofs", "merge_problems", "decontaminate"]
+    names += ["classify_invalid", "extract_answers", "convert_proofs", "merge_problems", "deduplicate", "decontaminate"]
     dropped = {f"{name}_dropped": shards_of([]) for name in names}
     dropped["classify_mcq_dropped"] = shards_of([{"outcome": "dropped", "reason": "mcq"}] * 3)
     assert count_reasons(**dropped).to_dict("records") == [

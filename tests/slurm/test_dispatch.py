@@ -173,7 +173,8 @@ def test_a_dry_run_writes_scripts_and_submits_nothing(cluster: Cluster, project:
     finish(cluster, project, command("--pipelines=prepare_threads"))
     before = len(cluster.jobs())
     output = finish(cluster, project, command("--from-nodes=extract_problems.ask_extract_problems", dry_run=True))
-    assert "1 groups, 2 model servers; submitted nothing" in output
+    assert "2 groups, 2 model servers; submitted nothing" in output
+    assert "waits for its inputs: all_problems, duplicates" in " ".join(output.replace("│", " ").split())
     (script,) = (project.path / "data/08_reporting/offline/slurm").glob("*/job.sbatch")
     assert "#SBATCH --array=0-1" in script.read_text()
     assert len(cluster.jobs()) == before
