@@ -49,5 +49,16 @@ def test_retry_after_is_read_as_seconds_and_as_a_date() -> None:
     assert 3000 < (error_of_status(429, b"", {"Retry-After": date}).retry_after_s or 0) <= 3600
 
 
+@pytest.mark.parametrize("value", ["inf", "nan", "1e999", "Wed, 21 Oct 9999 99:99:99 GMT", "31 February", "12 minutes"])
+def test_a_retry_after_that_makes_no_sense_says_nothing(value: str) -> None:
+    assert error_of_status(429, b"", {"Retry-After": value}).retry_after_s is None
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000"])
+def test_a_date_is_read_by_the_clock_of_the_server_which_ours_need_not_agree_with(zone: str) -> None:
+    headers = {"Date": "Wed, 21 Oct 2015 07:28:00 GMT", "Retry-After": f"Wed, 21 Oct 2015 07:28:09 {zone}"}
+    assert error_of_status(429, b"", headers).retry_after_s == 9
+
+
 def test_a_body_that_is_no_text_is_shown_all_the_same() -> None:
     assert "HTTP 500" in error_of_status(500, b"\xff\xfe" * 3000, {}).message

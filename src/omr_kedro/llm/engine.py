@@ -231,12 +231,14 @@ class Engine:
         return None
 
     async def _refused(self, error: CallError, sent_at: float) -> None:
-        # A Retry-After of 0, or a date that our clock has passed, is no leave to hammer.
-        self._endpoint.window.refused(sent_at, error.retry_after_s or None)
+        patience_s = self._model.limits.patience_s
+        # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
+        pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
+        self._endpoint.window.refused(sent_at, pause_s)
         if self._endpoint.refused_since is None:
             self._endpoint.refused_since = time.monotonic()
         silent_s = time.monotonic() - self._endpoint.refused_since
-        if silent_s > self._model.limits.patience_s:
+        if silent_s > patience_s:
             raise EndpointError(
                 f"{self._where()} refused every call for {silent_s:.0f} s (last: {error.message}). "
                 f"Lower `requests_per_minute` or `max_in_flight` in {self._model.setting}, or wait. "

@@ -7,6 +7,7 @@ DEGRADED.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -72,7 +73,7 @@ def error_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Cal
     """Say what an answer other than 200 means."""
     text = body[:2000].decode("utf-8", "replace").strip()
     message = f"HTTP {status}: {text[:500] or 'empty body'}"
-    return CallError(_kind(status, text), message, _retry_after(headers.get("Retry-After")))
+    return CallError(_kind(status, text), message, _retry_after(headers))
 
 
 def _kind(status: int, text: str) -> Kind:
@@ -89,15 +90,23 @@ def _kind(status: int, text: str) -> Kind:
     return "bad_request" if 400 <= status < 500 else "garbage"
 
 
-def _retry_after(value: str | None) -> float | None:
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    value = headers.get("Retry-After")
     if not value:
         return None
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
-        pass
+        until = _moment(value)
+        # By the server's clock, if it tells: ours may be set at any time, and be wrong.
+        now = _moment(headers.get("Date")) or datetime.now(UTC)
+        seconds = (until - now).total_seconds() if until else math.nan
+    return max(0.0, seconds) if math.isfinite(seconds) else None
+
+
+def _moment(value: str | None) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(value)
+        moment = parsedate_to_datetime(value or "")
     except ValueError:
         return None
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
