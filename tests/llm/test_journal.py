@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,18 @@ async def test_what_cannot_be_written_is_an_error_for_the_call_that_waits_and_fo
     running.cancel()
     journal.close()
     assert set(ShardJournal(scratch(tmp_path)).known) == {"b"}
+
+
+def test_a_line_that_a_full_disk_cut_does_not_swallow_the_next(tmp_path: Path) -> None:
+    journal = ShardJournal(scratch(tmp_path))
+    journal.write([completion("a")])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.write([completion("b", "long" * 500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    journal.write([completion("c")])
+    journal.close()
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"a", "c"}

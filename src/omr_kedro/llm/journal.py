@@ -24,7 +24,7 @@ import orjson
 from omr_kedro.llm.errors import JournalError
 from omr_kedro.llm.request import Completion
 from omr_kedro.shards import Scratch
-from omr_kedro.shards.files import whole_file, whole_lines
+from omr_kedro.shards.files import sync_folder, whole_file, whole_lines
 
 
 class ShardJournal:
@@ -52,9 +52,13 @@ class ShardJournal:
             orjson.dumps(completion.row({}), option=orjson.OPT_APPEND_NEWLINE) for completion in completions
         )
         view = memoryview(lines)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-        os.fdatasync(self._descriptor)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+            os.fdatasync(self._descriptor)
+        except OSError:
+            self.close()  # The line that was cut must not swallow a later one: opening the file again ends it.
+            raise
 
     def retire(self, used: set[str]) -> None:
         """Put paid calls that the new shard does not hold where a later one finds them; call before it is written.
@@ -148,8 +152,13 @@ def _resolve(futures: list[asyncio.Future[None]], error: Exception | None) -> No
 
 def _open_for_append(path: Path) -> int:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    size = os.fstat(descriptor).st_size
-    # A line that a kill cut short must not swallow the first line written after it.
-    if size and os.pread(descriptor, 1, size - 1) != b"\n":
-        os.write(descriptor, b"\n")
+    try:
+        sync_folder(path.parent)
+        size = os.fstat(descriptor).st_size
+        # A line that a kill cut short must not swallow the first line written after it.
+        if size and os.pread(descriptor, 1, size - 1) != b"\n":
+            os.write(descriptor, b"\n")
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
