@@ -3,8 +3,10 @@ from __future__ import annotations
 import multiprocessing
 import os
 import random
+import resource
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +15,7 @@ from hypothesis import given as for_all
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from omr_kedro.shards import RowError, ShardCountError, TableBusyError, TableStore, UnmadeError
+from omr_kedro.shards import DiskFullError, RowError, ShardCountError, TableBusyError, TableStore, UnmadeError
 from omr_kedro.shards.store import Format
 from tests.support.tables import Given, given
 
@@ -176,6 +178,65 @@ def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) 
     _save_slowly(tmp_path / "killed")
     assert_same_tables(tmp_path)
     assert not list((tmp_path / "killed").glob(".*.tmp"))
+
+
+def _save_and_die(folder: Path, making: Given, where: str) -> None:
+    """Die when a file in the folder `where` is about to get its name."""
+    real = os.replace
+
+    def replace(source: Path, target: Path) -> None:
+        if Path(target).parent.name == where:
+            os._exit(9)
+        real(source, target)
+
+    os.replace = replace
+    store(folder).save(making)
+
+
+def save_and_die(folder: Path, making: Given, where: str) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_save_and_die, args=(folder, making, where))
+    process.start()
+    process.join()
+    assert process.exitcode == 9
+
+
+def test_a_shard_killed_before_its_mark_is_made_again_also_for_inputs_that_are_changed_back(tmp_path: Path) -> None:
+    first, second = (given([row(n, text) for n in range(6)]) for text in ("x", "y"))
+    store(tmp_path).save(first)
+    save_and_die(tmp_path, second, "_made")
+    store(tmp_path).save(first)
+    assert list(store(tmp_path).shards().rows()) == [r for rows in first.rows.values() for r in rows]
+
+
+def test_nothing_that_a_killed_save_left_aside_stays(tmp_path: Path) -> None:
+    making = given([row(n) for n in range(6)])
+    save_and_die(tmp_path, making, "_made")
+    assert list(tmp_path.rglob("*.tmp"))
+    store(tmp_path).save(making)
+    assert not list(tmp_path.rglob("*.tmp"))
+
+
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What a full disk does, as far as a process without rights can have one."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_full_disk_says_what_to_do_and_what_was_finished_is_kept(tmp_path: Path, format: Format) -> None:
+    rng = random.Random(1)
+    small, large = ([row(n, rng.randbytes(size).hex()) for n in range(20)] for size in (10, 2000))
+    making = Given({"shard-00000-of-00002": small, "shard-00001-of-00002": large})
+    with files_of_at_most(40_000), pytest.raises(DiskFullError, match=r"File too large\..*Make room"):
+        store(tmp_path, format).save(making)
+    again = Given(making.rows)
+    store(tmp_path, format).save(again)
+    assert again.made == ["shard-00001-of-00002"]
 
 
 def part_of(making: Given, names: Iterable[str]) -> Given:

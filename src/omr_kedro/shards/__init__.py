@@ -1,6 +1,14 @@
 """Tables as folders of shards: identity of rows, lazy making, atomic files. Knows neither Kedro nor models."""
 
-from omr_kedro.shards.errors import BadInputError, OmrError, RowError, ShardCountError, TableBusyError, UnmadeError
+from omr_kedro.shards.errors import (
+    BadInputError,
+    DiskFullError,
+    OmrError,
+    RowError,
+    ShardCountError,
+    TableBusyError,
+    UnmadeError,
+)
 from omr_kedro.shards.identity import code_digest, content_id, shard_names, shard_of
 from omr_kedro.shards.records import Record
 from omr_kedro.shards.source import Part, Source, checked_text
@@ -25,6 +33,7 @@ __all__ = [
     "BadInputError",
     "Check",
     "Derived",
+    "DiskFullError",
     "Finished",
     "Making",
     "Mark",

@@ -9,6 +9,10 @@ class BadInputError(OmrError):
     """Input that no stage may see; names file and line."""
 
 
+class DiskFullError(OmrError):
+    """The disk takes no more."""
+
+
 class RowError(OmrError):
     """A row that does not fit its table's schema."""
 

@@ -15,11 +15,12 @@ from typing import IO, Any
 
 import orjson
 
-from omr_kedro.shards.errors import TableBusyError
+from omr_kedro.shards.errors import DiskFullError, TableBusyError
 
 logger = logging.getLogger(__name__)
 
 _LEASE_POLL_S = 0.5
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
 
     An exception inside the block leaves the old file as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     aside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with aside.open(mode) as file:
@@ -58,6 +59,22 @@ def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
                 yield row
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it durable: a file that was synced is lost with a folder that was not."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def delete_for_good(path: Path) -> None:
+    """Delete a file, if it is there, so that no power cut brings it back."""
+    if path.exists():
+        path.unlink()
+        sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Make renames and new files in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -68,12 +85,31 @@ def sync_folder(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path, name: str = "") -> None:
-    """Delete what a killed writer left aside, of all files or of those whose name begins with `name`.
+    """Delete what a killed writer left aside, in the folder and those below it.
 
-    Only who holds the lock of the folder, or the lease of what `name` stands for, may call this.
+    Of all files, or of those whose name begins with `name`. Only who holds the lock of the folder, or the lease of what
+    `name` stands for, may call this.
     """
-    for path in folder.glob(f".{name}*.tmp"):
+    for path in folder.rglob(f".{name}*.tmp"):
         path.unlink(missing_ok=True)
+
+
+@contextmanager
+def room_for(what: Path) -> Iterator[None]:
+    """Explain a disk that takes no more of `what`.
+
+    Raises:
+        DiskFullError: for an `OSError` that says so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise DiskFullError(
+            f"{what} cannot be written: {error.strerror}. All that was finished before is kept. Make room (or have "
+            "your quota raised), and run the same command again."
+        ) from error
 
 
 @contextmanager
@@ -104,7 +140,7 @@ def lease(path: Path) -> Iterator[None]:
 
     The file is there only while the lease is held, or after a kill.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     told = False
     while True:
         with path.open("a+", encoding="utf-8") as file:
@@ -127,7 +163,7 @@ def lease(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(folder: Path, kind: int) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with (folder / "_lock").open("a+", encoding="utf-8") as file:
         if not _try_lock(file, kind):
             raise TableBusyError(

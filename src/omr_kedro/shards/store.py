@@ -7,8 +7,8 @@
     <table>/_complete.json                  all marks in one file, present when every shard is there
     <table>/_lock                           held by the one process that writes, or shared by those that write parts
 
-A shard counts as made when its mark names the wanted fingerprint and the file has the marked size. The mark is written
-after the file, so a kill between the two makes one shard again and never trusts half a file.
+A shard counts as made when its mark names the wanted fingerprint and the file has the marked size. The mark goes before
+the file is replaced and comes after it, so a kill in between makes one shard again and trusts neither half.
 """
 
 from __future__ import annotations
@@ -28,8 +28,19 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omr_kedro.shards.errors import RowError, ShardCountError, UnmadeError
-from omr_kedro.shards.files import fellow_writer, lease, remove_leftovers, sole_writer, whole_file, whole_lines
+from omr_kedro.shards.batches import batches, checked
+from omr_kedro.shards.errors import ShardCountError, UnmadeError
+from omr_kedro.shards.files import (
+    delete_for_good,
+    fellow_writer,
+    lease,
+    make_folder,
+    remove_leftovers,
+    room_for,
+    sole_writer,
+    whole_file,
+    whole_lines,
+)
 from omr_kedro.shards.table import Derived, Finished, Making, Row, Scratch, Shard, Shards
 from omr_kedro.shards.workers import spread
 
@@ -101,15 +112,16 @@ class TableStore:
             TableBusyError: another process writes this table.
             ShardCountError: the table exists with another number of shards.
             RowError: a row does not fit the schema.
+            DiskFullError: what was finished is kept.
         """
         wanted = making.fingerprints
-        with sole_writer(self.folder):
+        with room_for(self.folder), sole_writer(self.folder):
+            remove_leftovers(self.folder)
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
             pending = self._pending(wanted, marks)
             if pending or not self.complete:
                 self._reopen()
-                remove_leftovers(self.folder)
                 marks |= self._make(making, pending)
                 self._complete(making, marks)
         return len(pending)
@@ -121,7 +133,7 @@ class TableStore:
         writes the whole table.
         """
         wanted = making.fingerprints
-        with fellow_writer(self.folder), ExitStack() as leases:
+        with room_for(self.folder), fellow_writer(self.folder), ExitStack() as leases:
             # In one order, so that two processes never wait for each other.
             for name in sorted(self._pending(wanted, self._marks_of(wanted))):
                 leases.enter_context(lease(self.folder / "_open" / f"{name}.lock"))
@@ -143,7 +155,8 @@ class TableStore:
             TableBusyError: another process still writes this table.
         """
         wanted = making.fingerprints
-        with sole_writer(self.folder):
+        with room_for(self.folder), sole_writer(self.folder):
+            remove_leftovers(self.folder)
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
             if unmade := self._pending(wanted, marks, settled=False):
@@ -227,7 +240,7 @@ class TableStore:
         return marks
 
     def _reopen(self) -> None:
-        (self.folder / "_complete.json").unlink(missing_ok=True)
+        delete_for_good(self.folder / "_complete.json")
 
     def _complete(self, making: Making, marks: Mapping[str, Mark]) -> None:
         names = list(making.fingerprints)
@@ -245,7 +258,7 @@ class TableStore:
 
     def _scratch(self, name: str) -> Scratch:
         for kind in ("_open", "_retired"):
-            (self.folder / kind).mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder / kind)
         return Scratch(
             open=self.folder / "_open" / f"{name}.jsonl",
             retired=self.folder / "_retired" / f"{name}.jsonl",
@@ -276,12 +289,14 @@ class TableStore:
         digest = hashlib.sha256()
         count = 0
         with whole_file(path) as file, self._writer(file) as write:
-            for rows in _batches(finished.rows, _BATCH[self.format]):
-                batch = self._checked(rows)
+            for rows in batches(finished.rows, _BATCH[self.format]):
+                batch = checked(rows, self.schema, self.folder.name)
                 lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist())
                 digest.update(lines)
                 write(batch, lines)
                 count += len(rows)
+            # The old mark must not vouch for new rows: inputs may be changed back before it is replaced.
+            delete_for_good(self._mark_path(finished.id))
         mark = Mark(made_by, digest.hexdigest()[:32], count, path.stat().st_size, finished.settled)
         with whole_file(self._mark_path(finished.id)) as file:
             file.write(orjson.dumps(asdict(mark)))
@@ -297,18 +312,6 @@ class TableStore:
             with pq.ParquetWriter(file, self.schema, compression="zstd") as parquet:
                 yield lambda batch, _lines: parquet.write_batch(batch)
 
-    def _checked(self, rows: list[Row]) -> pa.RecordBatch:
-        if unknown := set().union(*rows) - set(self.schema.names):
-            raise RowError(f"{self.folder.name}: columns {sorted(unknown)} are not in the table's schema")
-        try:
-            batch = pa.RecordBatch.from_pylist(rows, schema=self.schema)
-        except (pa.ArrowException, TypeError) as error:
-            raise RowError(f"{self.folder.name}: {_first_misfit(rows, self.schema)}: {error}") from error
-        for field, column in zip(self.schema, batch.columns, strict=True):
-            if not field.nullable and column.null_count:
-                raise RowError(f"{self.folder.name}: column '{field.name}' must not be empty")
-        return batch
-
 
 def _make_one(store: TableStore, making: Derived, name: str) -> Mark:
     return store._write(Finished(name, making.make(name)), making.fingerprints[name])
@@ -317,19 +320,3 @@ def _make_one(store: TableStore, making: Derived, name: str) -> Mark:
 def _splits(names: Iterable[str]) -> set[str]:
     """In how many shards the tables of these shards are split; one number, unless tables were mixed up."""
     return {name.rpartition("-of-")[2] for name in names}
-
-
-def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
-        yield batch
-
-
-def _first_misfit(rows: list[Row], schema: pa.Schema) -> str:
-    for row in rows:
-        for field in schema:
-            try:
-                pa.array([row.get(field.name)], type=field.type)
-            except (pa.ArrowException, TypeError):
-                return f"column '{field.name}' holds {type(row.get(field.name)).__name__}, not {field.type}"
-    return "a row does not fit the schema"

@@ -177,7 +177,9 @@ class Routed:
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Spool every row to its shard's file in one pass, then give the shards one at a time."""
-        spools = {shard_id: scratch(shard_id).open for shard_id in pending}
+        # Not work to be taken up again, so it has the name of what is left aside: a save after a kill deletes it.
+        works = {shard_id: scratch(shard_id).open for shard_id in pending}
+        spools = {shard_id: path.with_name(f".{path.name}.spool.tmp") for shard_id, path in works.items()}
         files = {shard_id: path.open("wb") for shard_id, path in spools.items()}
         try:
             for shard_id, row in self.stream():
