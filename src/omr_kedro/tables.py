@@ -51,6 +51,7 @@ FORUM_THREADS = pa.schema(
         _column("post_dates", pa.list_(_TEXT), "when each post was written, the first post's first, as the dump says"),
         _column("replies", _INT, "posts after the first, before any was cut or left out", required=True),
         _column("cuts", pa.list_(_CUT), "posts that were cut or left out: number, characters it had, and kept"),
+        _column("dump", _TEXT, "repository and commit of the dump, or name and digest of its files", required=True),
         _column("source", _TEXT, "file and line or row of the dump", required=True),
         _column("topic", _TEXT, "the thread's number at its forum, where the dump names it"),
         _column("reposts", pa.list_(_TEXT), "where the other threads stand whose replies it was given"),

@@ -58,7 +58,9 @@ def test_dump_tokenizer_and_model_come_from_the_hub_at_their_revisions(
         )
         assert done.returncode == 0, done.stdout + done.stderr
         assert not any("other.parquet" in path or "model.bin" in path for path in hub.asked)
-        assert len(project.table("forum_threads", env="base")) == 30
+        threads = project.table("forum_threads", env="base")
+        assert len(threads) == 30
+        assert {row["dump"] for row in threads} == {f"DeepStudentLlama/AoPS-Instruct@{DUMP}"}
         manifest = json.loads((project.path / "data/06_models/base/manifest.json").read_text())["problem"]
         assert (manifest["model"], manifest["revision"]) == ("owner/model", MODEL)
         assert manifest["files"]["a.safetensors"] == len(files["a.safetensors"])

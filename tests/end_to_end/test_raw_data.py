@@ -44,9 +44,11 @@ def _row(
 def test_parquet_and_json_lines_give_the_same_threads(project: Project, tmp_path: Path) -> None:
     parquet = _prepare(project, write_dump(tmp_path / "dump.parquet", 120, row_group=50))
     lines = _prepare(project, write_dump(tmp_path / "dump.jsonl", 120))
-    strip = [{**row, "source": None, "reposts": None} for row in parquet]
-    assert strip == [{**row, "source": None, "reposts": None} for row in lines]
+    unlike = {"dump": None, "source": None, "reposts": None}
+    strip = [{**row, **unlike} for row in parquet]
+    assert strip == [{**row, **unlike} for row in lines]
     assert len(parquet) == 120
+    assert parquet[0]["dump"].startswith("dump.parquet@")
     assert parquet[0]["source"] == "dump.parquet:row 1"
     assert parquet[0]["post_dates"][0] == "2020-01-01"
     assert parquet[7]["forum_post"] == thread(7)["original_question"].strip()

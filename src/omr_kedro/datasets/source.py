@@ -54,7 +54,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
     def load(self) -> Source:
         """A stream that can be started anew."""
         with explained():
-            return Source(self._filepath or self._download())
+            return Source(self._filepath) if self._filepath else self._download()
 
     def save(self, data: NoReturn) -> None:
         """Refuse: these files are somebody else's."""
@@ -69,14 +69,14 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         if self._filepath:
             Source(self._filepath).files()
 
-    def _download(self) -> Path:
+    def _download(self) -> Source:
         hub = {"folder": "", **(self._hub or {})}
         patterns = [f"{hub['folder']}/*.{suffix}".lstrip("/") for suffix in ("parquet", "jsonl")]
         try:
             snapshot = hub_snapshot(hub["repo"], str(hub["revision"]), patterns, "dataset")
         except BadInputError as error:
             raise BadInputError(f"{error}\nOr bring the files by hand, and name them: {self._setting}.") from error
-        return snapshot.folder / hub["folder"]
+        return Source(snapshot.folder / hub["folder"], f"{hub['repo']}@{snapshot.commit}")
 
     def _exists(self) -> bool:
         return self._filepath is None or self._filepath.exists()

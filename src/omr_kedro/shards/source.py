@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,14 @@ class Part:
 class Source:
     """A file, or all files of a folder in the order of their names; read anew at each pass."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, origin: str = "") -> None:
         self.path = path
+        self._origin = origin
+
+    @cached_property
+    def origin(self) -> str:
+        """Where the files come from, for the rows made of them: what was given, or name and digest of the files."""
+        return self._origin or f"{self.path.name}@{self.digest()[:12]}"
 
     def records(self) -> Iterator[Record]:
         """Stream the records; blank lines are none.

@@ -52,12 +52,19 @@ def rejected_part(part: Part, max_post_chars: int) -> Iterator[Row]:
 
 
 def prepared_part(
-    part: Part, reposts: Shard, replies: Shard, *, merge: bool, options: PreparationOptions, tokens: TokenCounter
+    part: Part,
+    reposts: Shard,
+    replies: Shard,
+    *,
+    dump: str,
+    merge: bool,
+    options: PreparationOptions,
+    tokens: TokenCounter,
 ) -> Iterator[Row]:
     """The threads of a part (`tables.FORUM_THREADS`), in the order of the dump.
 
     `reposts` are threads of this part for which another one stands when they are merged, `replies` what threads of this
-    part are given of their reposts.
+    part are given of their reposts, `dump` says where all of them come from.
     """
     left_out = {row["source"] for row in reposts.rows()} if merge else set()
     given = defaultdict(list)
@@ -65,13 +72,13 @@ def prepared_part(
         given[row["original"]].append(row)
     for where, thread in read_part(part, options.max_post_chars):
         if isinstance(thread, ForumThread) and where not in left_out:
-            yield prepared_thread(thread, where, given.get(where, ()), options, tokens)
+            yield {"dump": dump, **prepared_thread(thread, where, given.get(where, ()), options, tokens)}
 
 
 def prepared_thread(
     thread: ForumThread, where: str, reposts: Sequence[Row], options: PreparationOptions, tokens: TokenCounter
 ) -> Row:
-    """A row of `tables.FORUM_THREADS`; `reposts` are rows of `tables.REPOST_REPLIES` that are given to the thread."""
+    """A row of `tables.FORUM_THREADS` but for `dump`; `reposts` are the rows of `tables.REPOST_REPLIES` for it."""
     replies = _together(thread.replies, [reply for repost in reposts for reply in repost["replies"]])
     if options.rule == "original":
         fitted = Fitted(thread.first, join_as_original(replies, options.max_tokens, tokens))

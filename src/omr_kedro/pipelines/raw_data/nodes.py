@@ -109,8 +109,10 @@ def prepare_dump(
     dump: Source, reposts: Shards, replies: Shards, tokens: TokenCounter, options: RawDataOptions
 ) -> Derived:
     """All threads of the dump (`tables.FORUM_THREADS`)."""
-    by = [dump.digest(), tokens.digest, options.preparation.model_dump(), options.reposts.merge]
-    make = partial(prepared_part, merge=options.reposts.merge, options=options.preparation, tokens=tokens)
+    by = [dump.digest(), dump.origin, tokens.digest, options.preparation.model_dump(), options.reposts.merge]
+    make = partial(
+        prepared_part, dump=dump.origin, merge=options.reposts.merge, options=options.preparation, tokens=tokens
+    )
     return derive_parts(make, dump.parts(options.shards), reposts, replies, by=by, processes=options.workers)
 
 
