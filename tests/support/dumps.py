@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Iterator
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ _FORMULAS = (
     "$x^2+y^2={}$", "\\frac{{1}}{{{}}}", "$a_{{n+1}}=\\sqrt{{a_n+{}}}$", "$\\angle ABC = {}^\\circ$", "\\boxed{{{}}}",
     "$$\\sum_{{k=1}}^{{{}}} k^2$$", "$p \\equiv {} \\pmod 7$", "$\\triangle ABC$ with $AB={}$",
 )  # fmt: skip
+# As many as the posts of a forum use, by the law that frequencies of words follow (Zipf's).
+_WORDS = 30_000
 _SIGNS = ("≤", "√", "é", "–", "😀", "数", "π", "\u0958")
 
 _QUESTION = pa.struct([("post_date", pa.string()), ("question_username_hash", pa.string())])
@@ -71,8 +74,8 @@ SCHEMA = pa.schema(
 @cache
 def _words() -> tuple[list[str], list[float]]:
     chance = random.Random(1)
-    words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(1, 4))) for _ in range(5000)]
-    return words, [1 / rank for rank in range(1, 5001)]
+    words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(1, 4))) for _ in range(_WORDS)]
+    return words, list(accumulate(1 / rank for rank in range(1, _WORDS + 1)))
 
 
 def prose(chance: random.Random, chars: int) -> str:
@@ -80,7 +83,7 @@ def prose(chance: random.Random, chars: int) -> str:
     words, weights = _words()
     pieces: list[str] = []
     size = 0
-    for word in chance.choices(words, weights, k=chars // 4 + 1):
+    for word in chance.choices(words, cum_weights=weights, k=chars // 5 + 1):
         draw = chance.random()
         if draw < 0.1:
             piece = chance.choice(_FORMULAS).format(chance.randint(1, 2000))
