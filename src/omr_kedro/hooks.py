@@ -107,6 +107,8 @@ class RunSummary:
 _RESULTS = {
     "problems": "clean problems with answers:",
     "contamination": "judged benchmark pairs:",
+    "contamination_review": "pairs without a clear verdict:",
+    "contamination_report": "contamination by benchmark:",
     "funnel": "the funnel:",
     "funnel_reasons": "what was not kept, by reason:",
     "funnel_plot": "the funnel as a plot:",

@@ -152,12 +152,34 @@ DUPLICATES = pa.schema(
     ]
 )
 
+BENCHMARKS = pa.schema(
+    [
+        _column("benchmark", _TEXT, "name of the benchmark", required=True),
+        _column("benchmark_id", _TEXT, "id within the benchmark: the source's own, or file and row", required=True),
+        _column("problem", _TEXT, "statement", required=True),
+        _column("source", _TEXT, "repository or file, and the row in it", required=True),
+        _column("revision", _TEXT, "commit of the repository, or digest of the file", required=True),
+    ]
+)
+
 SIMILAR = pa.schema(
     [
         _PROBLEM_ID,
         _THREAD_ID,
-        _column("rank", _INT, "1 for the most similar benchmark problem", required=True),
-        _column("score", _FLOAT, "the retriever's score; comparable within one retriever only", required=True),
+        _column(
+            "rank", _INT, "1 for the pair that is looked at first; equal benchmark statements share one", required=True
+        ),
+        _column("found_by", _TEXT, "`exact`, `lexical` or `embedding`, `ngram`, or several of them", required=True),
+        _column(
+            "score", _FLOAT, "the retriever's score, comparable within one retriever; empty if it found other pairs"
+        ),
+        _column(
+            "ngram_long",
+            _FLOAT,
+            "share of the benchmark problem's 13-grams in ours (see `retrieval.ngrams`)",
+            required=True,
+        ),
+        _column("ngram_short", _FLOAT, "share of the benchmark problem's 8-grams in ours", required=True),
         _column("exact", _BOOL, "equal after normalisation; needs no judge", required=True),
         _column("benchmark", _TEXT, "name of the benchmark", required=True),
         _column("benchmark_id", _TEXT, "id within the benchmark", required=True),
@@ -169,8 +191,16 @@ CONTAMINATION = pa.schema(
     [
         *SIMILAR,
         _column("verdict", _TEXT, "`contaminated`, `clean`, or `unclear`", required=True),
-        _column("forward", _TEXT, "verdict with our problem first"),
+        _column("forward", _TEXT, "verdict with our problem first; what was wrong with the reply, if it was unclear"),
         _column("backward", _TEXT, "verdict with the benchmark's first"),
         _column("problem", _TEXT, "our statement", required=True),
+    ]
+)
+
+CONTAMINATION_REVIEW = pa.schema(
+    [
+        *CONTAMINATION,
+        _column("forward_reply", _TEXT, "what the model said, or the error, with our problem first"),
+        _column("backward_reply", _TEXT, "the same with the benchmark's first"),
     ]
 )

@@ -11,23 +11,14 @@ import pytest
 from omr_kedro.llm import ChatModel, Completion, Prompt
 from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
 from omr_kedro.pipelines.convert_proofs.nodes import read_conversion
-from omr_kedro.pipelines.decontaminate.nodes import (
-    RetrievalOptions,
-    ask_decontaminate,
-    judge_pair,
-    judge_problem,
-    read_judgements,
-    remove_contaminated,
-    retrieve_similar,
-)
 from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers, read_answer
 from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
 from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_reasons, plot_funnel
-from omr_kedro.shards import BadInputError, Row, Shards, Source
-from tests.support.tables import made, rows_made, shards_of
+from omr_kedro.shards import BadInputError, Row, Source
+from tests.support.tables import rows_made, shards_of
 
 THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
 MODEL = ChatModel("m", base_url="http://127.0.0.1/v1")
@@ -117,93 +108,6 @@ def test_merging_names_each_problems_type_and_keeps_a_statement_once() -> None:
     merged, copies = (rows_made(table) for table in merge_problems(answered, converted))
     assert [row["problem_type"] for row in merged] == ["has_answer_extracted", "no_answer_extracted", "converted_proof"]
     assert [(row["row_id"], row["reason"]) for row in copies] == [("p1", "duplicate_problem")]
-
-
-def benchmarks(folder: Path, *statements: str) -> Source:
-    path = folder / "benchmarks.jsonl"
-    path.write_text(
-        "".join(
-            f'{{"benchmark": "b", "benchmark_id": {n}, "problem": "{text}"}}\n' for n, text in enumerate(statements)
-        )
-    )
-    return Source(path)
-
-
-JUDGE = Prompt("judge_contamination", "{{problem}} | {{benchmark_problem}}", choices=("True", "False"))
-
-
-def judged(problems: Shards, known: Source, replies: dict[str, str], top_k: int = 3) -> tuple[list[str], list[Row]]:
-    """Prompts that were sent, and the pairs with their verdicts."""
-    similar = made(retrieve_similar(problems, known, RetrievalOptions(top_k=top_k)))
-    asking = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
-    asked = [request for name in problems for request in asking.requests(name)]
-    prompts = [request.messages[-1]["content"] for request in asked]
-    completions = [
-        {**Completion("k", "m", replies.get(text, "False"), finish_reason="stop").row(request.identity())}
-        for request, text in zip(asked, prompts, strict=True)
-    ]
-    return prompts, rows_made(read_judgements(similar, problems, shards_of(completions, len(problems)), JUDGE))
-
-
-def test_each_pair_is_judged_in_both_orders(tmp_path: Path) -> None:
-    prompts, pairs = judged(shards_of([problem()], 1), benchmarks(tmp_path, "Find the sum of x."), {})
-    assert prompts == ["Find $x_1$. | Find the sum of x.", "Find the sum of x. | Find $x_1$."]
-    assert [(pair["verdict"], pair["forward"], pair["backward"]) for pair in pairs] == [("clean", "False", "False")]
-
-
-def test_equal_statements_need_no_judge(tmp_path: Path) -> None:
-    prompts, pairs = judged(shards_of([problem()], 1), benchmarks(tmp_path, "find x_1"), {})
-    assert prompts == []
-    assert [(pair["verdict"], pair["exact"]) for pair in pairs] == [("contaminated", True)]
-
-
-def test_no_more_than_top_k_benchmark_problems_are_judged(tmp_path: Path) -> None:
-    known = benchmarks(tmp_path, *(f"Find x in case {n}" for n in range(9)))
-    _, pairs = judged(shards_of([problem()], 1), known, {}, top_k=2)
-    assert [pair["rank"] for pair in pairs] == [1, 2]
-
-
-@pytest.mark.parametrize(
-    ("forward", "backward", "verdict"),
-    [
-        ("False", "False", "clean"),
-        ("True", "False", "contaminated"),
-        ("False", "True", "contaminated"),
-        ("True", "unparsed", "contaminated"),
-        ("False", "unparsed", "unclear"),
-        ("unparsed", "timeout", "unclear"),
-        ("False", None, "unclear"),
-    ],
-)
-def test_one_yes_is_enough_and_a_no_needs_both(forward: str | None, backward: str | None, verdict: str) -> None:
-    assert judge_pair(forward, backward) == verdict
-
-
-def test_a_problem_stays_only_when_every_pair_is_clean() -> None:
-    pair = {"benchmark": "b", "benchmark_id": "7", "benchmark_problem": "Find x."}
-    clean, dirty, unclear = ({**pair, "verdict": verdict} for verdict in ("clean", "contaminated", "unclear"))
-    assert judge_problem(problem(), [clean, clean]) == Kept([problem()])
-    assert judge_problem(problem(), []) == Kept([problem()])
-    assert judge_problem(problem(), [clean, unclear, dirty]) == Dropped("contaminated", "b/7: Find x.")
-    assert isinstance(judge_problem(problem(), [clean, unclear]), Failed)
-
-
-def test_a_removed_problem_names_its_twin(tmp_path: Path) -> None:
-    problems = shards_of([problem(1), problem(2)], 1)
-    _, pairs = judged(problems, benchmarks(tmp_path, "find x_1"), {})
-    clean, removed = (
-        rows_made(table)
-        for table in remove_contaminated(problems, shards_of(pairs, 1), CallOptions(max_failed_share=1))
-    )
-    assert [row["problem_id"] for row in clean] == ["p2"]
-    assert [(row["reason"], row["detail"]) for row in removed] == [("contaminated", "b/0: find x_1")]
-
-
-def test_a_benchmark_that_is_incomplete_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "benchmarks.jsonl").write_text('{"benchmark": "b", "problem": "Find x."}\n')
-    similar = retrieve_similar(shards_of([problem()], 1), Source(tmp_path / "benchmarks.jsonl"), RetrievalOptions())
-    with pytest.raises(BadInputError, match=r"benchmarks\.jsonl:1: the field 'benchmark_id' is missing"):
-        rows_made(similar)
 
 
 def raw(folder: Path, *lines: str) -> Source:

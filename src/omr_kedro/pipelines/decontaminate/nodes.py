@@ -6,11 +6,14 @@ only when every verdict is a clear no.
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
+from itertools import groupby
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
@@ -25,32 +28,40 @@ from omr_kedro.pipelines.llm_stage import (
     settle,
 )
 from omr_kedro.shards import BadInputError, Derived, Row, Shard, Shards, Source, derive
-from omr_kedro.text import LexicalRetriever, Retriever, normal_form, parse_label
+from omr_kedro.text import LexicalRetriever, Match, TwinFinder, parse_label
 
 _ORDERS = ("forward", "backward")
 _SAME, _DIFFERENT = "True", "False"
 _BENCHMARK_FIELDS = ("benchmark", "benchmark_id", "problem")
 
 
+def _long_then_short(lengths: tuple[int, int]) -> tuple[int, int]:
+    if lengths[0] <= lengths[1] or lengths[1] < 1:
+        raise ValueError("give the longer n-gram first, as in [13, 8]")
+    return lengths
+
+
 class RetrievalOptions(BaseModel):
-    """How far to look."""
+    """How twins are looked for."""
 
     model_config = ConfigDict(extra="forbid")
 
     top_k: int = Field(default=3, ge=1)
-    """Benchmark problems that each of ours is judged against."""
+    """Benchmark problems that each of ours is judged against: so many by likeness, and as many by shared n-grams."""
+    ngrams: Annotated[tuple[int, int], AfterValidator(_long_then_short)] = (13, 8)
+    """Lengths in tokens. A shared long one makes a pair, whatever else is around it; both are reported."""
 
 
 def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> Derived:
-    """The most similar benchmark problems of each problem (`tables.SIMILAR`)."""
+    """The benchmark problems that each problem is to be compared with (`tables.SIMILAR`)."""
     digest = benchmarks.digest()
 
     def similar(problems: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
-        known, retriever = _index(benchmarks, digest)
-        for row, hits in zip(rows, retriever.search([row["problem"] for row in rows], options.top_k), strict=True):
-            for rank, hit in enumerate(hits, start=1):
-                yield _pair(row, known[hit.index], rank, hit.score)
+        known, finder = _index(benchmarks, digest, options.ngrams)
+        for row, matches in zip(rows, finder.find([row["problem"] for row in rows], options.top_k), strict=True):
+            for match in matches:
+                yield _pair(row, known[match.index], match)
 
     return derive(similar, problems, by=[digest, options.model_dump()])
 
@@ -62,8 +73,8 @@ def ask_decontaminate(
 
     def requests(similar: Shard, problems: Shard) -> Iterator[Request]:
         statements = {row["problem_id"]: row["problem"] for row in problems.rows()}
-        for pair in similar.rows():
-            if not pair["exact"]:
+        for pair, asked in _by_statement(similar.rows()):
+            if pair is asked and not pair["exact"]:
                 texts = (statements[pair["problem_id"]], pair["benchmark_problem"])
                 for order, (first, second) in zip(_ORDERS, (texts, texts[::-1]), strict=True):
                     values = {"problem": first, "benchmark_problem": second}
@@ -72,23 +83,37 @@ def ask_decontaminate(
     return ask("decontaminate", requests, [similar, problems], prompt, model, options, calls_per_row=len(_ORDERS))
 
 
-def read_judgements(similar: Shards, problems: Shards, completions: Shards, prompt: Prompt) -> Derived:
-    """Every pair with its verdict (`tables.CONTAMINATION`)."""
+def read_judgements(similar: Shards, problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+    """Every pair with its verdict.
 
-    def judged(similar: Shard, problems: Shard, completions: Shard) -> Iterator[Row]:
+    Returns:
+        All pairs, those that are one problem (both `tables.CONTAMINATION`), and those without a clear verdict, with
+        the replies, for a person to look at (`tables.CONTAMINATION_REVIEW`).
+    """
+
+    def judged(similar: Shard, problems: Shard, completions: Shard) -> Iterator[tuple[Row, Row]]:
         statements = {row["problem_id"]: row["problem"] for row in problems.rows()}
-        replies: dict[tuple[str, str], list[Completion]] = defaultdict(list)
+        calls: dict[tuple[str, str], list[Completion]] = defaultdict(list)
         for row in completions.rows():
-            replies[row["row_id"], row["part"]].append(Completion.from_row(row))
-        for pair in similar.rows():
-            said = {
-                order: None if pair["exact"] else _verdict(replies[pair["problem_id"], _part(pair, order)], prompt)
-                for order in _ORDERS
-            }
+            calls[row["row_id"], row["part"]].append(Completion.from_row(row))
+        for pair, asked in _by_statement(similar.rows()):
+            called = {order: calls[pair["problem_id"], _part(asked, order)] for order in _ORDERS}
+            said = {order: None if pair["exact"] else _verdict(called[order], prompt) for order in _ORDERS}
             verdict = "contaminated" if pair["exact"] else judge_pair(*said.values())
-            yield {**pair, **said, "verdict": verdict, "problem": statements[pair["problem_id"]]}
+            replies = {f"{order}_reply": _reply(called[order]) for order in _ORDERS}
+            yield {**pair, **said, "verdict": verdict, "problem": statements[pair["problem_id"]]}, replies
 
-    return derive(judged, similar, problems, completions)
+    def pairs(*shards: Shard) -> Iterator[Row]:
+        return (pair for pair, _ in judged(*shards))
+
+    def contaminated(*shards: Shard) -> Iterator[Row]:
+        return (pair for pair in pairs(*shards) if pair["verdict"] == "contaminated")
+
+    def unclear(*shards: Shard) -> Iterator[Row]:
+        return ({**pair, **replies} for pair, replies in judged(*shards) if pair["verdict"] == "unclear")
+
+    tables = (similar, problems, completions)
+    return tuple(derive(make, *tables, by=[prompt.hash, make.__name__]) for make in (pairs, contaminated, unclear))
 
 
 def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[Derived, ...]:
@@ -116,41 +141,81 @@ def judge_problem(problem: Row, pairs: list[Row]) -> Outcome:
     return Kept([problem])
 
 
+def known_problems(benchmarks: Source) -> list[Row]:
+    """The benchmark problems: `benchmark`, `benchmark_id`, `problem`.
+
+    Raises:
+        BadInputError: a field is missing, or two problems of a benchmark have one id; names file and line.
+    """
+    known: list[Row] = []
+    places: dict[tuple[str, str], str] = {}
+    for record in benchmarks.records():
+        fields = record.fields or {}
+        wrong = record.problem or next(
+            (f"the field '{n}' is missing" for n in _BENCHMARK_FIELDS if fields.get(n) in (None, "")), ""
+        )
+        row = {name: str(fields.get(name)) for name in _BENCHMARK_FIELDS}
+        if (
+            not wrong
+            and (first := places.setdefault((row["benchmark"], row["benchmark_id"]), record.where)) != record.where
+        ):
+            wrong = f"{row['benchmark']} {row['benchmark_id']} stands at {first} already; each id must be there once"
+        if wrong:
+            raise BadInputError(
+                f"{benchmarks.path}, {record.where}: {wrong}; benchmarks must be complete, or data leaks."
+            )
+        known.append(row)
+    return known
+
+
 def _verdict(completions: list[Completion], prompt: Prompt) -> str:
     label = read_sole(completions, partial(parse_label, choices=prompt.choices))
     return label.reason if isinstance(label, Failed) else label
 
 
-def _pair(problem: Row, known: Row, rank: int, score: float) -> Row:
+def _reply(completions: list[Completion]) -> str | None:
+    return "\n".join(completion.text or completion.error or "" for completion in completions) or None
+
+
+def _pair(problem: Row, known: Row, match: Match) -> Row:
     return {
         "problem_id": problem["problem_id"],
         "thread_id": problem["thread_id"],
-        "rank": rank,
-        "score": score,
-        "exact": normal_form(problem["problem"]) == normal_form(known["problem"]),
+        "rank": match.rank,
+        "found_by": match.found_by,
+        "score": match.score,
+        "ngram_long": match.containment[0],
+        "ngram_short": match.containment[1],
+        "exact": match.exact,
         "benchmark": known["benchmark"],
         "benchmark_id": known["benchmark_id"],
         "benchmark_problem": known["problem"],
     }
 
 
+def _by_statement(pairs: Iterable[Row]) -> Iterator[tuple[Row, Row]]:
+    """Each pair, with the pair that is judged for it: the first of those with an equal benchmark statement."""
+    for _, group in groupby(pairs, key=lambda pair: (pair["problem_id"], pair["rank"])):
+        equal = list(group)
+        yield from ((pair, equal[0]) for pair in equal)
+
+
 def _part(pair: Row, order: str) -> str:
     return f"{pair['benchmark']}/{pair['benchmark_id']} {order}"
 
 
+_indexing = threading.Lock()
+
+
+def _index(benchmarks: Source, digest: str, ngrams: tuple[int, int]) -> tuple[list[Row], TwinFinder]:
+    # Shards may be asked for by several lanes at once, and one index is enough for all.
+    with _indexing:
+        return _make_index(benchmarks, digest, ngrams)
+
+
 @lru_cache(maxsize=1)
-def _index(benchmarks: Source, digest: str) -> tuple[list[Row], Retriever]:
+def _make_index(benchmarks: Source, digest: str, ngrams: tuple[int, int]) -> tuple[list[Row], TwinFinder]:
     # Kept between shards, which may each be asked for by itself; the digest tells files that were changed meanwhile.
     del digest
-    known = []
-    for record in benchmarks.records():
-        fields = record.fields or {}
-        wrong = record.problem or next(
-            (f"the field '{n}' is missing" for n in _BENCHMARK_FIELDS if fields.get(n) in (None, "")), ""
-        )
-        if wrong:
-            raise BadInputError(
-                f"{benchmarks.path}, {record.where}: {wrong}; benchmarks must be complete, or data leaks."
-            )
-        known.append({name: str(fields[name]) for name in _BENCHMARK_FIELDS})
-    return known, LexicalRetriever([row["problem"] for row in known])
+    known = known_problems(benchmarks)
+    return known, TwinFinder([row["problem"] for row in known], "lexical", LexicalRetriever, ngrams)

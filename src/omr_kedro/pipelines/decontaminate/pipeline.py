@@ -8,15 +8,19 @@ from omr_kedro.pipelines.decontaminate.nodes import (
     remove_contaminated,
     retrieve_similar,
 )
+from omr_kedro.pipelines.decontaminate.report import check_contamination_report, report_contamination
+
+PROBLEMS = "distinct_problems"
+"""The table that is cleaned."""
 
 
 def create_pipeline() -> Pipeline:
-    """Retrieve similar benchmark problems, judge each pair, keep what is clean."""
+    """Retrieve similar benchmark problems, judge each pair, keep what is clean, report by benchmark."""
     return Pipeline(
         [
             Node(
                 retrieve_similar,
-                inputs=["distinct_problems", "benchmarks", "params:retrieval"],
+                inputs=[PROBLEMS, "benchmarks", "params:retrieval"],
                 outputs="similar_benchmarks",
                 name="retrieve_similar",
                 tags="by_shard",
@@ -25,7 +29,7 @@ def create_pipeline() -> Pipeline:
                 ask_decontaminate,
                 inputs=[
                     "similar_benchmarks",
-                    "distinct_problems",
+                    PROBLEMS,
                     "judge_contamination_prompt",
                     "problem_model",
                     "params:decontaminate",
@@ -36,22 +40,29 @@ def create_pipeline() -> Pipeline:
             ),
             Node(
                 read_judgements,
-                inputs=[
-                    "similar_benchmarks",
-                    "distinct_problems",
-                    "decontaminate_completions",
-                    "judge_contamination_prompt",
-                ],
-                outputs="contamination",
+                inputs=["similar_benchmarks", PROBLEMS, "decontaminate_completions", "judge_contamination_prompt"],
+                outputs=["contamination", "contaminated_pairs", "contamination_review"],
                 name="read_judgements",
                 tags="by_shard",
             ),
             Node(
                 remove_contaminated,
-                inputs=["distinct_problems", "contamination", "params:decontaminate"],
+                inputs=[PROBLEMS, "contamination", "params:decontaminate"],
                 outputs=["problems", "decontaminate_dropped"],
                 name="remove_contaminated",
                 tags="by_shard",
+            ),
+            Node(
+                report_contamination,
+                inputs=["contamination", "benchmarks"],
+                outputs="contamination_report",
+                name="report_contamination",
+            ),
+            Node(
+                check_contamination_report,
+                inputs=["contamination_report", PROBLEMS, "problems", "decontaminate_dropped", "contamination"],
+                outputs=None,
+                name="check_contamination_report",
             ),
         ],
         namespace="decontaminate",
