@@ -83,6 +83,7 @@ def measure(threads: int, shards: int, top_k: int) -> tuple[float, float]:
                 "model": "bench",
                 "raw_threads": folder / "threads.jsonl",
                 "prepare_threads.shards": shards,
+                "benchmarks": "data/01_raw/example_benchmarks.jsonl",
                 "retrieval.top_k": top_k,
             }
             words = ["run", "--params", ",".join(f"{key}={value}" for key, value in params.items())]

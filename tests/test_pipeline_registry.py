@@ -13,7 +13,7 @@ from tests.support.project import ROOT
 
 def test_problem_generation_is_every_stage_and_the_default() -> None:
     pipelines = register_pipelines()
-    before = {"raw_data", "model_preparation"}
+    before = {"raw_data", "model_preparation", "benchmarks"}
     stages = {node.name for name, stage in pipelines.items() if name not in before for node in stage.nodes}
     assert {node.name for node in pipelines["problem_generation"].nodes} == stages
     assert pipelines["__default__"] == pipelines["problem_generation"]

@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from omr_kedro.pipelines import (
+    benchmarks,
     classify_problems,
     convert_proofs,
     decontaminate,
@@ -29,10 +30,12 @@ _PROBLEM_GENERATION = {
     "report": report,
 }
 
+_PREPARATION = {"raw_data": raw_data, "model_preparation": model_preparation, "benchmarks": benchmarks}
+
 
 def register_pipelines() -> dict[str, Pipeline]:
     """What goes before; each stage by itself; `problem_generation`, which is all stages and what `kedro run` does."""
     stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
     problem_generation = sum(stages.values(), start=Pipeline([]))
-    preparation = {"raw_data": raw_data.create_pipeline(), "model_preparation": model_preparation.create_pipeline()}
+    preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     return {**preparation, **stages, "problem_generation": problem_generation, "__default__": problem_generation}

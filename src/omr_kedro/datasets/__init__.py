@@ -1,7 +1,8 @@
-"""Catalog types: tables of shards, files from outside, prompts, chat models."""
+"""Catalog types: tables of shards, files from outside, benchmarks, prompts, chat models."""
 
 from typing import Protocol, runtime_checkable
 
+from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
@@ -9,6 +10,7 @@ from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
 
 __all__ = [
+    "BenchmarkDataset",
     "ChatModelDataset",
     "Checked",
     "ModelFilesDataset",

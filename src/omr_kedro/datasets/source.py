@@ -34,6 +34,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         filepath: str | None = None,
         hub: dict[str, str] | None = None,
         setting: str = "the entry in the catalog",
+        obtain: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the files.
@@ -42,12 +43,14 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
             filepath: a file or a folder.
             hub: a dataset of the Hugging Face hub, where there is no `filepath`; downloaded when it is loaded.
             setting: what a person would change to bring files of their own.
+            obtain: how a person gets the files; said when they are not there.
             metadata: passed on to Kedro-Viz and other plugins.
         """
         self.metadata = metadata
         self._filepath = Path(filepath) if filepath else None
         self._hub = hub
         self._setting = setting
+        self._obtain = obtain
         if not (filepath or hub):
             raise DatasetError("either `filepath` or `hub` must be given")
 
@@ -67,7 +70,10 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
             BadInputError: there is no such file, or none with a known suffix.
         """
         if self._filepath:
-            Source(self._filepath).files()
+            try:
+                Source(self._filepath).files()
+            except BadInputError as error:
+                raise BadInputError(f"{error} {self._obtain}".strip()) from None
 
     def _download(self) -> Source:
         hub = {"folder": "", **(self._hub or {})}

@@ -1,5 +1,6 @@
 """Tables as folders of shards: identity of rows, lazy making, atomic files. Knows neither Kedro nor models."""
 
+from omr_kedro.shards.benchmark import Benchmark
 from omr_kedro.shards.errors import (
     BadInputError,
     DiskFullError,
@@ -31,6 +32,7 @@ from omr_kedro.shards.table import (
 
 __all__ = [
     "BadInputError",
+    "Benchmark",
     "Check",
     "Derived",
     "DiskFullError",

@@ -12,7 +12,7 @@ from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, witho
 from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
 from omr_kedro.text.statements import after_marker
 from omr_kedro.text.tokens import TokenCounter
-from omr_kedro.text.twins import Match, TwinFinder
+from omr_kedro.text.twins import Twin, TwinFinder
 
 __all__ = [
     "Document",
@@ -24,6 +24,7 @@ __all__ = [
     "PreparationOptions",
     "Retriever",
     "TokenCounter",
+    "Twin",
     "TwinFinder",
     "Unreadable",
     "after_marker",

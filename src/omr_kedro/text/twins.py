@@ -11,7 +11,7 @@ from omr_kedro.text.retrieval import Retriever
 
 
 @dataclass(frozen=True, slots=True)
-class Match:
+class Twin:
     """A known problem that should be compared with a new one."""
 
     index: int
@@ -65,7 +65,7 @@ class TwinFinder:
         self._retriever = make_retriever(firsts)
         self._long_grams = NGramIndex(self._tokens, *ngrams)
 
-    def find(self, queries: Sequence[str], k: int) -> list[list[Match]]:
+    def find(self, queries: Sequence[str], k: int) -> list[list[Twin]]:
         """The matches of each query, by rank."""
         hits = self._retriever.search(queries, k)
         return [
@@ -73,7 +73,7 @@ class TwinFinder:
             for query, found in zip(queries, hits, strict=True)
         ]
 
-    def _matches(self, query: str, scores: dict[int, float], k: int) -> list[Match]:
+    def _matches(self, query: str, scores: dict[int, float], k: int) -> list[Twin]:
         tokens = math_tokens(query)
         equal = self._places.get(form) if (form := normal_form(query)) else None
         overlaps = [overlap.index for overlap in self._long_grams.search(tokens, k)]
@@ -84,7 +84,6 @@ class TwinFinder:
             found_by = ", ".join(way for way, found in ways.items() if found)
             shares = [round(containment(self._tokens[place], tokens, n), 4) for n in self._ngrams]
             matches += [
-                Match(index, rank, found_by, scores.get(place), (shares[0], shares[1]))
-                for index in self._members[place]
+                Twin(index, rank, found_by, scores.get(place), (shares[0], shares[1])) for index in self._members[place]
             ]
         return matches

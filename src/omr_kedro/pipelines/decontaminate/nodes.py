@@ -28,7 +28,7 @@ from omr_kedro.pipelines.llm_stage import (
     settle,
 )
 from omr_kedro.shards import BadInputError, Derived, Row, Shard, Shards, Source, derive
-from omr_kedro.text import LexicalRetriever, Match, TwinFinder, parse_label
+from omr_kedro.text import LexicalRetriever, Twin, TwinFinder, parse_label
 
 _ORDERS = ("forward", "backward")
 _SAME, _DIFFERENT = "True", "False"
@@ -177,7 +177,7 @@ def _reply(completions: list[Completion]) -> str | None:
     return "\n".join(completion.text or completion.error or "" for completion in completions) or None
 
 
-def _pair(problem: Row, known: Row, match: Match) -> Row:
+def _pair(problem: Row, known: Row, match: Twin) -> Row:
     return {
         "problem_id": problem["problem_id"],
         "thread_id": problem["thread_id"],
