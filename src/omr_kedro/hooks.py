@@ -28,6 +28,9 @@ class Preflight:
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Check what the run takes from outside."""
+        for name in sorted(pipeline.inputs()):
+            if name.startswith("params:") and isinstance(options := catalog.load(name), Checked):
+                options.check()
         for dataset in _inputs(pipeline, catalog):
             if isinstance(dataset, Checked):
                 dataset.check()

@@ -2,6 +2,7 @@
 
 from omr_kedro.text.conversion import parse_conversion
 from omr_kedro.text.decisive import decisive_tokens
+from omr_kedro.text.embedding import EmbeddingRetriever, Encoder, check_installed
 from omr_kedro.text.forum_dump import ForumThread
 from omr_kedro.text.labels import parse_label
 from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, exact_duplicates, near_duplicates
@@ -16,6 +17,8 @@ from omr_kedro.text.twins import Twin, TwinFinder
 
 __all__ = [
     "Document",
+    "EmbeddingRetriever",
+    "Encoder",
     "ForumThread",
     "Hit",
     "LexicalRetriever",
@@ -28,6 +31,7 @@ __all__ = [
     "TwinFinder",
     "Unreadable",
     "after_marker",
+    "check_installed",
     "decisive_tokens",
     "exact_duplicates",
     "final_text",

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import groupby
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -28,11 +28,24 @@ from omr_kedro.pipelines.llm_stage import (
     settle,
 )
 from omr_kedro.shards import BadInputError, Derived, Row, Shard, Shards, Source, derive
-from omr_kedro.text import LexicalRetriever, Twin, TwinFinder, parse_label
+from omr_kedro.text import (
+    EmbeddingRetriever,
+    Encoder,
+    LexicalRetriever,
+    Retriever,
+    Twin,
+    TwinFinder,
+    check_installed,
+    parse_label,
+)
 
 _ORDERS = ("forward", "backward")
 _SAME, _DIFFERENT = "True", "False"
 _BENCHMARK_FIELDS = ("benchmark", "benchmark_id", "problem")
+_DECIDES = {
+    "lexical": {"kind", "top_k", "ngrams"},
+    "embedding": {"kind", "model", "revision", "top_k", "ngrams"},
+}
 
 
 def _long_then_short(lengths: tuple[int, int]) -> tuple[int, int]:
@@ -46,10 +59,38 @@ class RetrievalOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
+    kind: Literal["lexical", "embedding"] = "lexical"
+    """`lexical` needs nothing; `embedding` finds paraphrases, and needs the extra `embeddings`."""
+    model: str = "sentence-transformers/multi-qa-MiniLM-L6-cos-v1"
+    """Of embeddings: a sentence-transformers model on the hub, or a folder."""
+    revision: str | None = None
+    """Commit of the model's repository; for a folder, anything that changes when its content does."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Of embeddings; `auto` is a GPU where there is one."""
     top_k: int = Field(default=3, ge=1)
     """Benchmark problems that each of ours is judged against: so many by likeness, and as many by shared n-grams."""
     ngrams: Annotated[tuple[int, int], AfterValidator(_long_then_short)] = (13, 8)
     """Lengths in tokens. A shared long one makes a pair, whatever else is around it; both are reported."""
+
+    @property
+    def identity(self) -> dict[str, object]:
+        """All that decides what is found."""
+        return self.model_dump(include=_DECIDES[self.kind])
+
+    def check(self) -> None:
+        """Say before any work that embeddings are not installed.
+
+        Raises:
+            MissingExtraError: says what to install.
+        """
+        if self.kind == "embedding":
+            check_installed()
+
+    def retriever(self, texts: Sequence[str]) -> Retriever:
+        """An index of the texts."""
+        if self.kind == "lexical":
+            return LexicalRetriever(texts)
+        return EmbeddingRetriever(texts, Encoder(self.model, self.revision, self.device))
 
 
 def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> Derived:
@@ -58,12 +99,12 @@ def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOpt
 
     def similar(problems: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
-        known, finder = _index(benchmarks, digest, options.ngrams)
+        known, finder = _index(benchmarks, digest, options)
         for row, matches in zip(rows, finder.find([row["problem"] for row in rows], options.top_k), strict=True):
             for match in matches:
                 yield _pair(row, known[match.index], match)
 
-    return derive(similar, problems, by=[digest, options.model_dump()])
+    return derive(similar, problems, by=[digest, options.identity])
 
 
 def ask_decontaminate(
@@ -207,15 +248,15 @@ def _part(pair: Row, order: str) -> str:
 _indexing = threading.Lock()
 
 
-def _index(benchmarks: Source, digest: str, ngrams: tuple[int, int]) -> tuple[list[Row], TwinFinder]:
+def _index(benchmarks: Source, digest: str, options: RetrievalOptions) -> tuple[list[Row], TwinFinder]:
     # Shards may be asked for by several lanes at once, and one index is enough for all.
     with _indexing:
-        return _make_index(benchmarks, digest, ngrams)
+        return _make_index(benchmarks, digest, options.model_dump_json())
 
 
 @lru_cache(maxsize=1)
-def _make_index(benchmarks: Source, digest: str, ngrams: tuple[int, int]) -> tuple[list[Row], TwinFinder]:
+def _make_index(benchmarks: Source, digest: str, options: str) -> tuple[list[Row], TwinFinder]:
     # Kept between shards, which may each be asked for by itself; the digest tells files that were changed meanwhile.
     del digest
-    known = known_problems(benchmarks)
-    return known, TwinFinder([row["problem"] for row in known], "lexical", LexicalRetriever, ngrams)
+    known, chosen = known_problems(benchmarks), RetrievalOptions.model_validate_json(options)
+    return known, TwinFinder([row["problem"] for row in known], chosen.kind, chosen.retriever, chosen.ngrams)
