@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any
@@ -27,16 +27,18 @@ class Preflight:
 
     @hook_impl
     def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
-        """Check what the run takes from outside."""
-        for name in sorted(pipeline.inputs()):
-            if name.startswith("params:") and isinstance(options := catalog.load(name), Checked):
-                options.check()
-        for dataset in _inputs(pipeline, catalog):
-            if isinstance(dataset, Checked):
-                dataset.check()
-            # That runner knows where a model will be served, and looks there.
-            if isinstance(dataset, ChatModelDataset) and not run_params["runner"].startswith("SlurmRunner"):
-                dataset.check_installed()
+        """Check all that the run takes from outside, and say everything that is wrong with it at once."""
+        wrong: list[OmrError] = []
+        # That runner knows where a model will be served, and looks there.
+        served_here = run_params["runner"] not in {"SlurmRunner (slurm)", "SlurmRunner (dry run)"}
+        for check in _checks(pipeline, catalog, served_here=served_here):
+            try:
+                check()
+            except OmrError as error:
+                wrong.append(error)
+        if wrong:
+            several = OmrError("Several things are in the way:\n" + "\n".join(f"- {error}" for error in wrong))
+            raise wrong[0] if len(wrong) == 1 else several
 
 
 class ModelServers:
@@ -116,6 +118,17 @@ _RESULTS = {
     "funnel_reasons": "what was not kept, by reason:",
     "funnel_plot": "the funnel as a plot:",
 }
+
+
+def _checks(pipeline: Pipeline, catalog: DataCatalog, *, served_here: bool) -> Iterator[Callable[[], None]]:
+    """What to call before a run: models first, since without one nothing else matters."""
+    if served_here:
+        yield from (model.check_installed for model in _models(pipeline, catalog))
+    datasets = _inputs(pipeline, catalog)
+    parameters = [catalog.load(name) for name in sorted(pipeline.inputs()) if name.startswith("params:")]
+    for item in sorted([*datasets, *parameters], key=lambda item: not isinstance(item, ChatModelDataset)):
+        if isinstance(item, Checked):
+            yield item.check
 
 
 def _inputs(pipeline: Pipeline, catalog: DataCatalog) -> list[Any]:

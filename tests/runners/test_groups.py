@@ -17,8 +17,8 @@ def names(groups: list[Group]) -> list[list[str]]:
     return [[node.name for node in group.nodes] for group in groups]
 
 
-def one_model(node: Node) -> str:
-    return "model"
+def one_model(node: Node) -> str | None:
+    return "model" if "gpu" in node.tags else None
 
 
 def test_all_stages_of_one_model_are_one_group_up_to_the_step_that_must_see_everything() -> None:
@@ -47,6 +47,18 @@ def test_nodes_without_a_model_go_with_the_group_that_they_read_from() -> None:
         ]
     )
     assert names(find_groups(pipeline, one_model)) == [["a", "read", "b"]]
+
+
+def test_a_node_without_a_model_that_has_a_label_is_a_group_of_its_own() -> None:
+    pipeline = register_pipelines()["problem_generation"]
+
+    def label(node: Node) -> str | None:
+        return "embeddings" if node.name == "decontaminate.retrieve_similar" else one_model(node)
+
+    before, retrieval, after = find_groups(pipeline, label)
+    assert before.nodes[-1].name == "merge_problems.merge_problems"
+    assert [node.name for node in retrieval.nodes] == ["decontaminate.retrieve_similar"]
+    assert after.nodes[0].name == "decontaminate.ask_decontaminate"
 
 
 def test_independent_branches_with_different_labels_are_groups_of_their_own() -> None:

@@ -15,7 +15,8 @@ from kedro.pipeline import Node, Pipeline
 GPU_TAG = "gpu"
 """On nodes that ask a model. They map shards to shards."""
 BY_SHARD_TAG = "by_shard"
-"""On other nodes that map shards to shards, so that they may run in the jobs of their neighbours."""
+"""On other nodes that map shards to shards, so that they may run in the jobs of their neighbours, or in jobs of their
+own."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def find_groups(pipeline: Pipeline, label: Callable[[Node], Hashable | None]) ->
 
     Args:
         pipeline: nodes of all kinds.
-        label: of a node with `GPU_TAG`: nodes with equal labels may share a job; None for one that is not dispatched.
+        label: nodes with equal labels may share a job; None for one with `GPU_TAG` that is not dispatched, and for one
+            with `BY_SHARD_TAG` that goes where its neighbours go.
     """
     parents = pipeline.node_dependencies
     placed: dict[Node, tuple[Hashable, int]] = {}
@@ -65,10 +67,8 @@ def _place(
     node: Node, parents: dict[Node, tuple[Hashable, int]], label: Callable[[Node], Hashable | None]
 ) -> tuple[Hashable, int]:
     """Label and level of a node. The level rises with each change of label on any path, which keeps groups whole."""
-    own: Hashable | None = None
-    if GPU_TAG in node.tags:
-        own = label(node)
-    elif BY_SHARD_TAG in node.tags:
+    own = label(node) if {GPU_TAG, BY_SHARD_TAG} & set(node.tags) else None
+    if own is None and BY_SHARD_TAG in node.tags:
         # A node without a model goes with the last of the groups that it reads from.
         labels = [(level, str(found), found) for found, level in parents.values() if not isinstance(found, Node)]
         own = max(labels, key=lambda item: item[:2])[2] if labels else None

@@ -88,7 +88,7 @@ class SlurmRunner(AbstractRunner):
     """Dispatches groups of nodes to Slurm; see `SlurmOptions` for what it takes.
 
     Nodes tagged `gpu` whose model is served locally are dispatched, together with the nodes tagged `by_shard` between
-    and behind them. Everything else runs here.
+    and behind them; and those tagged `by_shard` whose own name stands in `resources`. Everything else runs here.
     """
 
     def __init__(self, is_async: bool = False, **given: Any) -> None:
@@ -174,6 +174,8 @@ class SlurmRunner(AbstractRunner):
 
     def _label(self, catalog: DataCatalog, node: Node) -> tuple[str, ...] | None:
         models = [(name, model) for name in node.inputs if isinstance(model := catalog.get(name), ChatModelDataset)]
+        if not models and node.name in self.options.resources:
+            return (node.name, self._resources(node, catalog).model_dump_json())  # a job of its own, without a model
         if not models or any(model.remote for _, model in models):
             return None
         names = [name for name, _ in models]
