@@ -66,7 +66,7 @@ class Resources(BaseModel):
     """Interpreter of the job; by default this one, in a container the one on its PATH."""
 
 
-def resolve(sections: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> Resources:
+def resolve(sections: Mapping[str, Mapping[str, Any] | None], names: Iterable[str]) -> Resources:
     """The resources of something that goes by several names, from the general to the particular.
 
     Args:

@@ -53,8 +53,9 @@ class SlurmOptions(BaseModel):
     """Specs, scripts and logs of jobs; on a file system that all nodes share, below the project's folder."""
     group_by: Literal["model", "namespace"] = "model"
     """`model`: one server start for all connected stages. `namespace`: a job array for each pipeline."""
-    resources: dict[str, dict[str, Any]] = {}
-    """By `default`, name of a model, of a pipeline, of a node; the later override the earlier."""
+    resources: dict[str, dict[str, Any] | None] = {}
+    """By `default`, name of a model, of a pipeline, of a node; the later override the earlier. A node without a model
+    that has a section has jobs of its own; null takes it away."""
     max_retries: int = Field(default=2, ge=0)
     """How often the shards of a task that was lost are submitted again."""
     poll_s: float = Field(default=10, ge=1)
@@ -174,7 +175,7 @@ class SlurmRunner(AbstractRunner):
 
     def _label(self, catalog: DataCatalog, node: Node) -> tuple[str, ...] | None:
         models = [(name, model) for name in node.inputs if isinstance(model := catalog.get(name), ChatModelDataset)]
-        if not models and node.name in self.options.resources:
+        if not models and self.options.resources.get(node.name):
             return (node.name, self._resources(node, catalog).model_dump_json())  # a job of its own, without a model
         if not models or any(model.remote for _, model in models):
             return None
