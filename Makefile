@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-vllm lint format viz bench lock clean
+.PHONY: help run test test-vllm test-embeddings lint format viz bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     the whole pipeline on ten example threads: no GPU, no key, no network"
 	@echo "make test    all tests           make lint    ruff, mypy --strict, import-linter"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
+	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
 	@echo "make viz     the lineage in a browser"
 	@echo "make bench   measurements        make lock    resolve requirements.lock anew"
 
@@ -32,6 +33,11 @@ test: $(STAMP)
 test-vllm: $(STAMP)
 	tests/vllm/install.sh
 	$(BIN)/python -m pytest -s tests/vllm
+
+# A real embedding model on the CPU; `make test` runs these too where it is installed.
+test-embeddings: $(STAMP)
+	tests/embeddings/install.sh $(BIN)/python
+	$(BIN)/python -m pytest -s tests/text/test_embedding.py tests/text/test_recall.py
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .
