@@ -53,6 +53,8 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/memory.py
+	tests/embeddings/install.sh $(BIN)/python
+	$(BIN)/python benchmarks/retrieval.py
 
 viz: $(STAMP)
 	$(BIN)/kedro viz run --env offline
