@@ -55,6 +55,7 @@ def test_a_node_without_a_model_that_has_a_label_is_a_group_of_its_own() -> None
     def label(node: Node) -> str | None:
         return "embeddings" if node.name == "decontaminate.retrieve_similar" else one_model(node)
 
+    # `drop_duplicates`, which nobody would need jobs for, is in none of them.
     before, retrieval, after = find_groups(pipeline, label)
     assert before.nodes[-1].name == "merge_problems.merge_problems"
     assert [node.name for node in retrieval.nodes] == ["decontaminate.retrieve_similar"]

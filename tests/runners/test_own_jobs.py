@@ -47,3 +47,15 @@ def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(t
     assert done.returncode == 0, done.stderr
     project.run()
     assert project.table("similar_benchmarks") == expected
+
+
+def test_a_group_asks_for_what_its_model_needs_whatever_node_comes_first(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    runner = project.path / "conf/base/runner.yml"
+    settings = yaml.safe_load(runner.read_text())
+    settings["SlurmRunner"]["resources"]["decontaminate.retrieve_similar"] = None
+    runner.write_text(yaml.safe_dump(settings))
+    params = "benchmarks=data/01_raw/example_benchmarks.jsonl,retrieval.kind=lexical"
+    planned = project.kedro("run", "--runner-params=dry_run=true", f"--params={params}", env={"COLUMNS": "200"})
+    assert planned.returncode == 0, planned.stderr
+    assert "drop_duplicates, retrieve_similar," in planned.stdout

@@ -53,7 +53,8 @@ def find_groups(pipeline: Pipeline, label: Callable[[Node], Hashable | None]) ->
     for node in pipeline.nodes:
         if not isinstance(placed[node][0], Node):
             _join(node, [parent for parent in parents[node] if placed[parent] == placed[node]], members)
-    groups = {id(nodes): nodes for nodes in members.values()}
+    # Nodes that only went along need no jobs when those that they went along with have gone.
+    groups = {id(nodes): nodes for nodes in members.values() if any(label(node) is not None for node in nodes)}
     order = {node: number for number, node in enumerate(pipeline.nodes)}
     return [
         Group(_short_name(nodes[0]), tuple(nodes))

@@ -161,7 +161,7 @@ class SlurmRunner(AbstractRunner):
         queue = Queue(self.options.poll_s)
         return [
             GroupRun(
-                group, self._resources(group.nodes[0], catalog), partial(GroupWork, group.nodes, catalog), spec, root,
+                group, self._needs(group, catalog), partial(GroupWork, group.nodes, catalog), spec, root,
                 queue, self.options.max_retries,
             )
             for group in groups
@@ -171,7 +171,7 @@ class SlurmRunner(AbstractRunner):
         for group in groups:
             for name in sorted(group.inputs):
                 if isinstance(model := catalog.get(name), ChatModelDataset) and model.gpus:
-                    check_gpus(name, model.gpus, self._resources(group.nodes[0], catalog))
+                    check_gpus(name, model.gpus, self._needs(group, catalog))
 
     def _label(self, catalog: DataCatalog, node: Node) -> tuple[str, ...] | None:
         models = [(name, model) for name in node.inputs if isinstance(model := catalog.get(name), ChatModelDataset)]
@@ -182,6 +182,11 @@ class SlurmRunner(AbstractRunner):
         names = [name for name, _ in models]
         namespace = (node.namespace or "") if self.options.group_by == "namespace" else ""
         return (*names, namespace, self._resources(node, catalog).model_dump_json())
+
+    def _needs(self, group: Group, catalog: DataCatalog) -> Resources:
+        """What the first node needs that is dispatched for its own sake; others only go along."""
+        leader = next(node for node in group.nodes if self._label(catalog, node) is not None)
+        return self._resources(leader, catalog)
 
     def _resources(self, node: Node, catalog: DataCatalog) -> Resources:
         models = [name for name in node.inputs if isinstance(catalog.get(name), ChatModelDataset)]
