@@ -28,7 +28,7 @@ from omr_kedro.text import Encoder, math_tokens
 from omr_kedro.text.embedding import nearest
 from omr_kedro.text.ngrams import NGramIndex
 
-LEAST_GAIN, LEAST_COSINE, MOST_SEARCH, MOST_BLOCK_MB = 3.0, 0.999, 0.1, 40.0
+LEAST_GAIN, LEAST_COSINE, MOST_SEARCH, MOST_BLOCK_MB = 3.0, 0.999, 0.1, 64.0
 WORDS = """
 let find the number of all positive integers real triangle circle such that with prove sum product angle side area
 probability ball random polynomial root sequence maximum value where each pair digit even odd prime divides
