@@ -38,10 +38,11 @@ def test_without_the_extra_a_run_stops_before_any_work(tmp_path: Path) -> None:
 
 
 def test_vectors_are_those_of_the_models_own_library() -> None:
+    folder = str(model_folder())
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 (may not be installed)
 
     texts = [text for text in TEXTS if "\ud800" not in text]
-    expected = SentenceTransformer(str(model_folder()), device="cpu").encode(texts, convert_to_tensor=True)
+    expected = SentenceTransformer(folder, device="cpu").encode(texts, convert_to_tensor=True)
     exact, owners = encoder("float32").encode(texts)
     assert owners == list(range(len(texts)))
     assert float((exact * expected).sum(1).min()) > 0.99999
