@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+import orjson
 import pyarrow as pa
 
 from omr_kedro.shards.errors import RowError
@@ -34,6 +35,22 @@ def checked(rows: list[Row], schema: pa.Schema, table: str) -> pa.RecordBatch:
         if not field.nullable and column.null_count:
             raise RowError(f"{table}: column '{field.name}' must not be empty")
     return batch
+
+
+def json_lines(rows: list[Row], batch: pa.RecordBatch) -> bytes:
+    """The rows of a checked batch, a line each, columns in the schema's order."""
+    # Texts, which are nearly all there is, need no way through Arrow and back; numbers may have changed their type.
+    converted = {
+        field.name: column.to_pylist()
+        for field, column in zip(batch.schema, batch.columns, strict=True)
+        if not pa.types.is_string(field.type)
+    }
+    names = batch.schema.names
+    whole = (
+        {name: converted[name][place] if name in converted else row.get(name) for name in names}
+        for place, row in enumerate(rows)
+    )
+    return b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in whole)
 
 
 def _first_misfit(rows: list[Row], schema: pa.Schema) -> str:

@@ -28,7 +28,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from omr_kedro.shards.batches import batches, checked
+from omr_kedro.shards.batches import batches, checked, json_lines
 from omr_kedro.shards.errors import ShardCountError, UnmadeError
 from omr_kedro.shards.files import (
     delete_for_good,
@@ -291,7 +291,7 @@ class TableStore:
         with whole_file(path) as file, self._writer(file) as write:
             for rows in batches(finished.rows, _BATCH[self.format]):
                 batch = checked(rows, self.schema, self.folder.name)
-                lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in batch.to_pylist())
+                lines = json_lines(rows, batch)
                 digest.update(lines)
                 write(batch, lines)
                 count += len(rows)

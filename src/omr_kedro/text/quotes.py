@@ -20,6 +20,8 @@ def without_quotes(text: str) -> str:
     quotes go with them. A tag without a partner is taken out alone: nobody can say how far the quote was meant to
     reach, and what its author wrote is not to be lost.
     """
+    if "[" not in text:
+        return text
     kept: list[str] = []
     opened: list[int] = []
     """For each open quote, how many pieces were kept when it began."""
