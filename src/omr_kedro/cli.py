@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
+import orjson
 import rich
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import settings
+from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from omr_kedro.lineage import show, trace
+from omr_kedro.lineage.tables import ProjectTables
 from omr_kedro.runners import ConfiguredRunner
 from omr_kedro.runners.status import as_table, read_status, troubles
+from omr_kedro.session import OMRSession
 
 
 def _with_configured_runner(command: click.Command) -> click.Command:
@@ -47,13 +55,31 @@ def cli() -> None:
 cli.add_command(run)
 
 
-@cli.command()
-@click.option("--env", "-e", help="Environment of the run that submitted the jobs.")
-def status(env: str | None) -> None:
-    """Show the jobs on Slurm: tasks, shards, calls, tokens, time left."""
+def _takes(*names: str) -> Callable[[click.Command], click.Command]:
+    """Give a command options of `kedro run`, so that both understand the same words."""
+
+    def add(command: click.Command) -> click.Command:
+        command.params += [copy.copy(option) for option in kedro_run.params if option.name in names]
+        return command
+
+    return add
+
+
+@contextmanager
+def _open_session(env: str | None, params: Mapping[str, Any] | None = None) -> Iterator[OMRSession]:
     project = find_kedro_project(Path.cwd()) or Path.cwd()
     bootstrap_project(project)
-    with settings.SESSION_CLASS.create(project_path=project, env=env, save_on_close=False) as session:
+    with settings.SESSION_CLASS.create(
+        project_path=project, env=env, runtime_params=dict(params or {}), save_on_close=False
+    ) as session:
+        yield session
+
+
+@_takes("env")
+@cli.command()
+def status(env: str | None) -> None:
+    """Show the jobs on Slurm: tasks, shards, calls, tokens, time left."""
+    with _open_session(env) as session:
         folder = session.job_folder
     groups = read_status(folder)
     console = rich.get_console()
@@ -63,3 +89,25 @@ def status(env: str | None) -> None:
     console.print(as_table(groups))
     for line in troubles(groups):
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+@_takes("env", "params")
+@cli.command()
+@click.argument("id")
+@click.option("--full", is_flag=True, help="Show all messages of each call, worked examples included.")
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_json: bool) -> None:
+    """Show where a problem or a thread comes from and what became of it.
+
+    ID is a problem_id or a thread_id, or its first digits.
+    """
+    with _open_session(env, params) as session:
+        found = trace(ProjectTables(_every_node(), session.load_context().catalog), id)
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        show(found, rich.get_console(), full=full)
+
+
+def _every_node() -> Pipeline:
+    return sum(pipelines.values(), start=Pipeline([]))

@@ -51,6 +51,11 @@ class ShardsDataset(AbstractDataset[Making, Shards]):
         self.made_elsewhere = False
         """Whether jobs make the shards: saving then only checks that they are there, and finishes the table."""
 
+    @property
+    def store(self) -> TableStore:
+        """The table on disk, for those who look at it from outside a run."""
+        return self._store
+
     def load(self) -> Shards:
         """The finished table."""
         return self._store.shards()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from kedro.io import DataCatalog
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 from pydantic import BaseModel
 
@@ -22,13 +22,13 @@ from omr_kedro.shards.identity import fingerprint
 class GroupWork:
     """The nodes of a group and what they read and write."""
 
-    def __init__(self, nodes: Sequence[Node], catalog: DataCatalog) -> None:
+    def __init__(self, nodes: Sequence[Node], catalog: CatalogProtocol[Any, Any]) -> None:
         self.nodes = nodes
         names = {name for node in nodes for name in (*node.inputs, *node.outputs)}
         # All of them now: a catalog makes its datasets when they are first asked for, and is not made for lanes.
         self._datasets = {name: catalog.get(name) for name in names}
         # Loaded once, so that all shards share one model, one index of benchmarks and one reading of each prompt.
-        self._constants = {
+        self.constants: dict[str, Any] = {
             name: catalog.load(name)
             for node in nodes
             for name in node.inputs
@@ -38,12 +38,12 @@ class GroupWork:
     @property
     def models(self) -> list[ChatModel]:
         """The models that the group asks; one, unless somebody groups otherwise."""
-        return [value for value in self._constants.values() if isinstance(value, ChatModel)]
+        return [value for value in self.constants.values() if isinstance(value, ChatModel)]
 
     @property
     def settings(self) -> dict[str, str]:
         """Digest of everything but tables that decides what is made, by name of the dataset; and of the code."""
-        return {"code": code_digest(), **{name: _digest(value) for name, value in sorted(self._constants.items())}}
+        return {"code": code_digest(), **{name: _digest(value) for name, value in sorted(self.constants.items())}}
 
     def shard_ids(self) -> list[str]:
         """The shards of the first table that the group reads.
@@ -52,7 +52,7 @@ class GroupWork:
             DatasetError: it is not finished.
         """
         made = {name for node in self.nodes for name in node.outputs}
-        tables = [name for node in self.nodes for name in node.inputs if name not in made | set(self._constants)]
+        tables = [name for node in self.nodes for name in node.inputs if name not in made | set(self.constants)]
         return list(self._table(tables[0]).load())
 
     def pending(self, ids: Iterable[str], *, settled: bool = True) -> list[str]:
@@ -60,7 +60,7 @@ class GroupWork:
         every = list(ids)
         alive = every
         for node in self.nodes:
-            for name, making in self._makings(node, alive).items():
+            for name, making in self.makings(node, alive).items():
                 stale = set(self._table(name).pending(making, settled=settled))
                 alive = [shard_id for shard_id in alive if shard_id not in stale]
         return [shard_id for shard_id in every if shard_id not in set(alive)]
@@ -75,16 +75,21 @@ class GroupWork:
         """
         for stage, node in enumerate(self.nodes):
             rows = 0
-            for name, making in self._makings(node, [shard_id]).items():
+            for name, making in self.makings(node, [shard_id]).items():
                 if isinstance(making, Asking):
                     making = replace(making, turn=(stage, number))  # noqa: PLW2901
                 if self._table(name).save_part(making):
                     rows += self._table(name).load_part([shard_id]).count
             yield node, rows
 
-    def _makings(self, node: Node, ids: Sequence[str]) -> dict[str, Making]:
+    def makings(self, node: Node, ids: Sequence[str]) -> dict[str, Making]:
+        """What a node would make of some shards, by the name of the table.
+
+        Raises:
+            FileNotFoundError: a table that it reads lacks one of them.
+        """
         inputs = {
-            name: self._constants[name] if name in self._constants else self._table(name).load_part(ids)
+            name: self.constants[name] if name in self.constants else self._table(name).load_part(ids)
             for name in node.inputs
         }
         return node.run(inputs) if ids else {}

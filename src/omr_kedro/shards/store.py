@@ -179,6 +179,18 @@ class TableStore:
         self._check_count(set(marks), set(wanted))
         return self._pending(wanted, marks, settled=settled)
 
+    def written(self) -> list[str]:
+        """The shards that were ever written, whether or not the table is finished."""
+        return list(self._marks())
+
+    def scratch(self, name: str) -> Scratch:
+        """Where unfinished and retired work of a shard lies, to be looked at; there may be none."""
+        return Scratch(
+            open=self.folder / "_open" / f"{name}.jsonl",
+            retired=self.folder / "_retired" / f"{name}.jsonl",
+            earlier=partial(self._earlier, name),
+        )
+
     def head(self, count: int) -> list[Row]:
         """The first rows of the table, reading no more than it must; none when nothing is finished."""
         filled = (name for name, mark in self._marks().items() if mark.rows and self._path(name).exists())
@@ -259,11 +271,7 @@ class TableStore:
     def _scratch(self, name: str) -> Scratch:
         for kind in ("_open", "_retired"):
             make_folder(self.folder / kind)
-        return Scratch(
-            open=self.folder / "_open" / f"{name}.jsonl",
-            retired=self.folder / "_retired" / f"{name}.jsonl",
-            earlier=partial(self._earlier, name),
-        )
+        return self.scratch(name)
 
     def _earlier(self, name: str) -> Iterator[Row]:
         """Rows as they were last written, as far as they can be read: they may be why the shard is made again."""

@@ -1,0 +1,8 @@
+"""Where one row comes from: every call that was made about it, and every decision, in the order of the pipeline."""
+
+from omr_kedro.lineage.calls import Call
+from omr_kedro.lineage.find import UnknownIdError
+from omr_kedro.lineage.trace import Decision, Lineage, Step, trace
+from omr_kedro.lineage.view import show
+
+__all__ = ["Call", "Decision", "Lineage", "Step", "UnknownIdError", "show", "trace"]

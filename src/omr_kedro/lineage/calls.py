@@ -1,0 +1,131 @@
+"""The model calls about some rows, each with the messages that were sent as far as they can be known."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from omr_kedro.lineage.tables import ProjectTables
+from omr_kedro.llm import Asking, Message, Prompt, Request
+from omr_kedro.llm.journal import ShardJournal
+from omr_kedro.runners.work import GroupWork
+from omr_kedro.shards import Row
+
+CHANGED_PROMPT = "the prompt was changed since (it is now {hash}), so its text is not known any more"
+CHANGED_SETTING = (
+    "the prompt is the same, but sampling, model or input were changed since: not what was sent, to the letter"
+)
+NOT_ASKED_NOW = "today's tables ask no such question, so its text is not known any more"
+IN_JOURNAL = "in the journal: its shard is not finished"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call. Counts and texts are as recorded; `messages` are rendered anew."""
+
+    table: str
+    row_id: str
+    part: str
+    sample_index: int
+    seed: int | None
+    prompt: str
+    prompt_hash: str
+    call_key: str
+    model: str
+    finish_reason: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    latency_s: float
+    tries: int
+    error_kind: str | None
+    error: str | None
+    reasoning: str | None
+    reply: str
+    messages: list[Message] | None
+    """None where they cannot be known."""
+    note: str
+    """What is to be said about the messages; empty when the call's key proves that these were sent."""
+
+
+def calls_in(tables: ProjectTables, name: str, shard: str, ids: Collection[str]) -> list[Call]:
+    """The calls of a table of completions about the rows with these ids, finished or in the journal."""
+    requests, prompt, trouble = _requests(tables, name, shard, ids)
+    by_identity = {_identity(request.identity()): request for request in requests}
+    calls = []
+    for row in tables.rows(name, shard):
+        if row["row_id"] in ids:
+            request = by_identity.pop(_identity(row), None)
+            messages, note = _messages(row, request, prompt, trouble)
+            calls.append(_call(name, row, prompt, messages, note))
+    calls += _journalled(tables, name, shard, list(by_identity.values()), prompt)
+    return calls
+
+
+def _requests(
+    tables: ProjectTables, name: str, shard: str, ids: Collection[str]
+) -> tuple[list[Request], Prompt | None, str]:
+    """What would be asked about these rows today, the prompt, and why that cannot be known (mostly nothing)."""
+    node = tables.makers[name]
+    prompt = None
+    try:
+        work = GroupWork([node], tables.catalog)
+        prompt = next((value for value in work.constants.values() if isinstance(value, Prompt)), None)
+        asking = work.makings(node, [shard])[name]
+        assert isinstance(asking, Asking), "a table of completions is made by asking"  # noqa: S101
+        return [request for request in asking.requests(shard) if request.row_id in ids], prompt, ""
+    except Exception as error:  # whatever keeps a question from being asked today, what was recorded can be shown
+        return [], prompt, f"{type(error).__name__}: {error}"
+
+
+def _messages(
+    row: Row, request: Request | None, prompt: Prompt | None, trouble: str
+) -> tuple[list[Message] | None, str]:
+    if request and request.key(row["model"]) == row["call_key"]:
+        return request.messages, ""
+    if prompt and prompt.hash != row["prompt_hash"]:
+        return None, CHANGED_PROMPT.format(hash=prompt.hash)
+    if request:
+        return request.messages, CHANGED_SETTING
+    return None, f"cannot be rendered: {trouble}" if trouble else NOT_ASKED_NOW
+
+
+def _journalled(
+    tables: ProjectTables, name: str, shard: str, requests: list[Request], prompt: Prompt | None
+) -> Iterator[Call]:
+    if not requests:
+        return
+    known = ShardJournal(tables.stores[name].scratch(shard)).known
+    models = {completion.model for completion in known.values()}
+    for request in requests:
+        for completion in filter(None, (known.get(request.key(model)) for model in models)):
+            yield _call(name, completion.row(request.identity()), prompt, request.messages, IN_JOURNAL)
+
+
+def _identity(row: Row) -> tuple[Any, ...]:
+    return row["row_id"], row["part"], row["sample_index"]
+
+
+def _call(table: str, row: Row, prompt: Prompt | None, messages: list[Message] | None, note: str) -> Call:
+    return Call(
+        table=table,
+        row_id=row["row_id"],
+        part=row["part"],
+        sample_index=row["sample_index"],
+        seed=row["seed"],
+        prompt=prompt.name if prompt else "",
+        prompt_hash=row["prompt_hash"],
+        call_key=row["call_key"],
+        model=row["model"],
+        finish_reason=row["finish_reason"],
+        prompt_tokens=row["prompt_tokens"] or 0,
+        completion_tokens=row["completion_tokens"] or 0,
+        latency_s=row["latency_s"] or 0.0,
+        tries=row["tries"] or 0,
+        error_kind=row["error_kind"],
+        error=row["error"],
+        reasoning=row["reasoning"],
+        reply=row["text"],
+        messages=messages,
+        note=note,
+    )

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from io import StringIO
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from omr_kedro.lineage import Lineage, show
+from omr_kedro.lineage.view import printable
+
+
+@given(st.text())
+def test_nothing_that_steers_a_terminal_is_printed_and_nothing_else_is_changed(text: str) -> None:
+    shown = printable(text)
+    assert shown.replace("\n", "").replace("\t", "").isprintable() or not text.isprintable()
+    assert not set(shown) & set(map(chr, [*range(9), *range(11, 32), 127, 0x9B, 0x202E, 0x2066]))
+    if text.isprintable():
+        assert shown == text
+
+
+def test_forum_text_is_neither_markup_nor_escape_codes_and_is_wrapped_not_cut() -> None:
+    post = "[bold]not bold[/bold] \x1b[31mred " + "word " * 100 + "end"
+    thread = {
+        "thread_id": "a" * 20,
+        "source": "f.jsonl:1",
+        "problem_source": None,
+        "forum_discussions": "",
+        "forum_post": post,
+    }
+    out = StringIO()
+    show(Lineage("a" * 20, "thread", "shard", "a" * 20, thread, [], []), Console(file=out, width=60))
+    printed = out.getvalue()
+    assert "[bold]not bold[/bold] \\x1b[31mred" in printed
+    assert " ".join(printed.split()).endswith("word end")
+    assert max(map(len, printed.splitlines())) <= 60
