@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omr_kedro.datasets import ChatModelDataset, Checked
+from omr_kedro.runners.allowance import open_account
 from omr_kedro.shards import OmrError
 
 
@@ -39,6 +40,18 @@ class Preflight:
         if wrong:
             several = OmrError("Several things are in the way:\n" + "\n".join(f"- {error}" for error in wrong))
             raise wrong[0] if len(wrong) == 1 else several
+
+
+class Allowance:
+    """Holds the calls of a run to what it may spend (parameters `spending` and `prices`)."""
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Open one account for all models of this process."""
+        named = {
+            name: dataset for name in pipeline.inputs() if isinstance(dataset := catalog.get(name), ChatModelDataset)
+        }
+        open_account(catalog, {name: dataset.load() for name, dataset in named.items()})
 
 
 class ModelServers:

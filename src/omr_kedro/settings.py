@@ -1,11 +1,11 @@
 """Kedro's settings for this project."""
 
-from omr_kedro.hooks import ModelServers, Preflight, RunSummary, Terminal
+from omr_kedro.hooks import Allowance, ModelServers, Preflight, RunSummary, Terminal
 from omr_kedro.session import OMRSession
 
 SESSION_CLASS = OMRSession
 
-HOOKS = (Terminal(), Preflight(), ModelServers(), RunSummary())
+HOOKS = (Terminal(), Preflight(), Allowance(), ModelServers(), RunSummary())
 
 # Its run-status view understands only full runs of one runner, and warns about every other run.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")

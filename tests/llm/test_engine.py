@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -326,8 +326,12 @@ def test_no_error_log_or_file_holds_the_key(tmp_path: Path, caplog: pytest.LogCa
     assert secret not in f"{stopped.value}{stopped.value.__cause__!r}{caplog.text}{written}"
 
 
-def saving(folder: Path, asking: Asking) -> threading.Thread:
-    thread = threading.Thread(target=lambda: table(folder).save(asking))
+def saving(folder: Path, asking: Asking, expect: type[Exception] | None = None) -> threading.Thread:
+    def save() -> None:
+        with pytest.raises(expect) if expect else nullcontext():
+            table(folder).save(asking)
+
+    thread = threading.Thread(target=save)
     thread.start()
     return thread
 

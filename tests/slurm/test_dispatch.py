@@ -244,6 +244,25 @@ def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(
     assert_nothing_is_left(cluster, project)
 
 
+def test_a_budget_stops_all_tasks_and_the_same_command_goes_on(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.02)
+    words = command("--params=raw_threads=data/01_raw/mine.jsonl,spending.total_tokens=60000")
+    with running(cluster, project, words) as run:
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1
+    assert "of 60,000 tokens" in output
+    assert "the same command goes on from here" in output
+    assert "Traceback" not in output
+    assert_nothing_is_left(cluster, project)
+    before = len(answered(project))
+    finish(cluster, project, command())
+    assert project.final_tables() == expected
+    assert len(answered(project)) > before
+    assert_nothing_was_paid_twice(project, interrupted_servers=0)
+
+
 def test_a_time_limit_puts_the_job_back_into_the_queue_until_the_work_is_done(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:

@@ -27,10 +27,12 @@ class Call:
     body: dict[str, Any]
 
 
-def completion(text: str | None, finish_reason: str = "stop", **message: Any) -> web.Response:
-    """A reply as a real server gives it."""
+def completion(
+    text: str | None, finish_reason: str = "stop", tokens: tuple[int, int] = (10, 5), **message: Any
+) -> web.Response:
+    """A reply as a real server gives it; `tokens` are those of the prompt and of the reply."""
     choice = {"message": {"role": "assistant", "content": text, **message}, "finish_reason": finish_reason}
-    usage = {"prompt_tokens": 10, "completion_tokens": 5}
+    usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
     return web.json_response({"choices": [choice], "usage": usage, "system_fingerprint": "test-1"})
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from aiohttp import web
 
 from omr_kedro.llm import Prompt
+from omr_kedro.offline_model.protocol import tokens
 from omr_kedro.offline_model.stages import STAGES, load_prompts
 from tests.support.chat_server import ChatServer, completion
 from tests.support.project import Project
@@ -44,6 +45,8 @@ class OfflineModel(ChatServer):
         """Stage of each call that a rule answered."""
         self.texts: list[str] = []
         """The row's own text in each of them."""
+        self.tokens = 0
+        """Of all prompts and replies."""
 
     def replace(self, stage: str, reply: str) -> None:
         """Give one reply to all calls of a stage from now on."""
@@ -58,7 +61,9 @@ class OfflineModel(ChatServer):
         fault = self._draw_fault()
         if response := await self._misbehave(fault, request):
             return response
-        return completion("" if fault == "empty" else text, "length" if fault == "length" else "stop")
+        spent = sum(tokens(message["content"]) for message in body["messages"]), tokens(text)
+        self.tokens += sum(spent)
+        return completion("" if fault == "empty" else text, "length" if fault == "length" else "stop", spent)
 
     async def _misbehave(self, fault: str, request: web.Request) -> web.StreamResponse | None:
         if fault == "429":

@@ -16,6 +16,7 @@ from omr_kedro.llm.limits import Pacer, Window
 from omr_kedro.llm.process import ServerSpec
 from omr_kedro.llm.progress import Tally
 from omr_kedro.llm.server import LocalServer
+from omr_kedro.llm.spending import Price, Spending
 from omr_kedro.llm.team import Team
 
 
@@ -58,6 +59,9 @@ class Endpoint:
         """Since when (monotonic seconds) every call was refused; None once one is answered."""
         self.tallies: list[Tally] = []
         """Of all callers there ever were."""
+        self.spending = Spending()
+        """The run's account; other models may share it."""
+        self.price = Price()
         self._callers: set[Caller] = set()
         self._halted: str | None = None
         self._users = 0

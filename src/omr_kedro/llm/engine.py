@@ -17,15 +17,15 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 
+from omr_kedro.llm import explain
 from omr_kedro.llm.asking import Asking
 from omr_kedro.llm.client import ChatClient
 from omr_kedro.llm.errors import (
     STOPS,
     THROTTLES,
     CallError,
-    EndpointError,
     ModelServerError,
-    TooManyFailuresError,
+    SpendingLimitError,
 )
 from omr_kedro.llm.journal import JournalWriter, ShardJournal
 from omr_kedro.llm.progress import Tally, display
@@ -100,7 +100,8 @@ class Engine:
         paid for. A second Ctrl-C gives them up.
 
         Raises:
-            EndpointError, ModelServerError, TooManyFailuresError: all calls that ended are in the journal.
+            EndpointError, ModelServerError, TooManyFailuresError, SpendingLimitError: all calls that ended are in the
+                journal.
         """
         with self._endpoint.run(self, self._main()) as calls:
             calls.add_done_callback(lambda _: self._finished.put(None))
@@ -151,7 +152,11 @@ class Engine:
             if self._client:
                 await self._client.__aexit__(None, None, None)
         if self._fatal is None and self.tally.failed > self._allowed_failures():
-            self._fatal = self._too_many_failures()
+            self._fatal = explain.too_many_failures(self._asking, self.tally)
+        if isinstance(self._fatal, SpendingLimitError):
+            self._fatal = explain.budget_spent(
+                self._asking, self.tally
+            )  # only now is it known what the calls in flight took
 
     async def _feed(self) -> None:
         for shard_id in self._pending:
@@ -183,9 +188,11 @@ class Engine:
 
     async def _call(self, client: ChatClient, shard: OpenShard, request: Request, key: str) -> None:
         try:
-            completion = await self._attempt(client, request, key)
-            if completion is None:
-                return
+            with self._endpoint.spending.call(self._asking.name, self._endpoint.price, request) as ended:
+                completion = await self._attempt(client, request, key)
+                if completion is None:
+                    return
+                ended.append(completion)
             if completion.settled:
                 await self._writer.append(shard.journal, completion)
             self.tally.add(completion)
@@ -214,7 +221,7 @@ class Engine:
             except CallError as error:
                 self.tally.errors[error.kind] += 1
                 if error.kind in STOPS:
-                    raise self._wrong_endpoint(error) from error
+                    raise explain.wrong_endpoint(self._model, error) from error
                 if error.kind in THROTTLES:
                     await self._refused(error, sent_at)
                     continue
@@ -239,11 +246,7 @@ class Engine:
             self._endpoint.refused_since = time.monotonic()
         silent_s = time.monotonic() - self._endpoint.refused_since
         if silent_s > patience_s:
-            raise EndpointError(
-                f"{self._where()} refused every call for {silent_s:.0f} s (last: {error.message}). "
-                f"Lower `requests_per_minute` or `max_in_flight` in {self._model.setting}, or wait. "
-                "Every finished call is kept: the same command resumes."
-            )
+            raise explain.refused_everything(self._model, silent_s, error)
         self._endpoint.window.release()
         await self._idly(self._endpoint.window.acquire(self._asking.turn or (), again=True))
 
@@ -294,28 +297,7 @@ class Engine:
 
     def _check_failures(self) -> None:
         if self.tally.failed > self._allowed_failures():
-            raise self._too_many_failures()
-
-    def _too_many_failures(self) -> TooManyFailuresError:
-        return TooManyFailuresError(
-            f"{self._asking.name}: {self.tally.failed} of {self.tally.done} calls to {self._where()} failed, "
-            f"more than `max_failed_share` ({self._asking.max_failed_share:g}) allows. Last: {self.tally.last_error}\n"
-            "Every finished call is kept: mend the cause and run the same command again, "
-            "which asks only for what is missing."
-        )
-
-    def _wrong_endpoint(self, error: CallError) -> EndpointError:
-        if error.kind == "no_access":
-            advice = f"The endpoint does not accept the key. Check the key that {self._model.setting} names."
-        else:
-            advice = (
-                f"The endpoint does not serve the model '{self._model.model}': hosted ones are retired within weeks. "
-                f"Change the model or the endpoint: {self._model.setting}."
-            )
-        return EndpointError(f"{self._where()}: {error.message}\n{advice} Every finished call is kept.")
-
-    def _where(self) -> str:
-        return f"{self._model.model} at {self._model.base_url or 'the local server'}"
+            raise explain.too_many_failures(self._asking, self.tally)
 
 
 def _backoff_s(tries: int) -> float:

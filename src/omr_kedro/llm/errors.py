@@ -69,6 +69,10 @@ class TooManyFailuresError(OmrError):
     """More calls failed than the run allows."""
 
 
+class SpendingLimitError(OmrError):
+    """The run has spent what it may; nothing is wrong, and all is kept."""
+
+
 def error_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> CallError:
     """Say what an answer other than 200 means."""
     text = body[:2000].decode("utf-8", "replace").strip()

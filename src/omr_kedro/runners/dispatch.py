@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from omr_kedro.llm import GO_ON, SpendingLimitError
 from omr_kedro.runners import slurm
 from omr_kedro.runners.errors import JobFailedError, SlurmError
 from omr_kedro.runners.groups import Group
@@ -100,6 +101,7 @@ class GroupRun:
         self._waiting: list[Waiting] = []
         self._all: list[Submission] = []
         self._failures: list[str] = []
+        self._spent: list[str] = []
         self._abandoned = threading.Event()
         self._began = time.monotonic()
 
@@ -108,6 +110,7 @@ class GroupRun:
 
         Raises:
             JobFailedError: with job, reason and logs of each task that was lost for good; after all others have ended.
+            SpendingLimitError: the run may spend no more; after all tasks have ended.
         """
         with self._lock:
             if self._error:
@@ -238,7 +241,9 @@ class GroupRun:
                 logged_at = time.monotonic()
                 logger.info("%s", self._line(snapshot))
         if self._failures:
-            raise JobFailedError("\n\n".join([*self._failures, _RESUME]))
+            raise JobFailedError("\n\n".join([*self._failures, *self._spent[-1:], _RESUME]))
+        if self._spent:
+            raise SpendingLimitError(f"{self._line(snapshot)}; stopped, since {self._spent[-1]}. {GO_ON}")
         if self._all:
             logger.info("%s", self._closing())
 
@@ -249,6 +254,7 @@ class GroupRun:
             result = waiting.submission.result(task)
             if result and result.state != "unfinished":
                 waiting.open.discard(task)
+                self._spent += [result.error] if result.state == "spent" else []
                 if result.state == "failed":
                     told = f"failed: {result.error}"
                     again += self._lost(waiting.submission, task, told, retry=result.retry)

@@ -7,6 +7,10 @@ class RunnerConfigError(OmrError):
     """`runner.yml` or `--runner-params` cannot be used."""
 
 
+class ParameterError(OmrError):
+    """A section of the parameters that is not for a node cannot be used."""
+
+
 class UnsharedDatasetError(OmrError):
     """A job would need data that lives in the memory of this process."""
 

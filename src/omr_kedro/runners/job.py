@@ -23,7 +23,8 @@ from types import FrameType
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 
-from omr_kedro.llm import ModelServerError, StoppedError, Team
+from omr_kedro.llm import ModelServerError, SpendingLimitError, StoppedError, Team
+from omr_kedro.runners.allowance import Elsewhere, open_account
 from omr_kedro.runners.errors import JobFailedError
 from omr_kedro.runners.slurm import REQUEUE_STATUS
 from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
@@ -52,6 +53,7 @@ class Job:
             steps=len(self.share) * len(self.spec.nodes),
             rows=self._before.rows,
         )
+        self._elsewhere = Elsewhere(submission, task, self._before)
         self._began = time.monotonic()
         self._counting = threading.Lock()
         self._work: GroupWork | None = None
@@ -62,10 +64,13 @@ class Job:
         self.submission.result_path(self.task).unlink(missing_ok=True)
         try:
             with open_work(self.spec) as self._work, self._reporting(), self._signals(), self._leading(self._work):
+                self._elsewhere.look(self._work.spending)
                 self._check_settings(self._work)
                 self._take_share(self._work)
         except StoppedError as stopped:
             return self._stopped(str(stopped))
+        except SpendingLimitError:
+            return self._spent()
         except OmrError as error:
             # What explains itself will be no different next time, but a server may have had a bad day.
             return self._failed(str(error), retry=isinstance(error, ModelServerError))
@@ -100,7 +105,10 @@ class Job:
             errors = [error for lane in done if (error := lane.exception())]
             if errors:
                 for model in work.models:
-                    model.endpoint.halt("another shard of this job could not be made", self.spec.warn_s)
+                    # A budget that is spent is no reason to lose calls that are in flight.
+                    spent = isinstance(errors[0], SpendingLimitError)
+                    grace_s = model.limits.timeout_s if spent else self.spec.warn_s
+                    model.endpoint.halt("another shard of this job could not be made", grace_s)
                 for lane in lanes:
                     lane.cancel()
                 wait(lanes)
@@ -180,9 +188,17 @@ class Job:
         self.submission.write(self.submission.result_path(self.task), Result(state="unfinished", error=reason))
         return REQUEUE_STATUS
 
+    def _spent(self) -> int:
+        self._count()
+        told = self._work.spending.tell() if self._work else ""
+        return self._ended(Result(state="spent", error=f"this run has spent what it may: {told}"))
+
     def _failed(self, error: str, *, retry: bool) -> int:
-        logger.error("%s", error)
-        self.submission.write(self.submission.result_path(self.task), Result(state="failed", error=error, retry=retry))
+        return self._ended(Result(state="failed", error=error, retry=retry))
+
+    def _ended(self, result: Result) -> int:
+        logger.error("%s", result.error)
+        self.submission.write(self.submission.result_path(self.task), result)
         return 1
 
     @contextmanager
@@ -201,6 +217,8 @@ class Job:
         logged_at = time.monotonic()
         while not ended.wait(_HEARTBEAT_S):
             self._write_progress()
+            if self._work:
+                self._elsewhere.look(self._work.spending)
             if time.monotonic() - logged_at >= _LOG_EVERY_S:
                 logged_at = time.monotonic()
                 logger.info("%s", self._line())
@@ -214,6 +232,7 @@ class Job:
         before = self._before
         for name in ("paid", "prompt_tokens", "completion_tokens"):
             setattr(self.progress, name, getattr(before, name) + sum(getattr(tally, name) for tally in tallies))
+        self.progress.money = before.money + (self._work.spending.spent.money if self._work else 0)
         # Failed calls of an earlier life are asked again; what it has paid for is found on disk, as are older calls.
         self.progress.failed = sum(tally.failed for tally in tallies)
         self.progress.reused = max(before.reused, sum(tally.reused for tally in tallies) - before.paid)
@@ -249,7 +268,9 @@ def open_work(spec: JobSpec) -> Iterator[GroupWork]:
         context = session.load_context()
         catalog = context._get_catalog(catalog_class=settings.DATA_CATALOG_CLASS, save_version=spec.run_id)
         every = {node.name: node for name in spec.pipeline_names or ["__default__"] for node in pipelines[name].nodes}
-        yield GroupWork([every[name] for name in spec.nodes], catalog)
+        work = GroupWork([every[name] for name in spec.nodes], catalog)
+        work.spending = open_account(catalog, work.named_models)
+        yield work
 
 
 def _team(submission: Submission, task: int) -> Team:

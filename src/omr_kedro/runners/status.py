@@ -102,7 +102,9 @@ class GroupStatus:
         """
         speed = self.rate("steps_done")
         steps = sum(
-            task.steps - task.progress.steps_done for task in self.tasks if task.state not in ("done", "failed")
+            task.steps - task.progress.steps_done
+            for task in self.tasks
+            if task.state not in ("done", "failed", "spent")
         )
         return steps / speed if speed else None
 
@@ -160,6 +162,10 @@ def troubles(groups: Iterable[GroupStatus]) -> list[str]:
         logs = task.submission.folder / f"task-{task.number}.err"
         if task.result and task.result.state == "failed":
             lines.append(f"{task.job} failed: {task.result.error.strip().splitlines()[-1]} ({logs})")
+        elif task.state == "spent":
+            lines.append(
+                f"{task.job} stopped, since the run may spend no more; the same `kedro run` takes it up ({logs})"
+            )
         elif task.state == "pending" and task.slurm:
             lines.append(f"{task.job} waits: {task.slurm.reason}")
         elif task.state in ("stopped", "unknown"):

@@ -62,7 +62,8 @@ class JobSpec(BaseModel):
 class Result(BaseModel):
     """How a task ended, by its own account."""
 
-    state: Literal["done", "failed", "unfinished"]
+    state: Literal["done", "failed", "unfinished", "spent"]
+    """`unfinished` goes on in another life of the task; `spent` ended since the run may spend no more."""
     error: str = ""
     retry: bool = False
     """Whether the same may go well another time."""
@@ -88,6 +89,8 @@ class Progress(BaseModel):
     in_flight: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    money: float = 0
+    """In the currency of the prices; 0 where they are not known."""
     seconds: float = 0
     """At work."""
     first_call_s: float | None = None

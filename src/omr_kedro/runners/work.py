@@ -14,7 +14,7 @@ from kedro.pipeline import Node
 from pydantic import BaseModel
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.llm import Asking, ChatModel, Prompt
+from omr_kedro.llm import Asking, ChatModel, Prompt, Spending
 from omr_kedro.shards import Making, Source, code_digest
 from omr_kedro.shards.identity import fingerprint
 
@@ -35,10 +35,18 @@ class GroupWork:
             if not isinstance(self._datasets[name], ShardsDataset)
         }
 
+        self.spending = Spending()
+        """The account of its models; whoever makes calls opens it (`allowance.open_account`)."""
+
+    @property
+    def named_models(self) -> dict[str, ChatModel]:
+        """The models that the group asks, by their names in the catalog."""
+        return {name: value for name, value in self.constants.items() if isinstance(value, ChatModel)}
+
     @property
     def models(self) -> list[ChatModel]:
         """The models that the group asks; one, unless somebody groups otherwise."""
-        return [value for value in self.constants.values() if isinstance(value, ChatModel)]
+        return list(self.named_models.values())
 
     @property
     def settings(self) -> dict[str, str]:
