@@ -17,6 +17,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
+from omr_kedro.estimate import estimate
+from omr_kedro.estimate import show as show_estimate
 from omr_kedro.lineage import show, trace
 from omr_kedro.lineage.tables import ProjectTables
 from omr_kedro.runners import ConfiguredRunner
@@ -107,6 +109,30 @@ def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_jso
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
         show(found, rich.get_console(), full=full)
+
+
+@_takes("env", "params", "pipelines")
+@cli.command("estimate")
+@click.option("--sample", type=click.IntRange(min=1), help="Look at so many threads at least.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def estimate_command(
+    env: str | None, params: dict[str, Any], pipelines: list[str], sample: int | None, as_json: bool
+) -> None:
+    """Show what a run would cost, by stage: calls, tokens, hours, money. Nothing is asked of a model."""
+    with _open_session(env, params) as session:
+        chosen = sum((_pipeline(name) for name in pipelines or ["__default__"]), start=Pipeline([]))
+        found = estimate(_every_node(), chosen, session.load_context().catalog, sample)
+    if as_json:
+        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
+    else:
+        show_estimate(found, rich.get_console())
+
+
+def _pipeline(name: str) -> Pipeline:
+    if name not in pipelines:
+        raise click.BadParameter(f"'{name}' is no pipeline; there are {', '.join(pipelines)}", param_hint="--pipelines")
+    found: Pipeline = pipelines[name]
+    return found
 
 
 def _every_node() -> Pipeline:

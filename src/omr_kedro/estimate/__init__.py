@@ -1,0 +1,7 @@
+"""What a run would cost, by stage, before anything is paid: `kedro estimate`."""
+
+from omr_kedro.estimate.estimate import NothingToEstimateError, estimate
+from omr_kedro.estimate.figures import Estimate, StageEstimate
+from omr_kedro.estimate.view import show
+
+__all__ = ["Estimate", "NothingToEstimateError", "StageEstimate", "estimate", "show"]

@@ -1,0 +1,229 @@
+"""The price of a run before it is paid: a sample of shards goes through all nodes, and nothing is asked."""
+
+from __future__ import annotations
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.datasets import ChatModelDataset, ShardsDataset
+from omr_kedro.estimate.asking import StageCalls
+from omr_kedro.estimate.counting import PromptCounter, find_tokenizer
+from omr_kedro.estimate.figures import COUNTED, SAMPLED, Estimate, StageEstimate, cost, hours, weakest
+from omr_kedro.estimate.options import EstimateOptions
+from omr_kedro.estimate.overlay import Overlay
+from omr_kedro.estimate.rates import parents_of, rate_of, told
+from omr_kedro.lineage.tables import is_completions
+from omr_kedro.runners.allowance import parameter, read_prices
+from omr_kedro.shards import Making, OmrError, TableStore
+
+_SHARDS_AT_FIRST = 8
+
+
+class NothingToEstimateError(OmrError):
+    """No node of the pipelines asks a model."""
+
+
+def estimate(
+    every: Pipeline, chosen: Pipeline, catalog: CatalogProtocol[Any, Any], sample: int | None = None
+) -> Estimate:
+    """What the chosen pipelines would still have to pay for.
+
+    Args:
+        every: all pipelines, so that stages before the chosen ones are known.
+        chosen: those whose calls are wanted.
+        catalog: of the run.
+        sample: rows of the first table that are looked at, at least; None for what the parameters say.
+
+    Raises:
+        NothingToEstimateError: the chosen pipelines ask nothing.
+        OmrError: inputs, prompts or parameters cannot be used.
+    """
+    asking = [node for node in chosen.nodes if _model_of(node, catalog)]
+    if not asking:
+        raise NothingToEstimateError("These pipelines ask no model, so they cost nothing but time.")
+    options = parameter(catalog, "estimate", EstimateOptions)
+    wanted = sample or options.sample
+    needed = every.to_nodes(*(node.name for node in asking))
+    first = next(node for node in needed.nodes if _splits(node, catalog))
+    split = first.run({name: catalog.load(name) for name in first.inputs})
+    shards = list(next(iter(split.values())).fingerprints)
+    count = _SHARDS_AT_FIRST
+    while True:
+        weights = choose(shards, _begun(needed, catalog), count)
+        with tempfile.TemporaryDirectory(prefix="omr-estimate-") as folder:
+            walk = Walk(needed, catalog, options, weights, Path(folder))
+            rows = walk.begin(first, split)
+            if rows >= wanted or len(weights) == len(shards):
+                return walk.finish(asking)
+        # The input is small, so its shards hold few rows: once more, with enough of them.
+        count = max(count + 1, ceil(len(weights) * wanted / max(rows, 1)))
+
+
+def _model_of(node: Node, catalog: CatalogProtocol[Any, Any]) -> str | None:
+    return next((name for name in node.inputs if isinstance(catalog.get(name), ChatModelDataset)), None)
+
+
+def _splits(node: Node, catalog: CatalogProtocol[Any, Any]) -> bool:
+    """Whether a node makes tables of what is none."""
+    tables = {kind: [name for name in names if _store(name, catalog)] for kind, names in _ends(node).items()}
+    return bool(tables["outputs"]) and not tables["inputs"]
+
+
+def _ends(node: Node) -> dict[str, list[str]]:
+    return {"inputs": node.inputs, "outputs": node.outputs}
+
+
+def _store(name: str, catalog: CatalogProtocol[Any, Any]) -> TableStore | None:
+    dataset = catalog.get(name)
+    return dataset.store if isinstance(dataset, ShardsDataset) else None
+
+
+def _begun(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[set[str]]:
+    """For each table of completions: the shards that some call was made for."""
+    stores = [_store(name, catalog) for node in pipeline.nodes for name in node.outputs]
+    return [
+        {*store.written(), *(path.stem for path in store.folder.glob("_open/*.jsonl"))}
+        for store in stores
+        if store and is_completions(store)
+    ]
+
+
+def choose(shards: Sequence[str], begun: Sequence[Collection[str]], count: int) -> dict[str, float]:
+    """About `count` shards to look at, each with how many it stands for.
+
+    Shards for which the same stages have begun are alike, but for chance. Of each kind so many are taken as it has a
+    share in the whole, and one at least, evenly spread.
+    """
+    kinds: dict[tuple[bool, ...], list[str]] = defaultdict(list)
+    for shard in shards:
+        kinds[tuple(shard in some for some in begun)].append(shard)
+    weights: dict[str, float] = {}
+    for alike in kinds.values():
+        taken = min(len(alike), max(1, round(count * len(alike) / len(shards))))
+        spread = [alike[number * len(alike) // taken] for number in range(taken)]
+        weights |= dict.fromkeys(spread, len(alike) / taken)
+    return {shard: weights[shard] for shard in shards if shard in weights}
+
+
+class Walk:
+    """One sample on its way through the pipeline."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        catalog: CatalogProtocol[Any, Any],
+        options: EstimateOptions,
+        weights: Mapping[str, float],
+        folder: Path,
+    ) -> None:
+        self._nodes = list(pipeline.nodes)
+        self._read = {name for node in self._nodes for name in node.inputs}
+        self._catalog = catalog
+        self._options = options
+        self._weights = weights
+        self._overlay = Overlay(catalog, list(weights), folder)
+        self._unknown: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(weights, 0.0))
+        """Rows of a table that would come of rows that wait for a call, by shard."""
+        self._kinds: dict[str, set[str]] = defaultdict(set)
+        """What the unknown rows of a table rest on."""
+        self._notes: dict[str, None] = {}
+        self._calls: dict[str, StageCalls] = {}
+        self._asked_about: dict[str, float] = {}
+        """Unknown rows that each asking node would ask about, of the whole run."""
+        self._model = ""
+        self.shards = round(sum(weights.values()))
+        self._rows = 0
+
+    def begin(self, first: Node, split: Mapping[str, Making]) -> int:
+        """Take the sample's shards of the input; returns their rows."""
+        self._nodes.remove(first)
+        for name in split:
+            if name in self._read:
+                self._overlay.save(name, self._overlay.of_sample(split[name]))
+                self._rows = max(self._rows, self._overlay.shards(name).count)
+        return self._rows
+
+    def finish(self, reported: Sequence[Node]) -> Estimate:
+        """Run all nodes; says what the reported ones cost."""
+        for node in self._nodes:
+            if _model_of(node, self._catalog):
+                self._ask(node)
+            else:
+                self._derive(node)
+        names = {node.name for node in reported}
+        stages = [self._estimate(calls) for name, calls in self._calls.items() if name in names]
+        return Estimate(stages, len(self._weights), self.shards, self._rows, list(self._notes))
+
+    def _derive(self, node: Node) -> None:
+        for name, making in self._overlay.run(node).items():
+            if name in self._read:
+                self._overlay.save(name, making)
+                self._expect(node, name)
+
+    def _expect(self, node: Node, table: str) -> None:
+        """Say how many rows of a table would come of rows that wait for a call."""
+        parents = parents_of(self._overlay, node, table)
+        missing = {shard: sum(self._missing(name)[shard] for name in parents) for shard in self._weights}
+        if not any(missing.values()):
+            return
+        seen = sum(self._overlay.shards(name).count for name in parents), self._overlay.shards(table).count
+        rate = rate_of(self._overlay, self._options, self._model, node, table, seen)
+        self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
+        self._kinds[table] = {rate.kind}.union(*(self._kinds[name] for name in parents))
+        self._notes[told(table, parents, rate)] = None
+
+    def _missing(self, table: str) -> dict[str, float]:
+        """Rows of each shard of a table that are not there or wait for a call."""
+        waiting = self._overlay.waiting(table)
+        return {shard: rows + waiting[shard] for shard, rows in self._unknown[table].items()}
+
+    def _ask(self, node: Node) -> None:
+        model = next(self._overlay.constant(name) for name in node.inputs if name == _model_of(node, self._catalog))
+        self._model = model.model
+        counter = PromptCounter(find_tokenizer(model.model, self._options.tokenizer), self._options.few)
+        calls = self._calls[node.name] = StageCalls(node, self._overlay, counter, self._options.few)
+        missing = self._missing(calls.given)
+        self._asked_about[node.name] = sum(self._weights[shard] * rows for shard, rows in missing.items())
+        calls.look()
+
+    def _estimate(self, found: StageCalls) -> StageEstimate:
+        weights, shards = self._weights, found.sampled.shards
+        unknown = self._asked_about[found.node.name]
+        calls = sum(weights[shard] * item.calls for shard, item in shards.items())
+        prompt_tokens = (
+            sum(weights[shard] * item.prompt_tokens for shard, item in shards.items()) * found.counter.factor
+        )
+        kinds = {COUNTED if len(weights) == self.shards else SAMPLED}
+        prompts_are = found.counter.how
+        reply = found.reply_tokens(self._options.reasoning_tokens)
+        if unknown:
+            per_row, each = found.calls_per_row(), found.prompt_tokens()
+            calls += unknown * per_row.value
+            prompt_tokens += unknown * per_row.value * each.value
+            kinds |= {per_row.kind, *self._kinds[found.given]}
+            prompts_are = each.kind
+        if calls:
+            self._notes[f"{found.name}: {reply.value:,.0f} tokens a reply ({reply.kind}: {reply.told})"] = None
+        name = _model_of(found.node, self._catalog) or ""
+        return StageEstimate(
+            stage=found.name,
+            model=name,
+            served_as=found.model.model,
+            rows=unknown + sum(weights[shard] * item.rows for shard, item in shards.items()),
+            paid=sum(weights[shard] * item.paid for shard, item in shards.items()),
+            calls=calls,
+            prompt_tokens=prompt_tokens,
+            reply_tokens=calls * reply.value,
+            calls_are=weakest(kinds),
+            prompts_are=prompts_are if calls else "",
+            replies_are=reply.kind if calls else "",
+            hours=hours(found.model, self._options.throughput.get(name), calls, prompt_tokens + calls * reply.value),
+            money=cost(read_prices(self._catalog).of(name), prompt_tokens, calls * reply.value),
+        )

@@ -1,0 +1,75 @@
+"""What an estimate says: calls, tokens, hours and money of each stage, and what each number rests on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from omr_kedro.llm import ChatModel, Price
+
+COUNTED, SAMPLED, MEASURED, ASSUMED = "counted", "sampled", "measured", "assumed"
+_WEAKEST_LAST = (COUNTED, SAMPLED, MEASURED, ASSUMED)
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """One stage that asks a model. Numbers of the whole run, not of the sample."""
+
+    stage: str
+    model: str
+    """Name in the catalog."""
+    served_as: str
+    """Name that the endpoint knows."""
+    rows: float
+    """Rows to be asked about, or asked about already."""
+    paid: float
+    """Calls that earlier runs have paid for."""
+    calls: float
+    """Calls to be made."""
+    prompt_tokens: float
+    reply_tokens: float
+    """Both of the calls to be made."""
+    calls_are: str
+    prompts_are: str
+    replies_are: str
+    """What the numbers rest on."""
+    hours: float | None = None
+    """Of one server, or at the rate limit of an endpoint; None where it is not known."""
+    money: float | None = None
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What is still to be paid."""
+
+    stages: list[StageEstimate]
+    sampled_shards: int
+    shards: int
+    sampled_rows: int
+    """Rows of the first table in the sample."""
+    notes: list[str] = field(default_factory=list)
+    """What was assumed and from where, and what is not known."""
+
+    def total(self, name: str) -> float | None:
+        """Sum over the stages; None where a stage does not know."""
+        values = [getattr(stage, name) for stage in self.stages if stage.calls or name == "paid"]
+        return None if any(value is None for value in values) else float(sum(values))
+
+
+def weakest(kinds: set[str]) -> str:
+    """The least certain of several kinds of numbers."""
+    return max(kinds or {COUNTED}, key=_WEAKEST_LAST.index)
+
+
+def cost(price: Price, prompt_tokens: float, reply_tokens: float) -> float | None:
+    """Money for tokens; nothing costs nothing, whatever the price."""
+    return 0.0 if not prompt_tokens + reply_tokens else price.of(prompt_tokens, reply_tokens)
+
+
+def hours(model: ChatModel, tokens_per_s: float | None, calls: float, tokens: float) -> float | None:
+    """How long calls take: by the rate limit of a remote endpoint, or by what one server does; None if not known."""
+    if not calls:
+        return 0.0
+    if model.base_url:
+        per_minute = model.limits.requests_per_minute
+        return calls / per_minute / 60 if per_minute else None
+    return tokens / tokens_per_s / 3600 if tokens_per_s else None

@@ -1,0 +1,35 @@
+"""What an estimate takes as given, where nothing was measured: the section `estimate` of the parameters."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class AssumedRate(BaseModel):
+    """Rows of a table for each row that it is made from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rate: float = Field(ge=0)
+    source: str
+    """Where the number comes from; shown with the estimate."""
+
+
+class EstimateOptions(BaseModel):
+    """How an estimate is made."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    sample: int = Field(default=1000, ge=1)
+    """Rows of the first table that are looked at, at least. A sample is some shards, whole: which thread is in which
+    shard is chance."""
+    few: int = Field(default=30, ge=1)
+    """Fewer rows or calls measure nothing."""
+    tokenizer: str | None = None
+    """`tokenizer.json`, or its folder; without it the model is looked for in the cache of Hugging Face."""
+    throughput: dict[str, float | None] = {}
+    """Tokens a second of one model server, prompts and replies together, by the model's name in the catalog."""
+    reasoning_tokens: float = Field(default=0, ge=0)
+    """Tokens that a model thinks before each reply, where no reply was measured yet."""
+    rows: dict[str, AssumedRate] = {}
+    """By table; what is not listed is taken as one row for each."""

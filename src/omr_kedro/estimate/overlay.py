@@ -1,0 +1,121 @@
+"""Some shards of a run, played through without asking anything.
+
+Every node but those that ask runs on the sample, and what it makes lies beside the project's own tables, in a folder
+that is thrown away. An asking node's requests are rendered and looked for among the calls that are paid for. Rows whose
+calls are not go no further: they are withheld from all later nodes, and what would have come of them is a number.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Node
+
+from omr_kedro.datasets import ShardsDataset
+from omr_kedro.lineage.tables import key_of
+from omr_kedro.shards import Derived, Making, Row, Shard, Shards, TableStore, accept
+from omr_kedro.shards.identity import fingerprint
+
+
+class Overlay:
+    """The sample's tables."""
+
+    def __init__(self, catalog: CatalogProtocol[Any, Any], ids: Sequence[str], folder: Path) -> None:
+        self.ids = list(ids)
+        self._catalog = catalog
+        self._folder = folder
+        self._made: dict[str, TableStore] = {}
+        self._constants: dict[str, Any] = {}
+        self._withheld: dict[str, set[str]] = defaultdict(set)
+        """By shard: ids of the rows that wait for a call."""
+
+    def is_table(self, name: str) -> bool:
+        """Whether a dataset is a sharded table."""
+        return isinstance(self._catalog.get(name), ShardsDataset)
+
+    def store(self, name: str) -> TableStore:
+        """The project's own table."""
+        dataset = self._catalog.get(name)
+        assert isinstance(dataset, ShardsDataset), f"{name} is a table"  # noqa: S101
+        return dataset.store
+
+    def constant(self, name: str) -> Any:
+        """A dataset that is no table, loaded once."""
+        if name not in self._constants:
+            self._constants[name] = self._catalog.load(name)
+        return self._constants[name]
+
+    def run(self, node: Node) -> dict[str, Making]:
+        """What a node would make of the sample."""
+        inputs = {name: self.shards(name) if self.is_table(name) else self.constant(name) for name in node.inputs}
+        made = node.run(inputs)
+        self._constants |= {name: value for name, value in made.items() if not self.is_table(name)}
+        return {name: self.of_sample(making) for name, making in made.items() if self.is_table(name)}
+
+    def of_sample(self, making: Making) -> Making:
+        """The sample's part of a table to be made, whatever share of it failed: rows that wait count as failures."""
+        wanted = {shard: making.fingerprints[shard] for shard in self.ids}
+        return replace(making, fingerprints=wanted, check=accept)  # type: ignore[type-var]  # all makings are dataclasses
+
+    def save(self, name: str, making: Making) -> None:
+        """Make a table, unless the project's own holds the same already."""
+        own = self.store(name)
+        if own.pending(making, settled=False):
+            store = TableStore(self._folder / name, own.format, own.schema)
+            store.save_part(making)
+            self._made[name] = store
+        else:
+            self._made[name] = own
+
+    def save_paid(self, name: str, rows: Mapping[str, Sequence[Row]]) -> None:
+        """Make a table of completions of the calls that are paid for, by shard."""
+        store = TableStore(self._folder / name, "jsonl", self.store(name).schema)
+        store.save_part(Derived(dict.fromkeys(rows, "paid"), lambda shard: rows[shard]))
+        self._made[name] = store
+
+    def withhold(self, shard: str, row_ids: Collection[str]) -> None:
+        """Keep rows, and what is made of them, from later nodes."""
+        self._withheld[shard].update(row_ids)
+
+    def shards(self, name: str) -> Shards:
+        """A table as later nodes see it."""
+        return Shards((self._visible(name, shard) for shard in self._all(name).values()), whole=False)
+
+    def waiting(self, name: str) -> Mapping[str, int]:
+        """Rows of each shard of a table that are withheld."""
+        visible = self.shards(name)
+        return {shard.id: shard.count - visible[shard.id].count for shard in self._all(name).values()}
+
+    def texts(self, column: str, most: int) -> list[str]:
+        """Texts of a column, from the first table of the sample that has one and rows in it; none where none has."""
+        for name, store in self._made.items():
+            if column in store.schema.names:
+                rows = islice(self.shards(name).rows(), most)
+                if texts := [row[column] for row in rows if row[column] is not None]:
+                    return texts
+        return []
+
+    def _all(self, name: str) -> Shards:
+        return self._made[name].part(self.ids)
+
+    def _visible(self, name: str, shard: Shard) -> Shard:
+        withheld = self._withheld[shard.id]
+        if not withheld:
+            return shard
+        key = key_of(self.store(name).schema)
+        rows = partial(_without, shard, key, frozenset(withheld))
+        count = sum(1 for _ in rows())
+        if count == shard.count:
+            return shard
+        return Shard(shard.id, fingerprint(shard.digest, sorted(withheld)), count, rows)
+
+
+def _without(shard: Shard, key: str, withheld: frozenset[str]) -> Iterator[Row]:
+    return (row for row in shard.rows() if row.get(key) not in withheld)

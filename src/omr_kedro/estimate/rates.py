@@ -1,0 +1,68 @@
+"""How many rows come of rows that wait for a call: by the sample, by earlier runs, or by what is assumed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kedro.pipeline import Node
+
+from omr_kedro.estimate.figures import ASSUMED, MEASURED, SAMPLED
+from omr_kedro.estimate.measured import row_rate
+from omr_kedro.estimate.options import EstimateOptions
+from omr_kedro.estimate.overlay import Overlay
+from omr_kedro.lineage.tables import is_completions
+from omr_kedro.pipelines.report.nodes import STAGES, dropped_table
+
+_GIVEN = {name: stage.given for stage in STAGES for name in (*stage.kept, dropped_table(stage))}
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A number, what kind it is, and a word on where it comes from."""
+
+    value: float
+    kind: str
+    told: str
+
+
+def parents_of(overlay: Overlay, node: Node, table: str) -> list[str]:
+    """What the rows of a table are made from: the stage's rows, or else the first table that its node reads."""
+    given = _GIVEN.get(table) or tuple(tables_read(overlay, node))[:1]
+    return list(given)
+
+
+def tables_read(overlay: Overlay, node: Node) -> list[str]:
+    """The tables that a node reads, completions excepted."""
+    return [name for name in node.inputs if overlay.is_table(name) and not is_completions(overlay.store(name))]
+
+
+def rate_of(
+    overlay: Overlay, options: EstimateOptions, model: str, node: Node, table: str, seen: tuple[int, int]
+) -> Rate:
+    """Rows of a table for each row that it is made from, by the best that is known.
+
+    Args:
+        overlay: the sample.
+        options: what is assumed, and how few rows tell nothing.
+        model: whose earlier calls may tell; models keep and write differently.
+        node: makes the table.
+        table: its name.
+        seen: rows that the sample has made it from, and rows that it has made.
+    """
+    given, made = seen
+    if given >= options.few:
+        return Rate(made / given, SAMPLED, f"{given:,} rows of the sample")
+    parents = [overlay.store(name) for name in parents_of(overlay, node, table)]
+    calls = [overlay.store(name) for name in node.inputs if overlay.is_table(name)]
+    calls = [store for store in calls if is_completions(store)]
+    if found := row_rate(overlay.store(table), parents, calls, model, options.few):
+        return Rate(found.value, MEASURED, f"{found.count:,} rows in the workspace {found.where}")
+    if assumed := options.rows.get(table):
+        return Rate(assumed.rate, ASSUMED, assumed.source)
+    return Rate(1.0, ASSUMED, "taken as one for each")
+
+
+def told(table: str, parents: Sequence[str], rate: Rate) -> str:
+    """A line on a rate that was used."""
+    return f"{table}: {rate.value:.3g} rows for each of {' and '.join(parents)} ({rate.kind}: {rate.told})"
