@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from kedro.pipeline import Node
 
@@ -12,7 +13,7 @@ from omr_kedro.estimate.figures import ASSUMED, MEASURED, SAMPLED
 from omr_kedro.estimate.measured import CallMeans, call_means, row_rate
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import Rate, tables_read
-from omr_kedro.llm import Asking, ChatModel, Prompt
+from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
 from omr_kedro.llm.journal import ShardJournal
 from omr_kedro.llm.tokens import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.shards import Row, Shard, Shards
@@ -40,6 +41,8 @@ class Sampled:
     shards: dict[str, ShardCalls] = field(default_factory=dict)
     rendered: int = 0
     rendered_tokens: float = 0
+    stood_in: int = 0
+    """Calls to be made for which the reply to an earlier prompt goes on, in place of the one to come."""
     replies: list[int] = field(default_factory=list)
     """Tokens of those that are paid for."""
 
@@ -61,7 +64,11 @@ class StageCalls:
         self._means: CallMeans | None = None
 
     def look(self) -> None:
-        """Render every request, look for it among what is paid for, and withhold the rows that wait."""
+        """Render every request, look for it among what is paid for, and withhold the rows that wait.
+
+        A row that was asked about in another way goes on with the reply that it got: what later stages will be asked
+        is mostly what they were asked, and paid for.
+        """
         asking = self._overlay.run(self.node)[self.table]
         assert isinstance(asking, Asking), "a node with a model asks"  # noqa: S101
         self.name = asking.name
@@ -76,31 +83,39 @@ class StageCalls:
         self._means = call_means(store, self.model.model, self.prompt.hash, self._few)
 
     def _look_at(self, asking: Asking, shard: str) -> tuple[list[Row], set[str]]:
-        known = ShardJournal(self._overlay.store(self.table).scratch(shard)).known
+        store = self._overlay.store(self.table)
+        known = ShardJournal(store.scratch(shard)).known
+        rows_now = store.part([shard]).rows() if shard in store.written() else ()
+        earlier = {_whose(row): row for row in rows_now if not row["error_kind"]}
         found = self.sampled.shards[shard]
         rows: list[Row] = []
         waiting = set[str]()
         seen = set[str]()
         for request in asking.requests(shard):
-            key = request.key(self.model.model)
+            key, identity = request.key(self.model.model), request.identity()
             completion = known.get(key)
             if completion:
-                rows.append(completion.row(request.identity()))
+                rows.append(completion.row(identity))
+            elif stand_in := earlier.get(_whose(identity)):
+                rows.append({**stand_in, **identity})
+                self.sampled.stood_in += 1
             else:
                 waiting.add(request.row_id)
-            if key in seen:
-                continue  # equal calls of a shard are paid for once
-            seen.add(key)
-            tokens = self.counter.count(request.messages, completion.prompt_tokens if completion else 0)
-            self.sampled.rendered += 1
-            self.sampled.rendered_tokens += tokens
-            if completion:
-                found.paid += 1
-                self.sampled.replies += [completion.completion_tokens] if completion.completion_tokens else []
-            else:
-                found.calls += 1
-                found.prompt_tokens += tokens
+            if key not in seen:  # equal calls of a shard are paid for once
+                seen.add(key)
+                self._count(found, request, completion)
         return rows, waiting
+
+    def _count(self, found: ShardCalls, request: Request, paid: Completion | None) -> None:
+        tokens = self.counter.count(request.messages, paid.prompt_tokens if paid else 0)
+        self.sampled.rendered += 1
+        self.sampled.rendered_tokens += tokens
+        if paid:
+            found.paid += 1
+            self.sampled.replies += [paid.completion_tokens] if paid.completion_tokens else []
+        else:
+            found.calls += 1
+            found.prompt_tokens += tokens
 
     def calls_per_row(self) -> Rate:
         """Calls for a row that does not exist yet."""
@@ -151,6 +166,10 @@ class StageCalls:
         if len(texts) < self._few:
             texts = [example.fields[name] for example in self.prompt.examples]
         return _mean([estimate_reply_tokens(text) for text in texts])
+
+
+def _whose(identity: Row) -> tuple[Any, ...]:
+    return identity["row_id"], identity["part"], identity["sample_index"]
 
 
 def _mean(values: Sequence[float]) -> float:

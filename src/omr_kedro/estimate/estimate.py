@@ -15,7 +15,7 @@ from kedro.pipeline import Node, Pipeline
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset
 from omr_kedro.estimate.asking import StageCalls
 from omr_kedro.estimate.counting import PromptCounter, find_tokenizer
-from omr_kedro.estimate.figures import COUNTED, SAMPLED, Estimate, StageEstimate, cost, hours, weakest
+from omr_kedro.estimate.figures import COUNTED, MEASURED, SAMPLED, Estimate, StageEstimate, cost, hours, weakest
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import parents_of, rate_of, told
@@ -168,7 +168,8 @@ class Walk:
                 self._expect(node, name)
 
     def _expect(self, node: Node, table: str) -> None:
-        """Say how many rows of a table would come of rows that wait for a call."""
+        """Say how many rows of a table would come of rows that wait for a call, and what its rows rest on."""
+        self._kinds[table] = set[str]().union(*(self._kinds[name] for name in node.inputs))
         parents = parents_of(self._overlay, node, table)
         missing = {shard: sum(self._missing(name)[shard] for name in parents) for shard in self._weights}
         if not any(missing.values()):
@@ -176,7 +177,7 @@ class Walk:
         seen = sum(self._overlay.shards(name).count for name in parents), self._overlay.shards(table).count
         rate = rate_of(self._overlay, self._options, self._model, node, table, seen)
         self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
-        self._kinds[table] = {rate.kind}.union(*(self._kinds[name] for name in parents))
+        self._kinds[table].add(rate.kind)
         self._notes[told(table, parents, rate)] = None
 
     def _missing(self, table: str) -> dict[str, float]:
@@ -192,6 +193,10 @@ class Walk:
         missing = self._missing(calls.given)
         self._asked_about[node.name] = sum(self._weights[shard] * rows for shard, rows in missing.items())
         calls.look()
+        if stood_in := calls.sampled.stood_in:
+            self._kinds[calls.table].add(MEASURED)
+            told_of = f"{calls.name}: {stood_in:,} earlier replies stand in for those to come, in what is asked later"
+            self._notes[told_of] = None
 
     def _estimate(self, found: StageCalls) -> StageEstimate:
         weights, shards = self._weights, found.sampled.shards
@@ -200,18 +205,20 @@ class Walk:
         prompt_tokens = (
             sum(weights[shard] * item.prompt_tokens for shard, item in shards.items()) * found.counter.factor
         )
-        kinds = {COUNTED if len(weights) == self.shards else SAMPLED}
+        kinds = {COUNTED if len(weights) == self.shards else SAMPLED, *self._kinds[found.given]}
         prompts_are = found.counter.how
         reply = found.reply_tokens(self._options.reasoning_tokens)
         if unknown:
             per_row, each = found.calls_per_row(), found.prompt_tokens()
             calls += unknown * per_row.value
             prompt_tokens += unknown * per_row.value * each.value
-            kinds |= {per_row.kind, *self._kinds[found.given]}
+            kinds.add(per_row.kind)
             prompts_are = each.kind
         if calls:
             self._notes[f"{found.name}: {reply.value:,.0f} tokens a reply ({reply.kind}: {reply.told})"] = None
         name = _model_of(found.node, self._catalog) or ""
+        speed = self._options.throughput.get(name)
+        takes, by = hours(found.model, speed, calls, prompt_tokens + calls * reply.value)
         return StageEstimate(
             stage=found.name,
             model=name,
@@ -224,6 +231,7 @@ class Walk:
             calls_are=weakest(kinds),
             prompts_are=prompts_are if calls else "",
             replies_are=reply.kind if calls else "",
-            hours=hours(found.model, self._options.throughput.get(name), calls, prompt_tokens + calls * reply.value),
+            hours=takes,
+            hours_are=by,
             money=cost(read_prices(self._catalog).of(name), prompt_tokens, calls * reply.value),
         )

@@ -33,7 +33,7 @@ class StageEstimate:
     replies_are: str
     """What the numbers rest on."""
     hours: float | None = None
-    """Of one server, or at the rate limit of an endpoint; None where it is not known."""
+    hours_are: str = ""
     money: float | None = None
 
 
@@ -65,11 +65,11 @@ def cost(price: Price, prompt_tokens: float, reply_tokens: float) -> float | Non
     return 0.0 if not prompt_tokens + reply_tokens else price.of(prompt_tokens, reply_tokens)
 
 
-def hours(model: ChatModel, tokens_per_s: float | None, calls: float, tokens: float) -> float | None:
-    """How long calls take: by the rate limit of a remote endpoint, or by what one server does; None if not known."""
-    if not calls:
-        return 0.0
-    if model.base_url:
-        per_minute = model.limits.requests_per_minute
-        return calls / per_minute / 60 if per_minute else None
-    return tokens / tokens_per_s / 3600 if tokens_per_s else None
+def hours(model: ChatModel, tokens_per_s: float | None, calls: float, tokens: float) -> tuple[float | None, str]:
+    """How long calls take, None if not known; and by what: a remote endpoint's rate limit, or the speed of a server."""
+    per_minute = model.limits.requests_per_minute
+    if model.base_url and per_minute:
+        return calls / per_minute / 60, f"at {per_minute:g} requests a minute"
+    if tokens_per_s and not model.base_url:
+        return tokens / tokens_per_s / 3600, f"of one server that takes {tokens_per_s:,g} tokens a second"
+    return (None if calls else 0.0), ""

@@ -68,7 +68,7 @@ class Overlay:
         """Make a table, unless the project's own holds the same already."""
         own = self.store(name)
         if own.pending(making, settled=False):
-            store = TableStore(self._folder / name, own.format, own.schema)
+            store = TableStore(self._folder / name, own.format, own.schema, durable=False)
             store.save_part(making)
             self._made[name] = store
         else:
@@ -76,7 +76,7 @@ class Overlay:
 
     def save_paid(self, name: str, rows: Mapping[str, Sequence[Row]]) -> None:
         """Make a table of completions of the calls that are paid for, by shard."""
-        store = TableStore(self._folder / name, "jsonl", self.store(name).schema)
+        store = TableStore(self._folder / name, "jsonl", self.store(name).schema, durable=False)
         store.save_part(Derived(dict.fromkeys(rows, "paid"), lambda shard: rows[shard]))
         self._made[name] = store
 
@@ -94,10 +94,10 @@ class Overlay:
         return {shard.id: shard.count - visible[shard.id].count for shard in self._all(name).values()}
 
     def texts(self, column: str, most: int) -> list[str]:
-        """Texts of a column, from the first table of the sample that has one and rows in it; none where none has."""
+        """Texts of a column, withheld rows included, of the sample's first table that has one and rows in it."""
         for name, store in self._made.items():
             if column in store.schema.names:
-                rows = islice(self.shards(name).rows(), most)
+                rows = islice(self._all(name).rows(), most)
                 if texts := [row[column] for row in rows if row[column] is not None]:
                     return texts
         return []

@@ -12,7 +12,7 @@ from omr_kedro.llm.spending import in_words
 def show(estimate: Estimate, console: Console) -> None:
     """Print an estimate."""
     console.print(_table(estimate))
-    for line in [_sample(estimate), *_unknown(estimate), *estimate.notes]:
+    for line in [_sample(estimate), *_hours_and_money(estimate), *estimate.notes]:
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -42,7 +42,7 @@ def _count(value: float | None) -> str:
 
 
 def _amount(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.1f}"
+    return "?" if value is None else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def _money(value: float | None) -> str:
@@ -58,10 +58,12 @@ def _sample(estimate: Estimate) -> str:
     )
 
 
-def _unknown(estimate: Estimate) -> list[str]:
+def _hours_and_money(estimate: Estimate) -> list[str]:
     hours = {stage.model: stage.served_as for stage in estimate.stages if stage.hours is None}
     money = {stage.model: stage.served_as for stage in estimate.stages if stage.money is None}
+    by = {f"Hours are {stage.hours_are} ({stage.served_as})." for stage in estimate.stages if stage.hours_are}
     return [
+        *sorted(by),
         *(
             f"Hours of {served_as} are not known: set estimate.throughput.{model}, tokens a second of one server "
             "(`kedro status` shows them), or requests_per_minute in the model's limits for a hosted one."

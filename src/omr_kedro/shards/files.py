@@ -24,8 +24,8 @@ _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
 @contextmanager
-def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
-    """Write aside, sync, rename: readers see the old file or the new one, also after a power cut.
+def whole_file(path: Path, mode: str = "wb", *, durable: bool = True) -> Iterator[IO[Any]]:
+    """Write aside, sync, rename: readers see the old file or the new one, also after a power cut if it is durable.
 
     An exception inside the block leaves the old file as it was.
     """
@@ -34,12 +34,14 @@ def whole_file(path: Path, mode: str = "wb") -> Iterator[IO[Any]]:
     try:
         with aside.open(mode) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def whole_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -67,10 +67,11 @@ class Mark:
 
 
 class TableStore:
-    """Reads and writes one table's folder."""
+    """Reads and writes one table's folder; not `durable` is what nobody will miss after a power cut."""
 
-    def __init__(self, folder: Path, format: Format, schema: pa.Schema) -> None:
+    def __init__(self, folder: Path, format: Format, schema: pa.Schema, *, durable: bool = True) -> None:
         self.folder = folder
+        self._whole_file = partial(whole_file, durable=durable)
         self.format = format
         self.schema = schema
 
@@ -257,7 +258,7 @@ class TableStore:
     def _complete(self, making: Making, marks: Mapping[str, Mark]) -> None:
         names = list(making.fingerprints)
         making.check(row for name in names for row in self._read(name))
-        with whole_file(self.folder / "_complete.json") as file:
+        with self._whole_file(self.folder / "_complete.json") as file:
             file.write(orjson.dumps({name: asdict(marks[name]) for name in names}))
 
     def _check_count(self, existing: set[str], wanted: set[str]) -> None:
@@ -296,7 +297,7 @@ class TableStore:
         path = self._path(finished.id)
         digest = hashlib.sha256()
         count = 0
-        with whole_file(path) as file, self._writer(file) as write:
+        with self._whole_file(path) as file, self._writer(file) as write:
             for rows in batches(finished.rows, _BATCH[self.format]):
                 batch = checked(rows, self.schema, self.folder.name)
                 lines = json_lines(rows, batch)
@@ -306,7 +307,7 @@ class TableStore:
             # The old mark must not vouch for new rows: inputs may be changed back before it is replaced.
             delete_for_good(self._mark_path(finished.id))
         mark = Mark(made_by, digest.hexdigest()[:32], count, path.stat().st_size, finished.settled)
-        with whole_file(self._mark_path(finished.id)) as file:
+        with self._whole_file(self._mark_path(finished.id)) as file:
             file.write(orjson.dumps(asdict(mark)))
         if finished.after:
             finished.after()

@@ -1,0 +1,203 @@
+"""Estimates against what runs then really ask, counted at the server."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from kedro.framework.project import pipelines, settings
+from kedro.framework.startup import bootstrap_project
+from kedro.pipeline import Pipeline
+
+from omr_kedro.estimate import Estimate, NothingToEstimateError, StageEstimate, estimate
+from omr_kedro.estimate.estimate import choose
+from omr_kedro.estimate.figures import ASSUMED, COUNTED, MEASURED
+from omr_kedro.shards.identity import shard_names
+from tests.support.offline import OfflineModel
+from tests.support.project import Project
+from tests.support.threads import make_threads
+
+ALL = ("problem_generation",)
+
+
+def estimated(project: Project, names: Sequence[str] = ALL, sample: int | None = None, **params: Any) -> Estimate:
+    bootstrap_project(project.path)
+    with settings.SESSION_CLASS.create(
+        project_path=project.path, env="offline", runtime_params=params, save_on_close=False
+    ) as session:
+        every = sum(pipelines.values(), start=Pipeline([]))
+        chosen = sum((pipelines[name] for name in names), start=Pipeline([]))
+        return estimate(every, chosen, session.load_context().catalog, sample)
+
+
+def stages(found: Estimate) -> dict[str, StageEstimate]:
+    return {stage.stage: stage for stage in found.stages}
+
+
+def calls(found: Estimate) -> dict[str, int]:
+    return {stage.stage: round(stage.calls) for stage in found.stages}
+
+
+def asked(model: OfflineModel) -> Counter[str]:
+    names = {"judge_contamination": "decontaminate"}
+    return Counter(names.get(name, name) for name in model.asked)
+
+
+def files(project: Project) -> set[Path]:
+    return set((project.path / "data").rglob("*"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.create(tmp_path / "project")
+
+
+@given(st.integers(1, 300), st.lists(st.sets(st.integers(0, 299)), max_size=3), st.integers(1, 400))
+def test_a_sample_stands_for_all_shards_and_has_some_of_each_kind(
+    shards: int, begun: list[set[int]], count: int
+) -> None:
+    names = shard_names(shards)
+    sets = [{names[number] for number in some if number < shards} for some in begun]
+    weights = choose(names, sets, count)
+    assert sum(weights.values()) == pytest.approx(shards)
+
+    def kind(name: str) -> tuple[bool, ...]:
+        return tuple(name in some for some in sets)
+
+    for one in {kind(name) for name in names}:
+        alike = [name for name in names if kind(name) == one]
+        taken = [name for name in alike if name in weights]
+        assert sum(weights[name] for name in taken) == pytest.approx(len(alike))
+    assert len(weights) <= count + len({kind(name) for name in names})
+
+
+def test_before_a_run_the_first_stage_is_counted_the_rest_assumed_and_nothing_is_asked_or_written(
+    project: Project,
+) -> None:
+    before = files(project)
+    found = stages(estimated(project))
+    first, later = found["extract_problems"], found["extract_answers"]
+    assert (first.calls, first.paid, first.calls_are) == (10, 0, COUNTED)
+    assert (later.paid, later.calls_are, later.replies_are) == (0, ASSUMED, ASSUMED)
+    assert later.calls == pytest.approx(10 * 0.94 * 0.52 * 0.97**3)
+    assert found["decontaminate"].calls == pytest.approx(found["decontaminate"].rows * 2)
+    assert files(project) == before
+
+
+def test_texts_that_are_there_before_a_run_count_in_prompts_that_are_not(project: Project) -> None:
+    def each(words: int) -> float:
+        threads = [{"forum_post": f"Find {n}.", "forum_discussions": f"Post 1:\n{'word ' * words}"} for n in range(40)]
+        later = stages(estimated(project, raw_threads=project.write_threads(threads)))["extract_answers"]
+        return later.prompt_tokens / later.calls
+
+    assert each(words=600) - each(words=0) == pytest.approx(600 * 5 / 3, rel=0.02)
+
+
+def test_after_a_run_everything_is_paid_for(project: Project) -> None:
+    with OfflineModel(project) as model:
+        project.run(endpoint=model.base_url, model="offline-rules")
+        made = asked(model)
+    found = estimated(project)
+    assert {stage.stage: round(stage.paid) for stage in found.stages} == made
+    assert found.total("calls") == found.total("money") == found.total("hours") == 0
+    assert {stage.calls_are for stage in found.stages} == {COUNTED}
+
+
+def test_after_a_changed_prompt_only_its_own_calls_are_to_be_paid(project: Project) -> None:
+    project.run()
+    path = project.path / "conf/base/prompts/classify_mcq.yml"
+    path.write_text(path.read_text().replace("system: |\n", "system: |\n  Take your time.\n"))
+    found = estimated(project)
+    with OfflineModel(project) as model:
+        project.run(endpoint=model.base_url, model="offline-rules")
+        assert {name: count for name, count in calls(found).items() if count} == asked(model)
+    assert stages(found)["classify_binary"].calls_are == MEASURED, "later stages rest on replies to the earlier prompt"
+    assert any("earlier replies stand in" in note for note in found.notes)
+
+
+def test_after_an_interrupted_run_the_rest_is_estimated_and_what_is_paid_is_not_counted_again(
+    project: Project,
+) -> None:
+    threads = project.write_threads(make_threads(120))
+    with OfflineModel(project) as model:
+        params = {"endpoint": model.base_url, "model": "offline-rules", "raw_threads": threads}
+        with pytest.raises(Exception, match="has spent what it may"):
+            project.run(**params, spending={"total_tokens": 250_000})
+        paid = asked(model)
+        found = stages(estimated(project, raw_threads=threads))
+        model.asked.clear()
+        project.run(**params)
+        left = asked(model)
+    assert paid["classify_mcq"], "the budget lasts for two stages and a part of the third"
+    for name in ("extract_problems", "classify_proof", "classify_mcq"):
+        assert (round(found[name].paid), round(found[name].calls)) == (paid[name], left[name])
+    assert found["classify_binary"].calls == pytest.approx(left["classify_binary"], rel=0.25)
+
+
+def test_after_a_pilot_the_whole_is_estimated_from_it(project: Project) -> None:
+    threads = make_threads(240)
+    pilot, whole = project.write_threads(threads[:80], "pilot.jsonl"), project.write_threads(threads, "whole.jsonl")
+    with OfflineModel(project) as model:
+        params = {"endpoint": model.base_url, "model": "offline-rules"}
+        project.run(**params, raw_threads=pilot)
+        found = estimated(project, raw_threads=whole)
+        before = model.tokens
+        model.asked.clear()
+        project.run(**params, raw_threads=whole)
+        left, tokens = asked(model), model.tokens - before
+    assert calls(found)["extract_problems"] == left["extract_problems"] == 160
+    assert found.total("calls") == pytest.approx(left.total(), rel=0.15)
+    said = [found.total("prompt_tokens"), found.total("reply_tokens")]
+    assert sum(number or 0 for number in said) == pytest.approx(tokens, rel=0.15)
+    enough = [stage for stage in found.stages if stage.paid >= 30]
+    assert {(stage.prompts_are, stage.replies_are) for stage in enough} == {("server's counts", MEASURED)}
+
+
+def test_a_run_in_another_workspace_tells_rates_and_lengths(project: Project) -> None:
+    threads = project.write_threads(make_threads(120))
+    project.run(raw_threads=threads)
+    conf = project.path / "conf/offline/globals.yml"
+    conf.write_text(conf.read_text().replace("workspace: offline", "workspace: fresh"))
+    found = stages(estimated(project, raw_threads=threads))
+    later = found["classify_invalid"]
+    assert (later.paid, later.calls_are, later.replies_are) == (0, MEASURED, MEASURED)
+    assert later.calls == pytest.approx(later.rows)
+    conf.write_text(conf.read_text().replace("problem: offline-rules", "problem: another-model"))
+    assert stages(estimated(project, raw_threads=threads))["classify_invalid"].calls_are == ASSUMED
+
+
+def test_a_sample_of_shards_tells_of_all(project: Project) -> None:
+    threads = project.write_threads(make_threads(400))
+    parameters = {"raw_threads": threads, "prepare_threads": {"shards": 40}}
+    found = estimated(project, sample=100, **parameters)
+    assert found.sampled_shards < found.shards == 40
+    assert found.sampled_rows >= 100
+    assert calls(found)["extract_problems"] == pytest.approx(400, rel=0.3)
+    assert estimated(project, sample=400, **parameters).sampled_shards == 40
+
+
+def test_a_stage_by_itself_is_priced_with_what_comes_before_it_estimated(project: Project) -> None:
+    found = estimated(project, ["convert_proofs"])
+    assert list(stages(found)) == ["convert_proofs"]
+    assert found.stages[0].calls == pytest.approx(10 * 0.94 * 0.48)
+    with pytest.raises(NothingToEstimateError, match="ask no model"):
+        estimated(project, ["merge_problems"])
+
+
+def test_prices_and_throughput_make_money_and_hours_of_tokens(project: Project) -> None:
+    found = estimated(
+        project,
+        prices={"problem_model": {"prompt": 2, "completion": 5}},
+        estimate={"throughput": {"problem_model": 100}, "reasoning_tokens": 50},
+    )
+    stage = found.stages[0]
+    assert stage.money == pytest.approx((2 * stage.prompt_tokens + 5 * stage.reply_tokens) / 1e6)
+    assert stage.hours == pytest.approx((stage.prompt_tokens + stage.reply_tokens) / 100 / 3600)
+    assert stage.reply_tokens > 50 * stage.calls
+    unknown = estimated(project)
+    assert unknown.total("money") is unknown.total("hours") is None
