@@ -32,4 +32,4 @@ def test_an_estimate_knows_env_parameters_and_pipelines_as_a_run_does(project: P
 def test_a_pipeline_that_does_not_exist_is_named_with_those_that_do(project: Project) -> None:
     refused = project.kedro("estimate", "--env", "offline", "--pipelines=nope")
     assert refused.returncode == 2
-    assert "'nope' is no pipeline; there are prepare_threads" in refused.stderr
+    assert "'nope' is no pipeline; there are raw_data" in refused.stderr

@@ -4,6 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from omr_kedro.estimate import counting
 from omr_kedro.estimate.counting import (
@@ -15,7 +19,7 @@ from omr_kedro.estimate.counting import (
     find_tokenizer,
 )
 from omr_kedro.llm import Message
-from omr_kedro.llm.tokens import ERROR, estimate_prompt_tokens
+from omr_kedro.llm.token_estimate import ERROR, estimate_prompt_tokens
 
 
 def message(text: str) -> list[Message]:
@@ -60,9 +64,8 @@ CHATML = (
 
 
 def write_tokenizer(folder: Path, template: str | None) -> Path:
-    tokenizers = pytest.importorskip("tokenizers")
-    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
-    words.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    words = Tokenizer(WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    words.pre_tokenizer = WhitespaceSplit()
     folder.mkdir(parents=True)
     words.save(str(folder / "tokenizer.json"))
     (folder / "tokenizer_config.json").write_text(
@@ -82,6 +85,5 @@ def test_a_tokenizer_counts_the_prompt_as_the_models_chat_template_writes_it(tmp
 
 def test_a_model_in_the_cache_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_tokenizer(tmp_path / "hub/models--some--model/snapshots/abc", CHATML)
-    monkeypatch.delenv("HF_HUB_CACHE", raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     assert find_tokenizer("some/model", None)

@@ -167,7 +167,7 @@ def test_a_run_in_another_workspace_tells_rates_and_lengths(project: Project) ->
     later = found["classify_invalid"]
     assert (later.paid, later.calls_are, later.replies_are) == (0, MEASURED, MEASURED)
     assert later.calls == pytest.approx(later.rows)
-    conf.write_text(conf.read_text().replace("problem: offline-rules", "problem: another-model"))
+    conf.write_text(conf.read_text().replace("name: offline-rules", "name: another-model"))
     assert stages(estimated(project, raw_threads=threads))["classify_invalid"].calls_are == ASSUMED
 
 

@@ -22,7 +22,7 @@ from omr_kedro.llm import (
     SpendingLimits,
     Spent,
 )
-from omr_kedro.llm.tokens import estimate_prompt_tokens, estimate_reply_tokens
+from omr_kedro.llm.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.shards import Row
 from tests.llm.test_engine import Gate, asked, asking, rows, said, saving, table, texts, wait_until
 from tests.support.chat_server import ChatServer

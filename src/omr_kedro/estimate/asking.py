@@ -15,7 +15,7 @@ from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import Rate, tables_read
 from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
 from omr_kedro.llm.journal import ShardJournal
-from omr_kedro.llm.tokens import estimate_prompt_tokens, estimate_reply_tokens
+from omr_kedro.llm.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.shards import Row, Shard, Shards
 
 _STAND_IN = 1000

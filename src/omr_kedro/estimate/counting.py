@@ -6,20 +6,25 @@ What the server counted for calls that were made before corrects the count of th
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import constants
+from jinja2.ext import loopcontrols
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
 from omr_kedro.llm import Message
-from omr_kedro.llm.tokens import ERROR, TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN, estimate_prompt_tokens
+from omr_kedro.llm.token_estimate import ERROR, TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN, estimate_prompt_tokens
 from omr_kedro.shards import OmrError
+from omr_kedro.text import TokenCounter
 
 FROM_BYTES = f"from bytes ±{ERROR:.0%}"
 FROM_TOKENIZER = "tokenizer"
 FROM_SERVER = "server's counts"
 
+_FILE = "tokenizer.json"
 _MOST = 1000
 """Prompts of a stage that a tokenizer is asked about; more are counted from bytes, corrected by these."""
 
@@ -86,62 +91,48 @@ class PromptCounter:
 
 
 def find_tokenizer(model: str, given: str | None) -> Count | None:
-    """What counts a model's tokens on this machine; None where nothing does.
+    """What counts a model's tokens on this machine; None where nothing does. Nothing is downloaded.
 
     Raises:
         TokenizerError: `given` names none.
+        BadInputError: (when it first counts) the file is no tokenizer.
     """
     path = _given(given) if given else _cached(model)
     if path is None:
         return None
-    try:
-        from tokenizers import Tokenizer  # noqa: PLC0415 (an extra)
-    except ImportError:
-        if given:
-            raise TokenizerError(
-                "estimate.tokenizer needs the package tokenizers: pip install 'omr_kedro[tokenizer]'"
-            ) from None
-        return None
-    tokenizer = Tokenizer.from_file(str(path))
-    render = _template(path.with_name("tokenizer_config.json"))
+    tokens = TokenCounter(path, model)
+    render = _template(path.parent)
 
     def count(messages: list[Message]) -> int:
         if render:
-            return len(tokenizer.encode(render(messages), add_special_tokens=False).ids)
-        texts = (tokenizer.encode(message["content"], add_special_tokens=False).ids for message in messages)
-        return sum(len(ids) + TOKENS_PER_MESSAGE for ids in texts) + TOKENS_TO_BEGIN
+            return tokens.count(render(messages))
+        return sum(tokens.count(message["content"]) + TOKENS_PER_MESSAGE for message in messages) + TOKENS_TO_BEGIN
 
     return count
 
 
 def _given(given: str) -> Path:
     path = Path(given)
-    path = path / "tokenizer.json" if path.is_dir() else path
+    path = path / _FILE if path.is_dir() else path
     if not path.is_file():
         raise TokenizerError(f"estimate.tokenizer: there is no file {path}.")
     return path
 
 
 def _cached(model: str) -> Path | None:
-    hub = os.environ.get("HF_HUB_CACHE") or Path(os.environ.get("HF_HOME") or "~/.cache/huggingface", "hub")
-    folder = Path(hub).expanduser() / f"models--{model.replace('/', '--')}" / "snapshots"
-    candidates: Iterable[Path] = [Path(model) / "tokenizer.json", *sorted(folder.glob("*/tokenizer.json"))]
+    snapshots = Path(constants.HF_HUB_CACHE) / f"models--{model.replace('/', '--')}" / "snapshots"
+    candidates = [Path(model) / _FILE, *sorted(snapshots.glob(f"*/{_FILE}"))]
     return next((path for path in candidates if path.is_file()), None)
 
 
-def _template(config: Path) -> Callable[[list[Message]], str] | None:
-    """The model's chat template as a function; None where it has none, or what renders it is not installed."""
-    try:
-        from jinja2.ext import loopcontrols  # noqa: PLC0415 (an extra)
-        from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-    except ImportError:
-        return None
+def _template(folder: Path) -> Callable[[list[Message]], str] | None:
+    """The chat template of a model's folder as a function; None where it has none."""
+    config, beside = folder / "tokenizer_config.json", folder / "chat_template.jinja"
     fields: dict[str, Any] = json.loads(config.read_text("utf-8")) if config.is_file() else {}
-    beside = config.with_name("chat_template.jinja")
     text = beside.read_text("utf-8") if beside.is_file() else fields.get("chat_template")
     if not isinstance(text, str):
         return None
-    # As Hugging Face renders them.
+    # As Hugging Face's own library renders it; a model's template is somebody else's code.
     environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True, extensions=[loopcontrols])
     template = environment.from_string(text)
     marks = {name: _mark(fields.get(name)) for name in ("bos_token", "eos_token")}

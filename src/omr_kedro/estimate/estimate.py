@@ -15,12 +15,23 @@ from kedro.pipeline import Node, Pipeline
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset
 from omr_kedro.estimate.asking import StageCalls
 from omr_kedro.estimate.counting import PromptCounter, find_tokenizer
-from omr_kedro.estimate.figures import COUNTED, MEASURED, SAMPLED, Estimate, StageEstimate, cost, hours, weakest
+from omr_kedro.estimate.figures import (
+    ASSUMED,
+    COUNTED,
+    MEASURED,
+    SAMPLED,
+    Estimate,
+    StageEstimate,
+    cost,
+    hours,
+    weakest,
+)
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
-from omr_kedro.estimate.rates import parents_of, rate_of, told
+from omr_kedro.estimate.rates import parents_of, rate_of, tables_read, told
 from omr_kedro.lineage.tables import is_completions
 from omr_kedro.runners.allowance import parameter, read_prices
+from omr_kedro.runners.groups import BY_SHARD_TAG
 from omr_kedro.shards import Making, OmrError, TableStore
 
 _SHARDS_AT_FIRST = 8
@@ -155,8 +166,10 @@ class Walk:
         for node in self._nodes:
             if _model_of(node, self._catalog):
                 self._ask(node)
-            else:
+            elif BY_SHARD_TAG in node.tags or not tables_read(self._overlay, node):
                 self._derive(node)
+            else:
+                self._stand_in(node)
         names = {node.name for node in reported}
         stages = [self._estimate(calls) for name, calls in self._calls.items() if name in names]
         return Estimate(stages, len(self._weights), self.shards, self._rows, list(self._notes))
@@ -166,6 +179,13 @@ class Walk:
             if name in self._read:
                 self._overlay.save(name, making)
                 self._expect(node, name)
+
+    def _stand_in(self, node: Node) -> None:
+        for name, fresh in self._overlay.stand_in(node).items():
+            self._kinds[name] = set[str]().union(*(self._kinds[given] for given in node.inputs))
+            if not fresh:
+                self._kinds[name].add(ASSUMED)
+                self._notes[f"{name}: known once all rows are there; taken as last written, which may be empty"] = None
 
     def _expect(self, node: Node, table: str) -> None:
         """Say how many rows of a table would come of rows that wait for a call, and what its rows rest on."""

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.errors import SpendingLimitError
 from omr_kedro.llm.request import Completion, Request
-from omr_kedro.llm.tokens import estimate_prompt_tokens, estimate_reply_tokens
+from omr_kedro.llm.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 
 GO_ON = (
     "Every finished call is kept: the same command goes on from here, and may spend as much again. Another limit: "
