@@ -51,12 +51,16 @@ def rate_of(
         seen: rows that the sample has made it from, and rows that it has made.
     """
     given, made = seen
-    if given >= options.few:
-        return Rate(made / given, SAMPLED, f"{given:,} rows of the sample")
+    store = overlay.store(table)
     parents = [overlay.store(name) for name in parents_of(overlay, node, table)]
     calls = [overlay.store(name) for name in node.inputs if overlay.is_table(name)]
-    calls = [store for store in calls if is_completions(store)]
-    if found := row_rate(overlay.store(table), parents, calls, model, options.few):
+    calls = [completions for completions in calls if is_completions(completions)]
+    found = row_rate(store, parents, calls, model, options.few)
+    # The sample's rows are among those of its own workspace, which has more.
+    known_better = found is not None and found.where == store.folder.parent.name and found.count > given
+    if given >= options.few and not known_better:
+        return Rate(made / given, SAMPLED, f"{given:,} rows of the sample")
+    if found:
         return Rate(found.value, MEASURED, f"{found.count:,} rows in the workspace {found.where}")
     if assumed := options.rows.get(table):
         return Rate(assumed.rate, ASSUMED, assumed.source)

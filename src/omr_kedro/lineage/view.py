@@ -72,7 +72,10 @@ def _problem(row: Row) -> Group:
 def _thread(row: Row) -> Group:
     origin = f", {row['problem_source']}" if row["problem_source"] else ""
     posts = f"; {len(row['forum_discussions']):,} characters of later posts" if row["forum_discussions"] else ""
-    return _block(f"thread {row['thread_id']}, from {row['source']}{origin}{posts}; its first post", row["forum_post"])
+    parts = [
+        _block(f"thread {row['thread_id']}, from {row['source']}{origin}{posts}; its first post", row["forum_post"])
+    ]
+    return Group(*parts, *([_line(f"other fields: {row['extra']}", "dim")] if row.get("extra") else []))
 
 
 def _step(step: Step, full: bool) -> Iterator[RenderableType]:
