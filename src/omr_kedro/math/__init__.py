@@ -1,6 +1,17 @@
-"""Answers: finding them in a reply."""
+"""Answers: finding them in a reply, telling whether two are equal."""
 
 from omr_kedro.math.answers import parse_answer
 from omr_kedro.math.boxes import extract_boxed
+from omr_kedro.math.grading import Verdict, grade, grade_cheaply
+from omr_kedro.math.workers import Limits, MathWorkerError, Workers
 
-__all__ = ["extract_boxed", "parse_answer"]
+__all__ = [
+    "Limits",
+    "MathWorkerError",
+    "Verdict",
+    "Workers",
+    "extract_boxed",
+    "grade",
+    "grade_cheaply",
+    "parse_answer",
+]
