@@ -53,6 +53,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/client.py
 	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/grading.py
 	tests/embeddings/install.sh $(BIN)/python
 	$(BIN)/python benchmarks/retrieval.py
 
