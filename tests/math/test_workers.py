@@ -55,7 +55,7 @@ def test_hard_answers_end_as_timeouts_and_the_easy_ones_among_them_do_not(worker
 
 
 def test_the_same_jobs_get_the_same_replies(workers: Workers) -> None:
-    jobs = [ENDLESS, EASY, ("parse", "\\frac{1}{2}"), ("parse", "\\frac{1}{"), EASY]
+    jobs = [ENDLESS, EASY, ("read", "\\frac{1}{2}"), ("read", "\\frac{1}{"), EASY]
     assert workers.run(jobs) == workers.run(jobs) == ["timeout", "equal", "yes", "no", "equal"]
 
 
@@ -98,7 +98,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
         import sys, time
         from omr_kedro.math import Workers
         pool = Workers(2)
-        pool.run([("parse", "1")] * 4)
+        pool.run([("read", "1")] * 4)
         print(*[worker.pid for worker in pool.idle], flush=True)
         time.sleep(600)
     """

@@ -69,6 +69,11 @@ def _last_verdict(text: str) -> re.Match[str] | None:
     return max(found, key=re.Match.start, default=None)
 
 
+def short_form(raw: str) -> str:
+    """What was stated, without notes after it, boxes, delimiters, markdown and a final full stop."""
+    return _short_form(_without_notes(raw.strip()))
+
+
 def _read_value(raw: str) -> str | Unreadable | None:
     value = _short_form(_without_notes(raw))
     if _MISSING_VALUE.fullmatch(value):

@@ -17,6 +17,7 @@ from omr_kedro.math.values import exact_value, proportional, same_value
 _LONG_DECIMAL = re.compile(r"[-+]? ?\d*\.\d{6,}")
 _ROUNDED_TO = 6
 """Decimal places to which a decimal and an exact number must agree; math-verify has the same rule."""
+_MOST_COMPARISONS = 2500
 _SMALLEST_ROUNDED = Fraction(1, 1000)
 _ARGUMENT = re.compile(r"(\w+)\(([a-z])\)")
 _COUNTED = frozenset({"degree", "percent"})
@@ -110,6 +111,8 @@ def _in_any_order(left: Sequence[Reading], right: Sequence[Reading]) -> bool | N
     """Whether each has an equal on the other side; copies count once."""
     if not left or not right:
         return not left and not right
+    if len(left) * len(right) > _MOST_COMPARISONS:
+        return None
     verdicts = [[compare(a, b) for b in right] for a in left]
     rows = [*verdicts, *zip(*verdicts, strict=True)]
     if all(True in row for row in rows):

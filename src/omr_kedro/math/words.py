@@ -96,6 +96,7 @@ _ANY_INTEGER = (
     re.compile(_OPEN_TEXT + r"for (?:any|all|every|some|each)? ?integers?\s*\}?\s*([a-z])\b"),
     re.compile(_OPEN_TEXT + r"(?:where|with|for|\(|\b)\s*\}?\s*([a-z])\s*\\in \\mathbb\{Z\}\)?"),
 )
+_SETTLED = re.compile(r"\d+ mod \d+|\\mathbb\{[A-Z]\}\S{0,8}")
 _COMMAND_OR_WORD = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{3,}")
 _FUNCTION_WORD = re.compile(rf"(?:{'|'.join([*FUNCTIONS, 'sqrt', 'pi'])})[a-z]?|theta|pi")
 
@@ -110,6 +111,11 @@ def with_integers(text: str) -> str:
 def phrase(text: str) -> str | None:
     """The canonical form of a phrase that stands for a whole answer (`""` for the empty set), or None."""
     return _CANONICAL.get(spoken(text))
+
+
+def is_settled_text(text: str) -> bool:
+    """Whether a text in one spelling is a phrase, a residue class or a set of numbers, which have one form each."""
+    return text in _PHRASES or _SETTLED.fullmatch(text) is not None
 
 
 def is_all_reals(text: str) -> bool:

@@ -6,6 +6,7 @@ that goes over its limit is ended by the kernel, and another takes its place. Se
 
 from __future__ import annotations
 
+import json
 import os
 import selectors
 import signal
@@ -20,8 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, Self
-
-import orjson
 
 from omr_kedro.math import worker as worker_script
 from omr_kedro.shards import OmrError
@@ -183,7 +182,7 @@ class _Worker:
         self._deadline = time.monotonic() + self._limits.cpu_seconds * _WALL_PER_CPU
         # A worker that died meanwhile is found out when its reply is read.
         with suppress(BrokenPipeError):
-            os.write(self._process.stdin.fileno(), orjson.dumps(jobs[place]) + b"\n")  # type: ignore[union-attr]
+            os.write(self._process.stdin.fileno(), json.dumps(jobs[place]).encode() + b"\n")  # type: ignore[union-attr]
 
     def hear(self) -> str | None:
         """The reply, or None from a worker that is gone. Replies are shorter than what a pipe takes at once."""
@@ -192,7 +191,7 @@ class _Worker:
             return None
         self.place = None
         self._ready = True
-        return str(orjson.loads(line))
+        return str(json.loads(line))
 
     def obituary(self) -> str:
         """What its end says about its job."""
