@@ -4,6 +4,7 @@ from kedro.pipeline import Pipeline
 
 from omr_kedro.pipelines import (
     benchmarks,
+    classify_converted_proofs,
     classify_problems,
     convert_proofs,
     decontaminate,
@@ -24,6 +25,7 @@ _PROBLEM_GENERATION = {
     "classify_problems": classify_problems,
     "extract_answers": extract_answers,
     "convert_proofs": convert_proofs,
+    "classify_converted_proofs": classify_converted_proofs,
     "merge_problems": merge_problems,
     "deduplicate": deduplicate,
     "decontaminate": decontaminate,

@@ -30,6 +30,16 @@ def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_mode
     assert {row["model"] for row in project.table("problems")} == {"offline-rules"}
 
 
+def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same(project: Project) -> None:
+    done = project.kedro("run", "--env", "offline", "--params=convert_proofs.enabled=false")
+    assert done.returncode == 0, done.stderr
+    assert project.table("convert_proofs_completions") == []
+    proofs = {row["problem_id"] for row in project.table("proofs")}
+    assert {row["row_id"] for row in project.table("convert_proofs_dropped")} == proofs != set()
+    assert {row["reason"] for row in project.table("convert_proofs_dropped")} == {"proofs_switched_off"}
+    assert "converted_proof" not in {row["problem_type"] for row in project.table("problems")}
+
+
 def test_a_second_offline_run_starts_no_server(project: Project) -> None:
     project.kedro("run", "--env", "offline")
     log = project.path / "data/06_models/offline-server.log"
@@ -89,9 +99,14 @@ def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(
     assert project.kedro("viz", "build", env={"KEDRO_ENV": "demo"}).returncode == 0
     graph = json.loads((project.path / "build/api/main").read_text())
     assert {"raw", "prompts", "models", "intermediate", "primary", "reporting"} == set(graph["layers"])
-    assert {"extract_problems", "classify_problems", "extract_answers", "convert_proofs", "decontaminate"} <= set(
-        graph["modular_pipelines"]
-    )
+    assert {
+        "extract_problems",
+        "classify_problems",
+        "extract_answers",
+        "convert_proofs",
+       
+        "decontaminate",
+    } <= set(graph["modular_pipelines"])
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,9 @@ def test_what_depends_on_a_changed_reply_is_asked_again(project: Project) -> Non
         add_to_system_text(prompt_file(project, "convert_proofs"), "Take your time.")
         second = run(project, model)
         judged = [text for stage, text in zip(model.asked, model.texts, strict=True) if stage == "judge_contamination"]
-    assert set(second) == {"convert_proofs", "judge_contamination"}
+    # What is made of proofs is classified as other problems are, and judged.
+    classified = {"classify_mcq", "classify_binary", "classify_invalid"}
+    assert set(second) == {"convert_proofs", "judge_contamination", *classified}
     assert len(model.texts) > before
     assert all("smallest prime above 90" in text for text in judged[-second["judge_contamination"] :])
 

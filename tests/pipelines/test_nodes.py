@@ -9,14 +9,27 @@ import pandas as pd
 import pytest
 
 from omr_kedro.llm import ChatModel, Completion, Prompt
+from omr_kedro.pipelines.classify_converted_proofs.nodes import read_converted_invalid_label
 from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
-from omr_kedro.pipelines.convert_proofs.nodes import read_conversion
+from omr_kedro.pipelines.convert_proofs.nodes import (
+    ConversionOptions,
+    ask_convert_proofs,
+    read_conversion,
+    read_convert_proofs,
+)
 from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers, read_answer
 from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
-from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_reasons, plot_funnel
+from omr_kedro.pipelines.report.nodes import (
+    STAGES,
+    FunnelError,
+    check_funnel,
+    count_reasons,
+    dropped_table,
+    plot_funnel,
+)
 from omr_kedro.shards import BadInputError, Row, Source
 from tests.support.tables import rows_made, shards_of
 
@@ -102,6 +115,34 @@ def test_a_converted_proof_is_a_row_of_its_own_that_names_the_proof() -> None:
     assert read_conversion(problem(), said("Not convertible.")) == Dropped("not_convertible")
 
 
+def test_with_converted_proofs_switched_off_nothing_is_asked_and_every_proof_is_dropped_for_that() -> None:
+    proofs, off = shards_of([problem(1), problem(2)], 1), ConversionOptions(enabled=False)
+    asking = ask_convert_proofs(proofs, Prompt("convert_proofs", "{{problem}}"), MODEL, off)
+    assert [request for name in proofs for request in asking.requests(name)] == []
+    converted, dropped = read_convert_proofs(proofs, shards_of([], 1), off)
+    assert rows_made(converted) == []
+    assert {(row["row_id"], row["reason"]) for row in rows_made(dropped)} == {
+        ("p1", "proofs_switched_off"),
+        ("p2", "proofs_switched_off"),
+    }
+    on = read_convert_proofs(proofs, shards_of([], 1), ConversionOptions())[0]
+    assert on.fingerprints != converted.fingerprints
+
+
+def test_converted_proofs_are_sorted_as_problems_are_under_a_stage_of_their_own() -> None:
+    prompt = Prompt("classify_invalid", "{{problem}}", choices=("invalid", "not invalid"))
+    replies = {"p1": "invalid", "p2": "not invalid", "p3": "well"}
+    completions = [said(text)[0].row({"row_id": name}) for name, text in replies.items()]
+    options = CallOptions(max_failed_share=1)
+    converted = shards_of([problem(number, original_problem="Prove it.") for number in (1, 2, 3)], 1)
+    valid, rest = read_converted_invalid_label(converted, shards_of(completions, 1), prompt, options)
+    assert [row["problem_id"] for row in rows_made(valid)] == ["p2"]
+    assert {(row["stage"], row["row_id"], row["outcome"]) for row in rows_made(rest)} == {
+        ("classify_converted_invalid", "p1", "dropped"),
+        ("classify_converted_invalid", "p3", "failed"),
+    }
+
+
 def test_merging_names_each_problems_type_and_keeps_a_statement_once() -> None:
     answered = shards_of([problem(1, expected_answer="5"), problem(2)], 1)
     converted = shards_of([problem(3, original_problem="Prove it."), problem(1)], 1)
@@ -150,9 +191,7 @@ def test_the_plot_has_a_bar_for_each_outcome() -> None:
 
 
 def test_reasons_are_counted_by_stage() -> None:
-    names = ["threads", *(f"{s}" for s in ("extract_problems", "classify_proof", "classify_mcq", "classify_binary"))]
-    names += ["classify_invalid", "extract_answers", "convert_proofs", "merge_problems", "deduplicate", "decontaminate"]
-    dropped = {f"{name}_dropped": shards_of([]) for name in names}
+    dropped = {dropped_table(stage): shards_of([]) for stage in STAGES}
     dropped["classify_mcq_dropped"] = shards_of([{"outcome": "dropped", "reason": "mcq"}] * 3)
     assert count_reasons(**dropped).to_dict("records") == [
         {"stage": "classify_mcq", "outcome": "dropped", "reason": "mcq", "rows": 3}

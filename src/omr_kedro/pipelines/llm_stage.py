@@ -122,7 +122,8 @@ def settle(
     by: str = "row_id",
     of: Callable[[Row], Evidence] = Completion.from_row,  # type: ignore[assignment]
     tables: Sequence[str] = ("kept",),
-    max_failed_share: float,
+    max_failed_share: float = 0.0,
+    settings: object = None,
 ) -> tuple[Derived, ...]:
     """Give every row its outcome.
 
@@ -136,6 +137,7 @@ def settle(
         of: makes a piece of evidence of its row.
         tables: names of the tables that rows may be kept in.
         max_failed_share: share of the rows that may fail; beyond it the last table does not count as finished.
+        settings: what else decides the outcomes, as JSON can hold it.
 
     Returns:
         One table for each name of `tables`, then the table of rows that were dropped or failed.
@@ -159,8 +161,8 @@ def settle(
                 completions = [piece for piece in pieces if isinstance(piece, Completion)]
                 yield not_kept_row(stage, row[key], row, outcome, completions)
 
-    made = [derive(partial(kept, name), rows, evidence, by=[stage, name]) for name in tables]
-    rest = derive(not_kept, rows, evidence, by=[stage, "not kept"])
+    made = [derive(partial(kept, name), rows, evidence, by=[stage, name, settings]) for name in tables]
+    rest = derive(not_kept, rows, evidence, by=[stage, "not kept", settings])
     check = partial(_check_failures, stage, rows.count, max_failed_share, _few_failures(rows))
     return (*made, replace(rest, check=check))
 

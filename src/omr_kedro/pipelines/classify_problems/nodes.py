@@ -38,29 +38,30 @@ def read_proof_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
 ) -> tuple[Derived, ...]:
     """Proofs, other problems, and problems without a clear label."""
-    return _settle("proof", problems, completions, prompt, options, labelled="proofs")
+    return settle_label("classify_proof", "proof", problems, completions, prompt, options, labelled="proofs")
 
 
 def read_mcq_label(problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions) -> tuple[Derived, ...]:
     """Problems that are not multiple-choice questions, and the rest."""
-    return _settle("mcq", problems, completions, prompt, options)
+    return settle_label("classify_mcq", "mcq", problems, completions, prompt, options)
 
 
 def read_binary_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
 ) -> tuple[Derived, ...]:
     """Problems that are not answered by yes or no, and the rest."""
-    return _settle("binary", problems, completions, prompt, options)
+    return settle_label("classify_binary", "binary", problems, completions, prompt, options)
 
 
 def read_invalid_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
 ) -> tuple[Derived, ...]:
     """Problems that can be solved as they stand, and the rest."""
-    return _settle("invalid", problems, completions, prompt, options)
+    return settle_label("classify_invalid", "invalid", problems, completions, prompt, options)
 
 
-def _settle(
+def settle_label(
+    stage: str,
     label: str,
     problems: Shards,
     completions: Shards,
@@ -68,10 +69,23 @@ def _settle(
     options: CallOptions,
     labelled: str | None = None,
 ) -> tuple[Derived, ...]:
+    """Sort problems by one label.
+
+    Args:
+        stage: stands in the table of rows that are not kept.
+        label: the choice that takes a problem out of the way.
+        problems: what was asked about.
+        completions: the replies.
+        prompt: offered the choices.
+        options: says how many rows may fail.
+        labelled: name of the table that labelled problems go to; they are dropped where it is None.
+
+    Returns:
+        The table of labelled problems if there is one, the others, then the rows that were dropped or failed.
+    """
     read = partial(sort_by_label, label, prompt.choices, labelled)
     tables = [labelled, "kept"] if labelled else ["kept"]
-    limit = options.max_failed_share
-    return settle(f"classify_{label}", read, problems, completions, tables=tables, max_failed_share=limit)
+    return settle(stage, read, problems, completions, tables=tables, max_failed_share=options.max_failed_share)
 
 
 def sort_by_label(

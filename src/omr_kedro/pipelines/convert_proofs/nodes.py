@@ -20,20 +20,35 @@ from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
 from omr_kedro.text import parse_conversion
 
 
-def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+class ConversionOptions(CallOptions):
+    """As for every stage, and whether there are to be converted proofs at all."""
+
+    enabled: bool = True
+    """OpenMathReasoning's authors left converted proofs out of later data for their quality. Switched off, no call is
+    made, and every proof is dropped as `proofs_switched_off`."""
+
+
+def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options: ConversionOptions) -> Asking:
     """Ask for a question that is as hard as the proof."""
 
     def requests(proofs: Shard) -> Iterator[Request]:
-        for row in proofs.rows():
+        for row in proofs.rows() if options.enabled else ():
             yield request(row["problem_id"], prompt, options, {"problem": row["problem"]})
 
     return ask("convert_proofs", requests, [proofs], prompt, model, options)
 
 
-def read_convert_proofs(proofs: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
+def read_convert_proofs(proofs: Shards, completions: Shards, options: ConversionOptions) -> tuple[Derived, ...]:
     """Questions made of proofs, and proofs that gave none."""
+    read = read_conversion if options.enabled else switched_off
     limit = options.max_failed_share
-    return settle("convert_proofs", read_conversion, proofs, completions, max_failed_share=limit)
+    return settle("convert_proofs", read, proofs, completions, max_failed_share=limit, settings=options.enabled)
+
+
+def switched_off(proof: Row, completions: list[Completion]) -> Outcome:
+    """The outcome of every proof when nothing is made of them."""
+    del proof, completions
+    return Dropped("proofs_switched_off", "convert_proofs.enabled is false")
 
 
 def read_conversion(proof: Row, completions: list[Completion]) -> Outcome:

@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 merge_problems,
-                inputs=["answered_problems", "converted_proofs"],
+                inputs=["answered_problems", "valid_converted_proofs"],
                 outputs=["all_problems", "merge_problems_dropped"],
                 name="merge_problems",
                 tags="by_shard",

@@ -34,7 +34,10 @@ STAGES = (
     Stage("classify_invalid", "problem", ("non_binary_problems",), ("valid_problems",)),
     Stage("extract_answers", "problem", ("valid_problems",), ("answered_problems",)),
     Stage("convert_proofs", "problem", ("proofs",), ("converted_proofs",)),
-    Stage("merge_problems", "problem", ("answered_problems", "converted_proofs"), ("all_problems",)),
+    Stage("classify_converted_mcq", "problem", ("converted_proofs",), ("open_converted_proofs",)),
+    Stage("classify_converted_binary", "problem", ("open_converted_proofs",), ("non_binary_converted_proofs",)),
+    Stage("classify_converted_invalid", "problem", ("non_binary_converted_proofs",), ("valid_converted_proofs",)),
+    Stage("merge_problems", "problem", ("answered_problems", "valid_converted_proofs"), ("all_problems",)),
     Stage("deduplicate", "problem", ("all_problems",), ("distinct_problems",)),
     Stage("decontaminate", "problem", ("distinct_problems",), ("problems",)),
 )

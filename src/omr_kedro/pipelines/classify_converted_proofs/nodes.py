@@ -1,0 +1,29 @@
+"""Questions made of proofs are asked about as all other problems are: multiple choice, yes/no, invalid."""
+
+from __future__ import annotations
+
+from omr_kedro.llm import Prompt
+from omr_kedro.pipelines.classify_problems.nodes import settle_label
+from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.shards import Derived, Shards
+
+
+def read_converted_mcq_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
+    """Questions that are not multiple choice, and the rest."""
+    return settle_label("classify_converted_mcq", "mcq", problems, completions, prompt, options)
+
+
+def read_converted_binary_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
+    """Questions that are not answered by yes or no, and the rest."""
+    return settle_label("classify_converted_binary", "binary", problems, completions, prompt, options)
+
+
+def read_converted_invalid_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[Derived, ...]:
+    """Questions that can be answered as they stand, and the rest."""
+    return settle_label("classify_converted_invalid", "invalid", problems, completions, prompt, options)

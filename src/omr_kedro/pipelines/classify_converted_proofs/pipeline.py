@@ -1,0 +1,49 @@
+"""Questions made of proofs -> those that are open, not answered by yes or no, and valid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipelines.classify_converted_proofs.nodes import (
+    read_converted_binary_label,
+    read_converted_invalid_label,
+    read_converted_mcq_label,
+)
+from omr_kedro.pipelines.classify_problems.nodes import ask_label
+from omr_kedro.shards import Derived
+
+
+def create_pipeline() -> Pipeline:
+    """Three labels, with the prompts and settings of `classify_problems`, each about what the former left."""
+    return Pipeline(
+        [
+            *_label("mcq", read_converted_mcq_label, "converted_proofs", "open_converted_proofs"),
+            *_label("binary", read_converted_binary_label, "open_converted_proofs", "non_binary_converted_proofs"),
+            *_label("invalid", read_converted_invalid_label, "non_binary_converted_proofs", "valid_converted_proofs"),
+        ],
+        namespace="classify_converted_proofs",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, kept: str) -> list[Node]:
+    prompt = f"classify_{label}_prompt"
+    completions = f"classify_converted_{label}_completions"
+    return [
+        Node(
+            ask_label,
+            inputs=[problems, prompt, "problem_model", "params:classify_problems"],
+            outputs=completions,
+            name=f"ask_classify_converted_{label}",
+            tags="gpu",
+        ),
+        Node(
+            read,
+            inputs=[problems, completions, prompt, "params:classify_problems"],
+            outputs=[kept, f"classify_converted_{label}_dropped"],
+            name=f"read_classify_converted_{label}",
+            tags="by_shard",
+        ),
+    ]
