@@ -3,6 +3,7 @@
 from kedro.pipeline import Pipeline
 
 from omr_kedro.pipelines import (
+    assess_answers,
     benchmarks,
     classify_converted_proofs,
     classify_problems,
@@ -28,6 +29,7 @@ _PROBLEM_GENERATION = {
     "classify_converted_proofs": classify_converted_proofs,
     "merge_problems": merge_problems,
     "deduplicate": deduplicate,
+    "assess_answers": assess_answers,
     "decontaminate": decontaminate,
     "report": report,
 }

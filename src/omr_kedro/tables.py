@@ -113,6 +113,24 @@ PROBLEMS = pa.schema(
     ]
 )
 
+ANSWER_QUALITY = pa.schema(
+    [
+        _PROBLEM_ID,
+        _THREAD_ID,
+        _column("problem_type", _TEXT, "as in the table of problems"),
+        _column("expected_answer", _TEXT, "the answer that was assessed; all below is empty where there is none"),
+        _column("answer_parses", _TEXT, "`yes`, `no` or `timeout`: whether it can be read as mathematics and compared"),
+        _column("answer_form", _TEXT, "number, expression, equation, function, set, interval, tuple, proof, text, …"),
+        _column("asked_form", _TEXT, "what the statement asks for, as far as it tells; else `unknown`"),
+        _column("form_clash", _BOOL, "whether an answer of this form cannot be one to this question"),
+        _column("undefined_symbols", _TEXT, "symbols that neither problem nor answer define, with blanks between"),
+        _column("agreeing_posts", _INT, "posts of the discussion that box or state an equal answer"),
+        _column("disagreeing_posts", _INT, "posts that state only others; not counted where the thread poses several"),
+        _column("undecided_posts", _INT, "posts whose answer could not be compared within the limits"),
+        _column("findings", _TEXT, "names of what is doubtful, with blanks between (`math.assessment.Finding`)"),
+    ]
+)
+
 DROPPED = pa.schema(
     [
         _column("stage", _TEXT, "stage that the row did not pass", required=True),

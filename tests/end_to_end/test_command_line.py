@@ -40,6 +40,17 @@ def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same
     assert "converted_proof" not in {row["problem_type"] for row in project.table("problems")}
 
 
+def test_the_offline_run_assesses_every_answer(project: Project) -> None:
+    project.run()
+    quality = {row["problem_id"]: row for row in project.table("answer_quality")}
+    assert set(quality) == {row["problem_id"] for row in project.table("distinct_problems")}
+    assert {row["answer_parses"] for row in quality.values() if row["expected_answer"]} == {"yes"}
+    # The thread about books and shelves has a wrong answer that is corrected.
+    assert [row["expected_answer"] for row in quality.values() if row["disagreeing_posts"]] == ["21"]
+    summary = pd.read_csv(project.path / "data/08_reporting/offline/answer_quality_summary.csv")
+    assert {"answered", "clean", "agreed", "disputed"} <= set(summary["finding"])
+
+
 def test_a_second_offline_run_starts_no_server(project: Project) -> None:
     project.kedro("run", "--env", "offline")
     log = project.path / "data/06_models/offline-server.log"
@@ -104,7 +115,7 @@ def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(
         "classify_problems",
         "extract_answers",
         "convert_proofs",
-       
+        "assess_answers",
         "decontaminate",
     } <= set(graph["modular_pipelines"])
 

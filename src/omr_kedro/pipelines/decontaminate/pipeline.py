@@ -1,4 +1,4 @@
-"""Distinct problems -> problems that no benchmark asks."""
+"""Assessed problems -> problems that no benchmark asks."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -10,7 +10,7 @@ from omr_kedro.pipelines.decontaminate.nodes import (
 )
 from omr_kedro.pipelines.decontaminate.report import check_contamination_report, report_contamination
 
-PROBLEMS = "distinct_problems"
+PROBLEMS = "assessed_problems"
 """The table that is cleaned."""
 
 

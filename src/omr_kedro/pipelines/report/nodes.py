@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from omr_kedro.pipelines.assess_answers.nodes import ASSESSED_TABLE
 from omr_kedro.shards import OmrError, Shards, Source
 
 
@@ -39,7 +40,8 @@ STAGES = (
     Stage("classify_converted_invalid", "problem", ("non_binary_converted_proofs",), ("valid_converted_proofs",)),
     Stage("merge_problems", "problem", ("answered_problems", "valid_converted_proofs"), ("all_problems",)),
     Stage("deduplicate", "problem", ("all_problems",), ("distinct_problems",)),
-    Stage("decontaminate", "problem", ("distinct_problems",), ("problems",)),
+    Stage("assess_answers", "problem", (ASSESSED_TABLE,), ("assessed_problems",)),
+    Stage("decontaminate", "problem", ("assessed_problems",), ("problems",)),
 )
 """In the order of the pipeline; each also has a table `<name>_dropped` (threads: `threads_dropped`)."""
 

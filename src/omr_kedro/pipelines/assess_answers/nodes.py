@@ -1,0 +1,124 @@
+"""What can be said of each extracted answer, and which problems are dropped for it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from omr_kedro.math import Assessment, Case, Finding, Limits, Workers, assess, poses_several
+from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
+from omr_kedro.shards import Derived, Row, Shard, Shards, derive
+from omr_kedro.tables import ANSWER_QUALITY
+
+ASSESSED_TABLE = "distinct_problems"
+"""The table whose answers are assessed: all problems that the stages before have left."""
+
+
+class AssessmentOptions(BaseModel):
+    """Which findings drop a problem, and what the workers may take."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    drop: list[Finding] = [Finding.NON_ANSWER, Finding.FORM_CLASH]
+    """Only what is a fault whatever the problem means. The others are worth a look, and may be right all the same."""
+    cpu_seconds: float = Field(default=5.0, gt=0)
+    """CPU time of a worker for one answer or one comparison."""
+    memory_mb: int = Field(default=1024, ge=128)
+    """Memory of a worker."""
+    workers: int | None = Field(default=None, ge=1)
+    """Processes; as many as there are processors when null."""
+
+
+def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions) -> Derived:
+    """What was found out about the answer of each problem (`tables.ANSWER_QUALITY`)."""
+    workers = Workers(options.workers, Limits(options.cpu_seconds, options.memory_mb))
+
+    def assessed(problems: Shard, threads: Shard) -> Iterator[Row]:
+        rows = list(problems.rows())
+        answered = [row for row in rows if row["expected_answer"] is not None]
+        wanted = {row["thread_id"] for row in answered}
+        posts = {row["thread_id"]: row for row in threads.rows() if row["thread_id"] in wanted}
+        count = Counter(row["thread_id"] for row in rows)
+        cases = [_case(row, posts[row["thread_id"]], count[row["thread_id"]]) for row in answered]
+        found = dict(zip((row["problem_id"] for row in answered), assess(cases, workers), strict=True))
+        for row in rows:
+            yield _quality(row, found.get(row["problem_id"]))
+
+    limits = options.model_dump(include={"cpu_seconds", "memory_mb"})
+    making = derive(assessed, problems, threads, by=[limits, version("math-verify")])
+    return replace(making, during=workers)
+
+
+def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[Derived, ...]:
+    """Problems that go on (`tables.PROBLEMS`), and those whose answer is at fault."""
+    judge = partial(judge_answer, drop=frozenset(options.drop))
+    return settle(
+        "assess_answers", judge, problems, quality, by="problem_id", of=dict, settings=sorted(frozenset(options.drop))
+    )
+
+
+def judge_answer(problem: Row, quality: list[Row], drop: frozenset[Finding]) -> Outcome:
+    """The outcome of one problem; without an answer there is nothing to hold against it."""
+    findings = [Finding(name) for name in (quality[0]["findings"] or "").split()]
+    faults = [finding for finding in findings if finding in drop]
+    if not faults:
+        return Kept([problem])
+    found = quality[0]
+    detail = f"answer: {found['expected_answer']} ({found['answer_form']} given, {found['asked_form']} asked)"
+    return Dropped(faults[0], detail[:500])
+
+
+def summarise_quality(quality: Shards) -> pd.DataFrame:
+    """How often each finding is made, by type of problem.
+
+    Returns:
+        Columns `problem_type`, `finding` (also `answered`, `no_answer`, `clean`, and `agreed`: some post states the
+        same), `problems`, `share` of the answered ones of that type.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for row in quality.rows():
+        counts.setdefault(str(row["problem_type"]), Counter()).update(_labels(row))
+    rows = [
+        (kind, label, found[label], round(found[label] / found["answered"], 4) if found["answered"] else None)
+        for kind, found in sorted(counts.items())
+        for label in ("no_answer", "answered", "clean", "agreed", *Finding)
+        if found[label]
+    ]
+    return pd.DataFrame(rows, columns=["problem_type", "finding", "problems", "share"])
+
+
+def _labels(row: Row) -> list[str]:
+    if row["expected_answer"] is None:
+        return ["no_answer"]
+    findings = row["findings"].split()
+    return ["answered", *(findings or ["clean"]), *(["agreed"] if row["agreeing_posts"] else [])]
+
+
+def _case(problem: Row, thread: Row, count: int) -> Case:
+    # The table may have lost the thread's other problems; their places and the post itself tell of them.
+    sole = count == 1 and not problem["extracted_problem_idx"] and not poses_several(thread["forum_post"])
+    return Case(problem["problem"], problem["expected_answer"], thread["forum_discussions"], sole)
+
+
+def _quality(problem: Row, found: Assessment | None) -> Row:
+    row = {name: problem.get(name) for name in ANSWER_QUALITY.names}
+    if found is None:
+        return row
+    return {
+        **row,
+        "answer_parses": found.parses,
+        "answer_form": str(found.given),
+        "asked_form": str(found.asked),
+        "form_clash": found.clashes,
+        "undefined_symbols": " ".join(found.undefined),
+        "agreeing_posts": found.agreeing_posts,
+        "disagreeing_posts": found.disagreeing_posts,
+        "undecided_posts": found.undecided_posts,
+        "findings": " ".join(found.findings),
+    }
