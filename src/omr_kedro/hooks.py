@@ -127,6 +127,7 @@ _RESULTS = {
     "contamination": "judged benchmark pairs:",
     "contamination_review": "pairs without a clear verdict:",
     "contamination_report": "contamination by benchmark:",
+    "answer_quality_summary": "what is doubtful about answers:",
     "funnel": "the funnel:",
     "funnel_reasons": "what was not kept, by reason:",
     "funnel_plot": "the funnel as a plot:",

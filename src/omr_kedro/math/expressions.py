@@ -21,7 +21,7 @@ class _AmbiguousError(Exception):
     """The text has more than one meaning."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expr | None:
     """The tree of a formula in the spelling of `plain_latex`.
 

@@ -51,7 +51,7 @@ _GRADED_COMMANDS = PARSED_COMMANDS | {
 _APPROXIMATELY = re.compile(r"\\approx|\\simeq")
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def read_answer(text: str) -> Reading:
     """Take a short answer apart."""
     if len(text) > MAX_CHARS or max((piece.depth for piece in pieces_of(text)), default=0) > _MAX_DEPTH:

@@ -34,6 +34,7 @@ Job = tuple[str, ...]
 
 _WALL_PER_CPU = 20
 """A worker that gets less of a processor than one part in so many is hung."""
+_ENVIRONMENT = ("PATH", "PYTHON", "LD_", "LANG", "LC_", "TMPDIR", "VIRTUAL_ENV")
 _LOOK_EVERY_S = 1.0
 _ERROR_CHARS = 2000
 
@@ -155,8 +156,9 @@ class _Worker:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             bufsize=0,
-            # The order of sets decides how sympy goes about things, and sometimes what comes out.
-            env={**os.environ, "PYTHONHASHSEED": "0"},
+            # The order of sets decides how sympy goes about things, and sometimes what comes out. What is read here is
+            # forum text, so keys stay outside.
+            env={**_harmless_environment(), "PYTHONHASHSEED": "0"},
             # Ctrl-C is for the parent, who ends its workers.
             start_new_session=True,
         )
@@ -215,6 +217,10 @@ class _Worker:
             if pipe:
                 pipe.close()
         return self._process.wait()
+
+
+def _harmless_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
 
 
 def _readable(workers: Sequence[_Worker]) -> list[_Worker]:
