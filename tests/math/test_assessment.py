@@ -48,6 +48,14 @@ def assessed(workers: Workers, answer: str, statement: str = "Find $x$.", *posts
         ("see post 3", Form.REFERENCE),
         ("The solution is above", Form.REFERENCE),
         ("trivial", Form.REFERENCE),
+        ("Shown above.", Form.REFERENCE),
+        ("https://example.org/x", Form.REFERENCE),
+        ("f(2)=5", Form.NUMBER),
+        ("f(x)=0", Form.NUMBER),
+        ("the result is 5", Form.TEXT),
+        ("the trivial solution", Form.TEXT),
+        ("the answer is in the interval $(0,1)$", Form.TEXT),
+        ("below 5", Form.TEXT),
         ("(a) 3, (b) 5", Form.PARTS),
         ("infinitely many", Form.TEXT),
         ("all primes below 10", Form.TEXT),
@@ -61,10 +69,10 @@ def test_the_form_of_an_answer(answer: str, form: Form) -> None:
 @pytest.mark.parametrize(
     ("statement", "form"),
     [
-        ("How many integers divide 12?", Form.NUMBER),
+        ("How many integers divide 12?", Form.COUNT),
         ("Find the sum of all $n$ with $n^2<10$.", Form.NUMBER),
         ("Show that $x>0$ and find the minimum value of $x$.", Form.NUMBER),
-        ("Let $S$ be the number of sets. What is the remainder when $S$ is divided by 7?", Form.NUMBER),
+        ("Let $S$ be the number of sets. What is the remainder when $S$ is divided by 7?", Form.COUNT),
         ("Find all real $x$ with $x^2=1$.", Form.SET),
         ("For which $n$ is $n+1$ prime?", Form.SET),
         ("Solve $x^2=4$.", Form.SET),
@@ -83,26 +91,43 @@ def test_the_form_that_a_statement_asks_for(statement: str, form: Form) -> None:
     assert asked_form(statement) == form
 
 
+NUMBER = "How many triangles are there?"
+
+
 def test_proofs_clash_with_every_question_and_values_with_a_proof() -> None:
-    assert all(clash(asked, Form.PROOF) and clash(asked, Form.REFERENCE) for asked in Form)
-    assert clash(Form.PROOF, Form.NUMBER)
+    for statement in (NUMBER, "Find all $x$.", "Find $x$.", "Is it true?", "", "Prove that $n>0$."):
+        assert clash(statement, Form.PROOF)
+        assert clash(statement, Form.REFERENCE)
+    assert clash("Prove that the sum is $0$.", Form.NUMBER)
 
 
 @pytest.mark.parametrize(
-    ("asked", "given_form"),
+    ("statement", "given_form"),
     [
-        (Form.NUMBER, Form.EXPRESSION),
-        (Form.NUMBER, Form.TEXT),
-        (Form.NUMBER, Form.SET),
-        (Form.SET, Form.NUMBER),
-        (Form.SET, Form.INTERVAL),
-        (Form.FUNCTION, Form.EXPRESSION),
-        (Form.YES_NO, Form.NUMBER),
-        *[(Form.UNKNOWN, form) for form in Form if form not in {Form.PROOF, Form.REFERENCE}],
+        (NUMBER, Form.EXPRESSION),
+        (NUMBER, Form.TEXT),
+        (NUMBER, Form.SET),
+        (NUMBER, Form.TUPLE),
+        ("Find the value of $x$ if $x^2<1$.", Form.INTERVAL),
+        ("Find the value of $P(n)$.", Form.FUNCTION),
+        ("Find all $x$.", Form.NUMBER),
+        ("Find all $x$.", Form.INTERVAL),
+        ("Find all functions $f$.", Form.EXPRESSION),
+        ("Find all sequences $a_n$.", Form.TUPLE),
+        ("Does there exist such an $n$? If so, find the number of them.", Form.YES_NO),
+        ("Is there such an $n$?", Form.NUMBER),
+        ("Show that the sequence converges and compute its limit.", Form.NUMBER),
+        ("Prove it. When does equality hold?", Form.EQUATION),
+        *[("Find $x$.", form) for form in Form if form not in {Form.PROOF, Form.REFERENCE}],
     ],
 )
-def test_what_may_go_together_is_no_clash(asked: Form, given_form: Form) -> None:
-    assert not clash(asked, given_form)
+def test_what_may_go_together_is_no_clash(statement: str, given_form: Form) -> None:
+    assert not clash(statement, given_form)
+
+
+@pytest.mark.parametrize("given_form", [Form.INTERVAL, Form.MATRIX, Form.YES_NO])
+def test_what_cannot_be_a_count_clashes_with_one(given_form: Form) -> None:
+    assert clash(NUMBER, given_form)
 
 
 def test_the_letter_of_an_option_needs_options_or_a_point_of_that_name() -> None:

@@ -81,7 +81,7 @@ def _assess(case: Case, parses: str, votes: Sequence[Verdict | None]) -> Assessm
     disagreeing = votes.count(Verdict.UNEQUAL) if counts_against else 0
     undecided = sum(vote in {Verdict.TIMEOUT, Verdict.CRASHED} for vote in votes)
     undefined = undefined_symbols(case.answer, case.statement)
-    clashes = clash(asked, given)
+    clashes = clash(case.statement, given)
     found = {
         Finding.NON_ANSWER: given in {Form.PROOF, Form.REFERENCE} or dangling,
         Finding.FORM_CLASH: clashes,

@@ -16,6 +16,8 @@ class Form(StrEnum):
     """Of an answer, of a question, or of both."""
 
     NUMBER = "number"
+    COUNT = "count"
+    """Only asked: a number for certain, as for `how many`; `the value` may be anything."""
     EXPRESSION = "expression"
     EQUATION = "equation"
     FUNCTION = "function"
@@ -37,13 +39,13 @@ class Form(StrEnum):
 _NO_VALUE = frozenset({Form.PROOF, Form.REFERENCE})
 _NOT_ASKED = _NO_VALUE | {Form.CHOICE, Form.YES_NO}
 _CLASHES: dict[Form, frozenset[Form]] = {
-    Form.NUMBER: _NOT_ASKED | {Form.FUNCTION, Form.MATRIX, Form.INTERVAL},
-    Form.EXPRESSION: _NOT_ASKED | {Form.INTERVAL},
-    Form.EQUATION: _NOT_ASKED | {Form.INTERVAL},
-    Form.FUNCTION: _NOT_ASKED | {Form.INTERVAL, Form.TUPLE, Form.MATRIX},
+    Form.COUNT: _NOT_ASKED | {Form.MATRIX, Form.INTERVAL},
+    Form.NUMBER: _NOT_ASKED,
+    Form.EXPRESSION: _NOT_ASKED,
+    Form.EQUATION: _NOT_ASKED,
+    Form.FUNCTION: _NOT_ASKED,
     Form.SET: _NOT_ASKED,
-    Form.TUPLE: _NOT_ASKED | {Form.FUNCTION, Form.INTERVAL},
-    Form.CHOICE: _NO_VALUE,
+    Form.TUPLE: _NOT_ASKED,
     Form.YES_NO: _NO_VALUE | {Form.CHOICE},
     Form.PROOF: frozenset(Form),
 }
@@ -52,14 +54,17 @@ _CLASHES: dict[Form, frozenset[Form]] = {
 _PROOF = re.compile(
     r"(?:the |this |a |by )?(?:proof|proved|proven|q\.?e\.?d\b|proves?)(?!\w)"
     r"|it (?:is|was|has been) (?:shown|proved|proven)"
-    r"|(?:shown|hence proved|true|as required|as desired)$"
+    r"|(?:shown|hence proved|as required|as desired)$"
     r"|\\(?:blacksquare|square|qed)\b"
-    r"|the (?:statement|claim|inequality|identity|result)s? (?:is|are|holds|hold|has been)\b"
+    r"|the (?:statement|claim|inequality|identity|result)s? (?:holds?|(?:is|are|has been) (?:true|shown|prove[dn]))\b"
 )
+_IN_POST = r"(?:in|at|from) (?:the |this |that )?(?:posts?|attachment|link|image|picture|file|thread)\b"
+_ELSEWHERE = rf"(?:(?:above|below)\W*$|{_IN_POST})"
 _REFERENCE = re.compile(
-    r"(?:see|as (?:in|above|shown)|(?:shown|given) (?:above|below|in|by)|refer|look|check|same as|(?:above|below|n/?a)$"
-    r"|the solution (?:is )?(?:above|below|in)|(?:solution|answer) (?:is )?(?:in|at|above|below)"
-    r"|in the (?:post|attachment|link)|posts? \d|trivial|obvious|done|left (?:as|to)|unknown|https?:|\[img)\b"
+    rf"(?:please )?(?:see|refer to|look at|check) (?:{_ELSEWHERE}|posts?\b|the\b|this\b|that\b|here\b|https?:|\[)"
+    r"|(?:the |as |my )?(?:solution|answer|shown|given|stated|proved|explained|same)? ?(?:is |as |was )?"
+    rf"{_ELSEWHERE}"
+    r"|posts? \d+$|(?:it is |this is )?(?:trivial|obvious|done|unknown|n/?a)$|left (?:as|to) (?:an|the)\b|https?:|\[img"
 )
 _OPTIONS = re.compile(r"\(\s*A\s*\).{1,300}?\(\s*B\s*\)|\bA[.)]\s.{1,300}?\bB[.)]\s", re.DOTALL)
 _PARTS = re.compile(r"\W*(?:\(?a\)|\(?i\)|\(1\)).{1,500}?(?:\bb\)|\bii\)|\(2\))", re.DOTALL)
@@ -79,7 +84,11 @@ _GAP = r"[^.?!\n]{0,60}?"
 _QUESTIONS: tuple[tuple[Form, re.Pattern[str]], ...] = tuple(
     (form, re.compile(pattern, re.IGNORECASE))
     for form, pattern in (
-        (Form.NUMBER, r"\bhow (?:many|much|long|old|far|tall|large|fast)\b"),
+        (Form.COUNT, r"\bhow (?:many|much|long|old|far|tall|large|fast)\b"),
+        (
+            Form.COUNT,
+            rf"\b{_ASK} (?:the )?(?:total |exact )?(?:number of|probability|remainder|last digit|units? digit)\b",
+        ),
         (Form.NUMBER, rf"\b{_ASK} (?:the )?(?:exact |total |last |units? |sum |common )*{_NOUN}"),
         (Form.FUNCTION, rf"\b{_ASK} {_GAP}\b(?:functions?|polynomials?|sequences?)\b"),
         (Form.SET, rf"\b{_ASK} {_GAP}\b{_MANY}"),
@@ -93,8 +102,12 @@ _QUESTIONS: tuple[tuple[Form, re.Pattern[str]], ...] = tuple(
             Form.YES_NO,
             r"(?:^|[.,?!:;]\s+|\n)(?:then )?(?:is|are|does|do|can|could|will|must|has|have)\b[^.?!\n]{1,300}\?",
         ),
-        (Form.PROOF, r"\b(?:prove|show|demonstrate|verify)\b(?: (?:that|the|this))?"),
     )
+)
+_PROOF_ASKED = re.compile(r"\b(?:prove|show|demonstrate|verify)\b", re.IGNORECASE)
+_ANY_QUESTION = re.compile(
+    r"\?|\b(?:find|determine|comput|calculat|evaluat|what|which|how|solve|give|state|deduce|obtain|when|where)",
+    re.IGNORECASE,
 )
 
 
@@ -125,30 +138,41 @@ _FORM_OF = {
 
 
 def _form_of_value(reading: Reading) -> Form:
-    if "(" in reading.label:
-        return Form.FUNCTION
     if reading.tree is None:
         return Form.EXPRESSION
     if not symbols(reading.tree):
         return Form.NUMBER
+    if "(" in reading.label:
+        return Form.FUNCTION
     return Form.EQUATION if reading.label else Form.EXPRESSION
 
 
-def asked_form(statement: str) -> Form:
-    """The form that a statement asks for: that of its last question; proofs only where nothing else is asked."""
+def asked_forms(statement: str) -> list[Form]:
+    """The forms that the questions of a statement ask for, in their order; a proof only where nothing else is asked.
+
+    Empty when it is not plain what is asked.
+    """
     if _OPTIONS.search(statement):
-        return Form.CHOICE
+        return [Form.CHOICE]
     text = statement.replace("$", " ")
-    found = [(match.start(), form) for form, pattern in _QUESTIONS for match in pattern.finditer(text)]
-    others = [(place, form) for place, form in found if form is not Form.PROOF]
-    if others:
-        return max(others, key=lambda item: item[0])[1]
-    return Form.PROOF if found else Form.UNKNOWN
+    # Of two rules that fit at one place the earlier in the list is the closer one, and comes last here.
+    found = sorted(
+        (match.start(), -rank) for rank, (_, pattern) in enumerate(_QUESTIONS) for match in pattern.finditer(text)
+    )
+    if found:
+        return [_QUESTIONS[-rank][0] for _, rank in found]
+    return [Form.PROOF] if _PROOF_ASKED.search(text) and not _ANY_QUESTION.search(text) else []
 
 
-def clash(asked: Form, given: Form) -> bool:
-    """Whether an answer of the one form cannot answer a question of the other."""
-    return given in _NO_VALUE or given in _CLASHES.get(asked, frozenset())
+def asked_form(statement: str) -> Form:
+    """What the last question of a statement asks for, as far as it tells."""
+    return next(reversed(asked_forms(statement)), Form.UNKNOWN)
+
+
+def clash(statement: str, given: Form) -> bool:
+    """Whether an answer of this form answers none of the questions that the statement asks."""
+    asked = asked_forms(statement)
+    return given in _NO_VALUE or (bool(asked) and all(given in _CLASHES.get(form, frozenset()) for form in asked))
 
 
 def dangling_choice(answer: str, statement: str) -> bool:
