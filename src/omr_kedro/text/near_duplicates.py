@@ -15,8 +15,8 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
-from typing import Any, NamedTuple
+from itertools import chain, islice
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,9 @@ _BATCH = 256
 _MISSED = 0.001
 
 Hashes = NDArray[np.uint64]
+Bands = NDArray[np.uint32]
 Places = NDArray[np.int64]
+Number = TypeVar("Number", np.uint32, np.uint64)
 
 
 class NearDuplicateOptions(BaseModel):
@@ -80,8 +82,7 @@ def near_duplicates(
         documents: starts the stream; called twice, and must give the same texts in the same order. Ids are unique.
         options: when two texts are near-duplicates.
 
-    Memory is about 700 bytes a text (at 128 permutations, ids apart), and 4 bytes a token for texts that have a
-    candidate.
+    Memory is about 400 bytes a text (at 128 permutations), and 4 bytes a token for texts that have a candidate.
 
     Raises:
         ValueError: the second pass gave other ids than the first.
@@ -90,17 +91,16 @@ def near_duplicates(
     seen = _scan(documents(), partial(_banded, options=options))
     exact = _first_of_equals(seen.texts)
     leaders = np.flatnonzero(exact == np.arange(len(exact)))
-    candidates, buckets = _candidates(seen.bands[leaders])
-    candidates = leaders[candidates]
+    candidates, buckets = _candidates(seen.bands, leaders)
     sets = _shingle_sets(documents(), seen, candidates, options)
-    joined = _join(sets, buckets, options.threshold)
+    joined = _join(sets, seen.decisive[candidates], buckets, options.threshold)
     near = {int(candidates[one]): (int(candidates[other]), score) for one, (other, score) in joined.items()}
     return dict(_matches(seen.ids, exact, near))
 
 
 def exact_duplicates(documents: Iterable[Document]) -> dict[str, Match]:
     """As `near_duplicates`, for texts that are equal but for dress, in one pass."""
-    seen = _scan(documents, lambda _, forms: np.empty((len(forms), 0), np.uint64))
+    seen = _scan(documents, lambda _, forms: (np.empty((len(forms), 0), np.uint32), _digests(forms)))
     return dict(_matches(seen.ids, _first_of_equals(seen.texts), {}))
 
 
@@ -113,35 +113,55 @@ class _Seen:
     """Place of the text that came first, second, …"""
     texts: Hashes
     """Digest of each normal form."""
-    bands: Hashes
+    decisive: Hashes
+    """Digest of what must be the same in duplicates."""
+    bands: Bands
     """Digests of the bands of each text's signature, a row a text."""
 
 
-def _scan(documents: Iterable[Document], banded: Callable[[Sequence[Document], Sequence[str]], Hashes]) -> _Seen:
+def _scan(
+    documents: Iterable[Document], banded: Callable[[Sequence[Document], Sequence[str]], tuple[Bands, Hashes]]
+) -> _Seen:
     ids: list[str] = []
     ranks: list[int] = []
-    texts = [_digests([])]
-    bands = [banded([], [])]
-    for batch in _batches(documents):
+    texts: list[Hashes] = []
+    bands: list[Bands] = []
+    decisive: list[Hashes] = []
+    # An empty batch first: without a text the arrays have their shapes all the same.
+    for batch in chain([[]], _batches(documents)):
         forms = [normal_form(document.text) for document in batch]
         ids += [document.id for document in batch]
         ranks += [document.rank for document in batch]
         texts.append(_digests(forms))
-        bands.append(banded(batch, forms))
+        more_bands, more_decisive = banded(batch, forms)
+        bands.append(more_bands)
+        decisive.append(more_decisive)
     order = sorted(range(len(ids)), key=ids.__getitem__)
     order.sort(key=ranks.__getitem__)
     best_first = np.array(order, dtype=np.int64)
     places = np.empty_like(best_first)
     places[best_first] = np.arange(len(order))
     return _Seen(
-        [ids[number] for number in order], places, np.concatenate(texts)[best_first], np.concatenate(bands)[best_first]
+        [ids[number] for number in order],
+        places,
+        _reordered(texts, best_first),
+        _reordered(decisive, best_first),
+        _reordered(bands, best_first),
     )
 
 
-def _banded(batch: Sequence[Document], forms: Sequence[str], options: NearDuplicateOptions) -> Hashes:
-    decisive = [" ".join(decisive_tokens(document.text)) if options.same_mathematics else "" for document in batch]
+def _reordered(parts: list[NDArray[Number]], order: Places) -> NDArray[Number]:
+    """The parts end to end, in this order; they are let go on the way, since copies of them are most of the memory."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole if np.array_equal(order, np.arange(len(order))) else whole[order]
+
+
+def _banded(batch: Sequence[Document], forms: Sequence[str], options: NearDuplicateOptions) -> tuple[Bands, Hashes]:
+    tokens = [" ".join(decisive_tokens(document.text)) if options.same_mathematics else "" for document in batch]
+    decisive = _digests(tokens)
     rows = rows_of_band(options.threshold, options.permutations)
-    return _bands(_signatures(forms, options), _digests(decisive), rows)
+    return _bands(_signatures(forms, options), decisive, rows), decisive
 
 
 def rows_of_band(threshold: float, permutations: int) -> int:
@@ -173,7 +193,7 @@ def _shingles(tokens: Sequence[str], size: int) -> list[str]:
     return [" ".join(tokens[start : start + size]) for start in range(max(1, len(tokens) - size + 1))]
 
 
-def _bands(signatures: NDArray[np.uint32], decisive: Hashes, rows: int) -> Hashes:
+def _bands(signatures: NDArray[np.uint32], decisive: Hashes, rows: int) -> Bands:
     count = signatures.shape[1] // rows
     folded = np.repeat(decisive[:, None], count, axis=1)
     parts = signatures[:, : count * rows].reshape(len(signatures), count, rows).astype(np.uint64)
@@ -183,7 +203,9 @@ def _bands(signatures: NDArray[np.uint32], decisive: Hashes, rows: int) -> Hashe
         folded = (folded ^ (folded >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         folded = (folded ^ (folded >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         folded ^= folded >> np.uint64(31)
-    return folded
+    # Half of the bits is half of the memory. In a million texts some hundred pairs share a digest by chance, and are
+    # told apart when they are compared.
+    return (folded >> np.uint64(32)).astype(np.uint32)
 
 
 def _first_of_equals(texts: Hashes) -> Places:
@@ -193,18 +215,22 @@ def _first_of_equals(texts: Hashes) -> Places:
     return places
 
 
-def _candidates(bands: Hashes) -> tuple[Places, NDArray[np.int32]]:
-    """The texts that share a band with another one, and the number of the bucket for each of their bands, or -1."""
-    buckets = np.full(bands.shape, -1, dtype=np.int32)
+def _candidates(bands: Bands, among: Places) -> tuple[Places, NDArray[np.int32]]:
+    """Those that share a band with another one, and the number of the bucket for each of their bands, or -1."""
+    sharing = np.zeros(len(among), dtype=np.bool_)
+    for band in range(bands.shape[1]):
+        _, group, counts = np.unique(bands[among, band], return_inverse=True, return_counts=True)
+        sharing |= counts[group] > 1
+    chosen = among[sharing]
+    buckets = np.full((len(chosen), bands.shape[1]), -1, dtype=np.int32)
     total = 0
     for band in range(bands.shape[1]):
-        _, group, counts = np.unique(bands[:, band], return_inverse=True, return_counts=True)
+        _, group, counts = np.unique(bands[chosen, band], return_inverse=True, return_counts=True)
         shared = counts > 1
         numbers = np.where(shared, np.cumsum(shared) - 1 + total, -1)
         buckets[:, band] = numbers[group]
         total += int(shared.sum())
-    chosen = np.flatnonzero((buckets >= 0).any(axis=1))
-    return chosen, buckets[chosen]
+    return chosen, buckets
 
 
 def _shingle_sets(
@@ -229,7 +255,7 @@ def _shingle_sets(
 
 
 def _join(
-    sets: Sequence[NDArray[np.uint32]], buckets: NDArray[np.int32], threshold: float
+    sets: Sequence[NDArray[np.uint32]], decisive: Hashes, buckets: NDArray[np.int32], threshold: float
 ) -> dict[int, tuple[int, float]]:
     """For each candidate that joins a representative: which, and how similar they are. Candidates come best first."""
     heads = [-1] * (int(buckets.max(initial=-1)) + 1)
@@ -242,7 +268,8 @@ def _join(
         for band, bucket in mine:
             other = heads[bucket]
             while other >= 0:
-                others.add(other)
+                if decisive[other] == decisive[one]:
+                    others.add(other)
                 other = int(links[other, band])
         scored = [(jaccard(sets[one], sets[other], threshold), -other) for other in others]
         score, closest = max(scored, default=(0.0, 0))
