@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from omr_kedro.llm import Prompt
-from omr_kedro.pipelines.classify_problems.nodes import settle_label
+from dataclasses import replace
+
+from omr_kedro.llm import Asking, ChatModel, Prompt
+from omr_kedro.pipelines.classify_problems.nodes import ask_label, settle_label
 from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.shards import Derived, Shards
+
+
+def ask_converted_label(problems: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+    """As `ask_label`, under a name of its own: progress, budgets and estimates tell the two apart."""
+    return replace(
+        ask_label(problems, prompt, model, options), name=prompt.name.replace("classify_", "classify_converted_")
+    )
 
 
 def read_converted_mcq_label(

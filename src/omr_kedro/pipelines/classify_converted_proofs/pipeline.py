@@ -7,11 +7,11 @@ from collections.abc import Callable
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.pipelines.classify_converted_proofs.nodes import (
+    ask_converted_label,
     read_converted_binary_label,
     read_converted_invalid_label,
     read_converted_mcq_label,
 )
-from omr_kedro.pipelines.classify_problems.nodes import ask_label
 from omr_kedro.shards import Derived
 
 
@@ -33,7 +33,7 @@ def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, 
     completions = f"classify_converted_{label}_completions"
     return [
         Node(
-            ask_label,
+            ask_converted_label,
             inputs=[problems, prompt, "problem_model", "params:classify_problems"],
             outputs=completions,
             name=f"ask_classify_converted_{label}",
