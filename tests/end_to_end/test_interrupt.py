@@ -41,7 +41,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Project) -> None:
     threads = project.write_threads(make_threads(40))
-    with OfflineModel(project, latency_s=1) as model, running(project, model, threads) as run:
+    with OfflineModel(project, latency_s=3) as model, running(project, model, threads) as run:
         wait_until(lambda: len(model.calls) == 16)  # The window of the offline environment.
         run.send_signal(signal.SIGINT)
         output, _ = run.communicate()
