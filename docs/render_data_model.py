@@ -19,10 +19,11 @@ PAGE = ROOT / "docs" / "data-model.md"
 
 HEAD = """# The tables
 
-Every table is a folder of shards (`shard-00003-of-00512.jsonl` or `.parquet`). A thread and everything made of it is in
-the shard that follows from its id; the tables of `raw_data` are split as the dump is. Columns marked * are always filled.
-Rows join by `thread_id` and `problem_id`, which are hashes of content. `<workspace>` is the environment's: `base`, `demo`
-or `offline`. `python docs/render_data_model.py` writes this page from `src/omr_kedro/tables.py` and the catalog.
+Every table is a folder of shards (`shard-00003-of-00512.jsonl` or `.parquet`). A thread and everything made of it is
+in the shard that follows from its id; the tables of `raw_data` are split as the dump is. Columns marked * are always
+filled.
+Rows join by `thread_id` and `problem_id`, which are hashes of content. `<workspace>` is the environment's: `base`,
+`demo` or `offline`. `python docs/render_data_model.py` writes this page from the schemas and the catalog.
 """
 
 

@@ -28,8 +28,8 @@ _PROBLEM_GENERATION = {
     "convert_proofs": convert_proofs,
     "classify_converted_proofs": classify_converted_proofs,
     "merge_problems": merge_problems,
-    "deduplicate": deduplicate,
     "assess_answers": assess_answers,
+    "deduplicate": deduplicate,
     "decontaminate": decontaminate,
     "report": report,
 }

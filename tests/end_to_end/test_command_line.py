@@ -43,7 +43,7 @@ def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same
 def test_the_offline_run_assesses_every_answer(project: Project) -> None:
     project.run()
     quality = {row["problem_id"]: row for row in project.table("answer_quality")}
-    assert set(quality) == {row["problem_id"] for row in project.table("distinct_problems")}
+    assert set(quality) == {row["problem_id"] for row in project.table("all_problems")}
     assert {row["answer_parses"] for row in quality.values() if row["expected_answer"]} == {"yes"}
     # The thread about books and shelves has a wrong answer that is corrected.
     assert [row["expected_answer"] for row in quality.values() if row["disagreeing_posts"]] == ["21"]

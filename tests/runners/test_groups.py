@@ -24,11 +24,11 @@ def one_model(node: Node) -> str | None:
 def test_all_stages_of_one_model_are_one_group_up_to_the_step_that_must_see_everything() -> None:
     before, after = find_groups(register_pipelines()["problem_generation"], one_model)
     assert before.nodes[0].name == "extract_problems.ask_extract_problems"
-    assert before.nodes[-1].name == "merge_problems.merge_problems"
+    assert before.nodes[-1].name == "assess_answers.drop_faulty"
     assert after.nodes[0].name == "deduplicate.drop_duplicates"
     assert after.nodes[-1].name == "decontaminate.remove_contaminated"
     assert "threads" in before.inputs
-    assert {"all_problems", "duplicates"} <= after.inputs
+    assert {"assessed_problems", "duplicates"} <= after.inputs
     assert "problems" in after.outputs
 
 
@@ -57,7 +57,7 @@ def test_a_node_without_a_model_that_has_a_label_is_a_group_of_its_own() -> None
 
     # `drop_duplicates`, which nobody would need jobs for, is in none of them.
     before, retrieval, after = find_groups(pipeline, label)
-    assert before.nodes[-1].name == "merge_problems.merge_problems"
+    assert before.nodes[-1].name == "assess_answers.drop_faulty"
     assert [node.name for node in retrieval.nodes] == ["decontaminate.retrieve_similar"]
     assert after.nodes[0].name == "decontaminate.ask_decontaminate"
 

@@ -58,5 +58,4 @@ def test_a_group_asks_for_what_its_model_needs_whatever_node_comes_first(tmp_pat
     params = "benchmarks=data/01_raw/example_benchmarks.jsonl,retrieval.kind=lexical"
     planned = project.kedro("run", "--runner-params=dry_run=true", f"--params={params}", env={"COLUMNS": "200"})
     assert planned.returncode == 0, planned.stderr
-    assert "drop_duplicates, assess_answers," in planned.stdout
-    assert "drop_faulty, retrieve_similar," in planned.stdout
+    assert "drop_duplicates, retrieve_similar," in planned.stdout

@@ -16,7 +16,7 @@ from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
 from omr_kedro.shards import Derived, Row, Shard, Shards, derive
 from omr_kedro.tables import ANSWER_QUALITY
 
-ASSESSED_TABLE = "distinct_problems"
+ASSESSED_TABLE = "all_problems"
 """The table whose answers are assessed: all problems that the stages before have left."""
 
 

@@ -1,4 +1,4 @@
-"""Distinct problems -> problems whose answer, if they have one, is an answer."""
+"""All problems -> problems whose answer, if they have one, is an answer."""
 
 from kedro.pipeline import Node, Pipeline
 

@@ -1,4 +1,4 @@
-"""Assessed problems -> problems that no benchmark asks."""
+"""Distinct problems -> problems that no benchmark asks."""
 
 from omr_kedro.pipelines.decontaminate.pipeline import create_pipeline
 

@@ -1,4 +1,4 @@
-"""Assessed problems -> problems that no benchmark asks."""
+"""Distinct problems -> problems that no benchmark asks."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -10,7 +10,7 @@ from omr_kedro.pipelines.decontaminate.nodes import (
 )
 from omr_kedro.pipelines.decontaminate.report import check_contamination_report, report_contamination
 
-PROBLEMS = "assessed_problems"
+PROBLEMS = "distinct_problems"
 """The table that is cleaned."""
 
 

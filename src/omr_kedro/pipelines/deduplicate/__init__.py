@@ -1,4 +1,4 @@
-"""All problems -> problems that are asked once."""
+"""Assessed problems -> problems that are asked once."""
 
 from omr_kedro.pipelines.deduplicate.pipeline import create_pipeline
 

@@ -1,4 +1,4 @@
-"""All problems -> problems that are asked once."""
+"""Assessed problems -> problems that are asked once."""
 
 from kedro.pipeline import Node, Pipeline
 
@@ -12,13 +12,13 @@ def create_pipeline() -> Pipeline:
             # Not by shard: a copy may be in any of them.
             Node(
                 find_duplicates,
-                inputs=["all_problems", "threads", "params:deduplicate"],
+                inputs=["assessed_problems", "threads", "params:deduplicate"],
                 outputs="duplicates",
                 name="find_duplicates",
             ),
             Node(
                 drop_duplicates,
-                inputs=["all_problems", "duplicates"],
+                inputs=["assessed_problems", "duplicates"],
                 outputs=["distinct_problems", "deduplicate_dropped"],
                 name="drop_duplicates",
                 tags="by_shard",

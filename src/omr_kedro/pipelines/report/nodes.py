@@ -39,9 +39,9 @@ STAGES = (
     Stage("classify_converted_binary", "problem", ("open_converted_proofs",), ("non_binary_converted_proofs",)),
     Stage("classify_converted_invalid", "problem", ("non_binary_converted_proofs",), ("valid_converted_proofs",)),
     Stage("merge_problems", "problem", ("answered_problems", "valid_converted_proofs"), ("all_problems",)),
-    Stage("deduplicate", "problem", ("all_problems",), ("distinct_problems",)),
     Stage("assess_answers", "problem", (ASSESSED_TABLE,), ("assessed_problems",)),
-    Stage("decontaminate", "problem", ("assessed_problems",), ("problems",)),
+    Stage("deduplicate", "problem", ("assessed_problems",), ("distinct_problems",)),
+    Stage("decontaminate", "problem", ("distinct_problems",), ("problems",)),
 )
 """In the order of the pipeline; each also has a table `<name>_dropped` (threads: `threads_dropped`)."""
 
