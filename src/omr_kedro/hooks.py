@@ -21,6 +21,7 @@ from rich.text import Text
 from omr_kedro.datasets import ChatModelDataset, Checked
 from omr_kedro.runners.allowance import open_account
 from omr_kedro.shards import OmrError
+from omr_kedro.shards.files import disk_full
 
 
 class Preflight:
@@ -174,6 +175,8 @@ def _explained(error: BaseException | None) -> BaseException | None:
     while error is not None:
         if isinstance(error, OmrError | ParameterValidationError):
             return error
+        if isinstance(error, OSError):
+            return disk_full(error, error.filename or "A file")
         error = error.__cause__ if isinstance(error, DatasetError) else None
     return None
 

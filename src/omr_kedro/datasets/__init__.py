@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
+from omr_kedro.datasets.csv import WholeCSVDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
 from omr_kedro.datasets.shards import ShardsDataset
@@ -18,6 +19,7 @@ __all__ = [
     "ShardsDataset",
     "SourceDataset",
     "TokenizerDataset",
+    "WholeCSVDataset",
 ]
 
 

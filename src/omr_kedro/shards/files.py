@@ -106,12 +106,19 @@ def room_for(what: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM:
-            raise
-        raise DiskFullError(
-            f"{what} cannot be written: {error.strerror}. All that was finished before is kept. Make room (or have "
-            "your quota raised), and run the same command again."
-        ) from error
+        if full := disk_full(error, str(what)):
+            raise full from error
+        raise
+
+
+def disk_full(error: OSError, what: str) -> DiskFullError | None:
+    """What to tell a person whose disk refused `what`; None when it is not for want of room."""
+    if error.errno not in _NO_ROOM:
+        return None
+    return DiskFullError(
+        f"{what} cannot be written: {error.strerror}. All that was finished before is kept. Make room (or have your "
+        "quota raised), and run the same command again."
+    )
 
 
 @contextmanager
