@@ -10,7 +10,7 @@ from kedro_datasets.pandas import CSVDataset
 from omr_kedro.shards.files import whole_file
 
 
-class WholeCSVDataset(CSVDataset):
+class WholeCSVDataset(CSVDataset):  # type: ignore[misc]  # kedro-datasets has no types
     """Kedro's CSV dataset, whose file is there whole or not at all: another run may read it while this one writes."""
 
     def save(self, data: pd.DataFrame) -> None:
