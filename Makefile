@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-vllm test-embeddings lint format viz bench lock clean
+.PHONY: help run test test-vllm test-embeddings trials lint format viz bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	@echo "make test    all tests           make lint    ruff, mypy --strict, import-linter"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
+	@echo "make trials  a thousand crash points and a soak (20 minutes); SEED=n repeats one"
 	@echo "make viz     the lineage in a browser"
 	@echo "make bench   measurements        make lock    resolve requirements.lock anew"
 
@@ -38,6 +39,10 @@ test-vllm: $(STAMP)
 test-embeddings: $(STAMP)
 	tests/embeddings/install.sh $(BIN)/python
 	$(BIN)/python -m pytest -s tests/text/test_embedding.py tests/text/test_recall.py
+
+# Prints its seed, and fails when anything was found; see trials/.
+trials: $(STAMP)
+	$(BIN)/python -m trials $(if $(SEED),--seed $(SEED)) --results trials/RESULTS.md
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

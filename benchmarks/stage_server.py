@@ -96,23 +96,36 @@ class Connection(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
-            if length:
-                self.slots.submit(self, body)
-            else:
-                self.transport.write(_http(orjson.dumps({"answered": self.answered})))
+            self.handle(head, body)
+
+    def handle(self, head: bytes, body: bytes) -> None:
+        """Take one request; `head` is in small letters."""
+        if body:
+            self.slots.submit(self, body)
+        elif head.startswith(b"get /v1/models"):
+            self.transport.write(http(orjson.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]})))
+        else:
+            self.transport.write(http(orjson.dumps({"answered": self.answered})))
 
     def answer(self, body: bytes) -> None:
         """Write the reply to one request."""
         Connection.answered += 1
         messages = orjson.loads(body)["messages"]
         text = reply(self.stages.get(messages[0]["content"], ""), messages[-1]["content"])
-        message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": len(body) // 4, "completion_tokens": len(text) // 4}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        self.transport.write(_http(orjson.dumps({"choices": [choice], "usage": usage, "model": "bench"})))
+        self.transport.write(http(completion(text, len(body) // 4)))
 
 
-def _http(body: bytes) -> bytes:
+def completion(text: str, prompt_tokens: int = 10) -> bytes:
+    """A reply with every field that OpenAI's own client insists on."""
+    tokens = len(text) // 4
+    usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens}
+    choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "bench"}
+    return orjson.dumps({**head, "choices": [choice], "usage": usage})
+
+
+def http(body: bytes) -> bytes:
+    """A whole answer around the body."""
     return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
 

@@ -1,0 +1,61 @@
+"""What all measurements share: where they were made, and one line that a program can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_PACKAGES = ("aiohttp", "kedro", "orjson", "pandas", "pyarrow")
+_MARK = "RESULT "
+
+
+def machine() -> str:
+    """Date, machine and versions, in one sentence."""
+    packages = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} x {_cpu()}, {_memory_gb():.0f} GB, {platform.system()} "
+        f"{platform.release()}, Python {platform.python_version()}, {packages}, commit {_commit()}."
+    )
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, least and most."""
+    return {"median": statistics.median(values), "min": min(values), "max": max(values)}
+
+
+def emit(figures: Sequence[Mapping[str, Any]]) -> None:
+    """Print the figures for `run_all.py`: each has `what`, `value`, and perhaps `unit`, `target`, `met`."""
+    print(_MARK + json.dumps(list(figures)), flush=True)
+
+
+def read(output: str) -> list[dict[str, Any]]:
+    """The figures that a script printed; none if it printed none."""
+    lines = [line for line in output.splitlines() if line.startswith(_MARK)]
+    figures: list[dict[str, Any]] = json.loads(lines[-1].removeprefix(_MARK)) if lines else []
+    return figures
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except FileNotFoundError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "CPU")
+
+
+def _memory_gb() -> float:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+
+
+def _commit() -> str:
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip() or "unknown"

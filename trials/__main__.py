@@ -1,0 +1,71 @@
+"""Crash points and a soak: `make trials`, or
+
+    python -m trials [--points 1200] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000]
+
+Runs the real code in processes that are killed, starved of disk, doubled or given a wrong clock, at random places that
+the seed decides; lets each come to its end; and holds its tables against those of an undisturbed run, its calls against
+the provider's bill. Writes trials/RESULTS.md after a full run. Fails when anything was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from trials import report, soak
+from trials.crowd import SCENES, try_all
+from trials.point import HOW, Outcome
+from trials.server import running
+
+
+def main() -> None:
+    """Try, tell, and fail if there is anything to tell."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, default=1400, help="trials; not each of them is struck")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--only", nargs="+", default=[], choices=[*SCENES, *HOW], metavar="WORD", help="; ".join(HOW))
+    parser.add_argument("--numbers", type=int, nargs="+", help="try these again, of a run with the same seed")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--soak", type=int, default=200_000, help="calls; 0 for none")
+    parser.add_argument("--results", type=Path, help="file to write; a full run has trials/RESULTS.md")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    began = time.monotonic()
+    outcomes = crash(options) if options.points else []
+    soaked = soak.run(options.soak, options.seed) if options.soak else None
+    text = report.text(outcomes, soaked, options.seed, time.monotonic() - began)
+    print(text)
+    if options.results:
+        options.results.write_text(text, "utf-8")
+    sys.exit(any(outcome.findings for outcome in outcomes) or bool(soaked and soaked.findings))
+
+
+def crash(options: argparse.Namespace) -> list[Outcome]:
+    """All trials; shows how far they are."""
+    # In memory: what is tried is the order of things, and a power cut is simulated.
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    root = Path(tempfile.mkdtemp(prefix="trials-", dir=place))
+    numbers = options.numbers or range(options.points)
+    outcomes: list[Outcome] = []
+    with running() as bills:
+        for outcome in try_all(options.seed, numbers, options.only, options.workers, bills, root):
+            outcomes.append(outcome)
+            for finding in outcome.findings:
+                print(f"  trial {outcome.number} ({outcome.scene}, {outcome.how}): {finding}", flush=True)
+            if len(outcomes) % 100 == 0:
+                print(f"  {len(outcomes)} of {len(numbers)} trials", flush=True)
+    if any(outcome.findings for outcome in outcomes):
+        print(f"What was found lies in {root}; again: --seed {options.seed} --numbers …")
+    else:
+        shutil.rmtree(root, ignore_errors=True)
+    return outcomes
+
+
+if __name__ == "__main__":
+    main()
