@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -387,3 +391,32 @@ def test_a_halt_gives_calls_up_that_outlast_its_grace(tmp_path: Path) -> None:
         work.model.endpoint.halt("time is up", grace_s=0.05)
         with pytest.raises(StoppedError):
             save.result(PATIENCE_S)
+
+
+def _be_interrupted_at_once(base_url: str, folder: Path) -> None:
+    """Ctrl-C comes before the loop has had time for anything."""
+    model = ChatModel("m", base_url)
+    shards = {name: texts(2) for name in "abcdef"}
+    with model.endpoint.open() as loop:
+        interrupted = threading.Event()
+        loop.call_soon_threadsafe(interrupted.wait, PATIENCE_S)
+        interrupt = partial(signal.pthread_kill, threading.get_ident(), signal.SIGINT)
+        threading.Timer(0.2, interrupt).start()
+        threading.Timer(0.5, interrupted.set).start()
+        try:
+            table(folder).save(replace(asking(ChatServer(), shards), model=model))
+        except KeyboardInterrupt:
+            os._exit(0)
+
+
+def test_a_run_that_is_interrupted_before_its_first_call_ends(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        process = multiprocessing.get_context("fork").Process(
+            target=_be_interrupted_at_once, args=(server.base_url, tmp_path)
+        )
+        process.start()
+        process.join(PATIENCE_S)
+        process.kill()
+        process.join()
+    assert process.exitcode == 0
+    assert server.calls == []

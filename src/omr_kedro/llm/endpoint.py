@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -108,6 +108,11 @@ class Endpoint:
                 yield asyncio.run_coroutine_threadsafe(calls, loop)
             finally:
                 self._callers.discard(caller)
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call it on the loop; whoever calls this has the loop open."""
+        assert self._loop is not None, "made when it was opened"  # noqa: S101
+        self._loop.call_soon_threadsafe(callback, *args)
 
     def halt(self, reason: str, grace_s: float) -> None:
         """Start no more calls, give those in flight some time, then abandon them. Returns at once; safe in a handler.

@@ -90,7 +90,6 @@ class Engine:
         self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._finished: queue.SimpleQueue[OpenShard | None] = queue.SimpleQueue()
 
     def run(self) -> Generator[Finished, None, None]:
@@ -116,9 +115,8 @@ class Engine:
             logger.info(self.tally.closing())
 
     def _wind_up(self, calls: Future[None]) -> None:
-        loop = self._loop
-        if loop and not calls.done():
-            loop.call_soon_threadsafe(self.stop, None)
+        if not calls.done():
+            self._endpoint.call_soon(self.stop, None)
             if sent := len(self.tally.in_flight):
                 logger.warning(
                     "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
@@ -128,15 +126,15 @@ class Engine:
         try:
             self._fatal = calls.exception() or self._fatal
         except KeyboardInterrupt:
-            if loop:
-                loop.call_soon_threadsafe(self.give_up)
+            self._endpoint.call_soon(self.give_up)
             wait([calls])
             raise
 
     async def _main(self) -> None:
-        self._loop = asyncio.get_running_loop()
         helpers = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._watch())]
         self._feeder = asyncio.create_task(self._feed())
+        if self._fatal:  # stopped before it began; nobody would take its shards
+            self._feeder.cancel()
         try:
             await asyncio.gather(self._feeder, return_exceptions=True)
             if not self._feeder.cancelled() and (error := self._feeder.exception()):
