@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import signal
@@ -70,6 +71,8 @@ class Child:
                 self._read(os.waitstatus_to_exitcode(status))
             elif time.monotonic() > deadline:
                 if seconds is None:
+                    os.kill(self.pid, signal.SIGUSR2)  # tells its log what every thread is at
+                    time.sleep(0.2)
                     self.kill(signal.SIGKILL)
                     raise TimeoutError(f"hung for {PATIENCE_S:g} s")
                 return None
@@ -100,6 +103,7 @@ def _be_the_child(work: Callable[[Callable[[Any], None]], None], writing: int, l
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+        faulthandler.register(signal.SIGUSR2, file=2)
         work(tell)
         status = 0
     except BaseException as error:
