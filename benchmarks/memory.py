@@ -9,66 +9,15 @@ the default number of shards. A shard is what memory holds, so fewer shards show
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import random
-import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
+from project import copy_project, kedro_run, run_and_weigh, write_threads
+from results import emit, figure
 from stage_server import running
 
-ROOT = Path(__file__).resolve().parents[1]
-WORDS = [
-    "let",
-    "prove",
-    "that",
-    "the",
-    "sum",
-    "of",
-    "all",
-    "real",
-    "numbers",
-    "triangle",
-    "angle",
-    "find",
-    "every",
-    "integer",
-]
 ALLOWED_GROWTH = 1.10
-
-
-def prose(rng: random.Random, mean_chars: int) -> str:
-    """Words and formulas; lengths are lognormal as those of real posts are."""
-    length = min(20_000, int(rng.lognormvariate(0, 0.8) * mean_chars) + 20)
-    parts = []
-    while length > 0:
-        part = f"${rng.choice('xyzn')}^{rng.randint(2, 999)}$" if rng.random() < 0.15 else rng.choice(WORDS)
-        parts.append(part)
-        length -= len(part) + 1
-    return " ".join(parts)
-
-
-def write_threads(path: Path, count: int) -> None:
-    """Synthetic threads of a realistic shape: a post, and seven replies on average."""
-    rng = random.Random(7)
-    with path.open("w") as file:
-        for _ in range(count):
-            replies = int(rng.expovariate(1 / 7))
-            discussion = "\n\n".join(f"Post {k}:\n{prose(rng, 350)}" for k in range(1, replies + 1))
-            file.write(json.dumps({"forum_post": prose(rng, 400), "forum_discussions": discussion}) + "\n")
-
-
-def copy_project(folder: Path) -> None:
-    """What a run needs of a clone."""
-    shutil.copytree(ROOT / "conf", folder / "conf")
-    shutil.copytree(ROOT / "data" / "01_raw", folder / "data" / "01_raw")
-    shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copy(ROOT / ".telemetry", folder)
-    (folder / "src").mkdir()
 
 
 def measure(threads: int, shards: int, top_k: int) -> tuple[float, float]:
@@ -78,27 +27,7 @@ def measure(threads: int, shards: int, top_k: int) -> tuple[float, float]:
         copy_project(folder)
         write_threads(folder / "threads.jsonl", threads)
         with running("--prompts", str(folder / "conf/base/prompts")) as endpoint:
-            params = {
-                "endpoint": endpoint,
-                "model": "bench",
-                "raw_threads": folder / "threads.jsonl",
-                "prepare_threads.shards": shards,
-                "benchmarks": "data/01_raw/example_benchmarks.jsonl",
-                "retrieval.top_k": top_k,
-            }
-            words = ["run", "--params", ",".join(f"{key}={value}" for key, value in params.items())]
-            return run_and_weigh([str(Path(sys.executable).with_name("kedro")), *words], folder)
-
-
-def run_and_weigh(command: list[str], folder: Path) -> tuple[float, float]:
-    """Peak RSS in MB and wall time in seconds of a command that must succeed."""
-    started = time.monotonic()
-    with (folder / "run.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        sys.exit((folder / "run.log").read_text()[-4000:])
-    return usage.ru_maxrss / 1024, time.monotonic() - started
+            return run_and_weigh(kedro_run(folder, endpoint, shards, top_k), folder)
 
 
 def main() -> None:
@@ -115,7 +44,13 @@ def main() -> None:
         print(f"{threads:>9,} threads: peak RSS {peak:7.1f} MB, {seconds:6.1f} s", flush=True)
     growth = peaks[-1] / peaks[0]
     print(f"growth: {growth:.3f} (allowed {ALLOWED_GROWTH:.2f})")
-    sys.exit(growth > ALLOWED_GROWTH)
+    met = growth <= ALLOWED_GROWTH
+    growing = f"peak memory at {options.threads[-1]:,} threads by that at {options.threads[0]:,}"
+    emit([
+        figure(growing, growth, "", f"<= {ALLOWED_GROWTH:g}", met=met),
+        figure(f"peak memory of a whole run, {options.threads[-1]:,} threads", peaks[-1], "MB"),
+    ])  # fmt: skip
+    sys.exit(not met)
 
 
 if __name__ == "__main__":

@@ -32,8 +32,19 @@ def spread(values: Sequence[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values)}
 
 
+def figure(
+    what: str, value: float | Mapping[str, float], unit: str = "", target: str = "", *, met: bool | None = None
+) -> dict[str, Any]:
+    """One line of the table; `value` is a number or a `spread`."""
+    if isinstance(value, Mapping):
+        shown = f"{_short(value['median'])} ({_short(value['min'])}..{_short(value['max'])})"
+    else:
+        shown = _short(value)
+    return {"what": what, "value": f"{shown} {unit}".strip(), "target": target, "met": met}
+
+
 def emit(figures: Sequence[Mapping[str, Any]]) -> None:
-    """Print the figures for `run_all.py`: each has `what`, `value`, and perhaps `unit`, `target`, `met`."""
+    """Print the figures for `run_all.py`, in the order of their importance."""
     print(_MARK + json.dumps(list(figures)), flush=True)
 
 
@@ -42,6 +53,10 @@ def read(output: str) -> list[dict[str, Any]]:
     lines = [line for line in output.splitlines() if line.startswith(_MARK)]
     figures: list[dict[str, Any]] = json.loads(lines[-1].removeprefix(_MARK)) if lines else []
     return figures
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def _cpu() -> str:

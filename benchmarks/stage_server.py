@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.request import urlopen
 
 import orjson
 import yaml
@@ -140,6 +141,13 @@ async def serve(port: int) -> None:
     server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=2048)
     print("PORT", server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
+
+
+def answered(endpoint: str) -> int:
+    """How many calls the server has answered."""
+    with urlopen(f"{endpoint.removesuffix('/v1')}/stats") as response:
+        counts: dict[str, int] = orjson.loads(response.read())
+    return counts["answered"]
 
 
 @contextmanager
