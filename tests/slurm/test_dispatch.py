@@ -286,7 +286,8 @@ def test_a_task_that_slurm_puts_back_into_the_queue_goes_on_from_where_it_was(
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, output
     assert max(job.restarts for job in jobs_of(cluster, project)) == 1
-    assert {job.array_id for job in jobs_of(cluster, project)} == {job.array_id}, "no other job was submitted"
+    others = {job.array_id for job in jobs_of(cluster, project)} - {job.array_id}
+    assert len(others) == 1, "one more was submitted, for the second group"
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=1)
     assert_nothing_is_left(cluster, project)
@@ -369,7 +370,7 @@ def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(
     assert f"extract_problems {next(iter(submitted))} 2 running" in shown
     output = finish(cluster, project, command())
     assert f"found job {next(iter(submitted))} of an earlier run, 2 tasks still at work" in output
-    assert {job.array_id for job in jobs_of(cluster, project)} == submitted
+    assert len({job.array_id for job in jobs_of(cluster, project)} - submitted) == 1, "one more, for the second group"
     assert f"extract_problems {next(iter(submitted))} 2 done 4/4" in status(cluster, project)
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=0)
