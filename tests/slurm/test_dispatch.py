@@ -397,7 +397,7 @@ def test_ctrl_c_leaves_detached_jobs_at_work_and_the_same_command_finds_them(
     assert "The same command finds them again" in output
     submitted = {job.array_id for job in jobs_of(cluster, project)}
     finish(cluster, project, command(detach=True))
-    assert {job.array_id for job in jobs_of(cluster, project)} == submitted
+    assert len({job.array_id for job in jobs_of(cluster, project)} - submitted) == 1, "one more, for the second group"
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=0)
     assert_nothing_is_left(cluster, project)
