@@ -54,13 +54,9 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Minutes, and figures that only an idle machine gives; not part of the tests.
+# An hour, and figures that only an idle machine gives; not part of the tests. ONLY="client peers" runs some.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/client.py
-	$(BIN)/python benchmarks/memory.py
-	$(BIN)/python benchmarks/grading.py
-	tests/embeddings/install.sh $(BIN)/python
-	$(BIN)/python benchmarks/retrieval.py
+	$(BIN)/python benchmarks/run_all.py $(if $(ONLY),--only $(ONLY),--results benchmarks/RESULTS.md)
 
 viz: $(STAMP)
 	$(BIN)/kedro viz run --env offline

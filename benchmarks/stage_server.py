@@ -82,11 +82,14 @@ class Connection(asyncio.Protocol):
 
     stages: dict[str, str]
     slots: Slots
+    filler = ""
+    """The reply to every prompt that is no stage's, if it is to have a certain length."""
     answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self.buffer = b""
+        self.last = False
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
@@ -97,13 +100,14 @@ class Connection(asyncio.Protocol):
             if len(self.buffer) < end + 4 + length:
                 return
             body, self.buffer = self.buffer[end + 4 : end + 4 + length], self.buffer[end + 4 + length :]
+            self.last = b"connection: close" in head
             self.handle(head, body)
 
     def handle(self, head: bytes, body: bytes) -> None:
         """Take one request; `head` is in small letters."""
         if body:
             self.slots.submit(self, body)
-        elif head.startswith(b"get /v1/models"):
+        elif head.startswith(b"get ") and b"/models " in head:
             self.transport.write(http(orjson.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]})))
         else:
             self.transport.write(http(orjson.dumps({"answered": self.answered})))
@@ -112,8 +116,12 @@ class Connection(asyncio.Protocol):
         """Write the reply to one request."""
         Connection.answered += 1
         messages = orjson.loads(body)["messages"]
-        text = reply(self.stages.get(messages[0]["content"], ""), messages[-1]["content"])
+        # Some libraries probe with no message at all.
+        stage = self.stages.get(messages[0]["content"], "") if messages else ""
+        text = self.filler if self.filler and not stage else reply(stage, messages[-1]["content"])
         self.transport.write(http(completion(text, len(body) // 4)))
+        if self.last:
+            self.transport.close()
 
 
 def completion(text: str, prompt_tokens: int = 10) -> bytes:
@@ -136,9 +144,9 @@ def read_stages(folder: Path) -> dict[str, str]:
     return {content["system"].strip(): stem for stem, content in prompts.items()}
 
 
-async def serve(port: int) -> None:
+async def serve(host: str, port: int) -> None:
     """Listen until killed."""
-    server = await asyncio.get_running_loop().create_server(Connection, "127.0.0.1", port, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(Connection, host, port, backlog=2048)
     print("PORT", server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -151,12 +159,12 @@ def answered(endpoint: str) -> int:
 
 
 @contextmanager
-def running(*words: str) -> Iterator[str]:
+def running(*words: str, host: str = "127.0.0.1") -> Iterator[str]:
     """The server in a process of its own; gives its endpoint."""
-    process = subprocess.Popen([sys.executable, __file__, *words], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, __file__, "--host", host, *words], stdout=subprocess.PIPE, text=True)
     try:
         port = process.stdout.readline().split()[1] if process.stdout else ""
-        yield f"http://127.0.0.1:{port}/v1"
+        yield f"http://{host}:{port}/v1"
     finally:
         process.kill()
         process.wait()
@@ -165,12 +173,15 @@ def running(*words: str) -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=Path, default=Path("conf/base/prompts"))
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--slots", type=int, default=512)
     parser.add_argument("--mean-latency", type=float, default=0.0, help="seconds; 0 answers at once, in any number")
+    parser.add_argument("--reply-chars", type=int, default=0, help="of replies to prompts that are no stage's")
     options = parser.parse_args()
     if "uvloop" in sys.modules:
         uvloop.install()
     Connection.stages = read_stages(options.prompts)
     Connection.slots = Slots(options.slots, options.mean_latency)
-    asyncio.run(serve(options.port))
+    Connection.filler = ("We have $\\frac{a}{b} \u2264 \\sqrt{2}$.\n" * 200)[: options.reply_chars]
+    asyncio.run(serve(options.host, options.port))

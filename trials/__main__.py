@@ -49,6 +49,8 @@ def main() -> None:
 def crash(options: argparse.Namespace) -> list[Outcome]:
     """All trials; shows how far they are."""
     # In memory: what is tried is the order of things, and a power cut is simulated.
+    # Children that are killed leave semaphores of libraries behind; the tracker cleans them up, and need not say so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
     place = "/dev/shm" if Path("/dev/shm").is_dir() else None
     root = Path(tempfile.mkdtemp(prefix="trials-", dir=place))
     numbers = options.numbers or range(options.points)
