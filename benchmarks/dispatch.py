@@ -42,6 +42,8 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush, heapreplace
 
+from results import emit, figure
+
 MOST_IDLE = 0.03
 FULL_SIZE = 550_000
 """Threads from which on the bar holds: a few thousand calls do not fill thousands of slots."""
@@ -427,7 +429,12 @@ def main() -> None:
         f"{groups.wall_hours / stages.wall_hours:.3f} of the hours; idle {groups.idle:.2%} (at most {MOST_IDLE:.0%}, "
         f"from {FULL_SIZE:,} threads on)"
     )
-    sys.exit(options.threads >= FULL_SIZE and groups.idle > MOST_IDLE)
+    failed = options.threads >= FULL_SIZE and groups.idle > MOST_IDLE
+    emit([
+        figure("GPU-hours of groups by one stage at a time (simulated)", groups.gpu_hours / stages.gpu_hours),
+        figure("GPU time idle (simulated)", 100 * groups.idle, "%", f"<= {100 * MOST_IDLE:g}", met=not failed),
+    ])  # fmt: skip
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

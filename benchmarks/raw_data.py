@@ -26,6 +26,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.results import emit, figure  # noqa: E402
+
 LIMIT = 24_000
 PARTS = 64
 
@@ -213,6 +215,7 @@ def _compare(folder: Path, args: argparse.Namespace) -> None:
             runs[name].append(measured(what, dumps[size], tokenizer, *options))
     print(f"{'':28}{'rows / CPU-s':>16}{'(min..max)':>18}{'x':>7}{'rows / s':>10}{'x':>7}{'cores':>7}{'MB':>6}")
     base: tuple[float, float] | None = None
+    gains = {}
     for name, (_, _, rows, _) in contenders.items():
         rates = sorted(rows / run.cpu_s for run in runs[name])
         rate, speed = statistics.median(rates), statistics.median(rows / run.wall_s for run in runs[name])
@@ -221,6 +224,7 @@ def _compare(folder: Path, args: argparse.Namespace) -> None:
         peak = max(run.peak_mb for run in runs[name])
         spread = f"({rates[0]:,.0f}..{rates[-1]:,.0f})"
         factors = f"{rate / base[0]:7.1f}{speed:10,.0f}{speed / base[1]:7.1f}"
+        gains[name] = (rate / base[0], speed / base[1])
         print(f"{name:28}{rate:16,.0f}{spread:>18}{factors}{busy:7.2f}{peak:6.0f}")
     print(f"\n{'preparation, rows':28}{'peak MB':>16}")
     peaks = {size: measured("prepare", dumps[size], tokenizer, "fit", cores).peak_mb for size in (small, large)}
@@ -234,6 +238,12 @@ def _compare(folder: Path, args: argparse.Namespace) -> None:
     factor = args.full_rows / middle
     minutes = f"{run.wall_s / 60 * factor:16.1f}{run.cpu_s / 60 * factor:10.1f}"
     print(f"{args.full_rows:<28,}{minutes}  extrapolated from {middle:,}")
+    figures = [
+        figure(f"raw threads, {name}: {what} by a tokenizer call a post", gain, "x")
+        for name, both in list(gains.items())[1:]
+        for what, gain in zip(("rows a CPU-second", "rows a second"), both, strict=True)
+    ]
+    emit([*figures, figure(f"peak memory at {large:,} rows by that at {small:,}", peaks[large] / peaks[small])])
 
 
 if __name__ == "__main__":

