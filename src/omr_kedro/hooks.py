@@ -110,16 +110,23 @@ class RunSummary:
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Close the run with what a person wants to know."""
-        if "funnel" not in pipeline.all_outputs() or "dry run" in run_params["runner"]:
+        if "dry run" in run_params["runner"]:
             return
         console = rich.get_console()
+        env = run_params.get("env") or "base"
+        if "raw_data_summary" in pipeline.all_outputs():
+            console.print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
+            threads = _where(catalog, "forum_threads")
+            said = f"  Next: kedro run --env {env} --params=raw_threads={threads}"
+            console.print(said, soft_wrap=True, highlight=False)
+        if "funnel" not in pipeline.all_outputs():
+            return
         console.print(_funnel_table(catalog.load("funnel")))
         for name, what in _RESULTS.items():
             console.print(f"  {what:<34} {_where(catalog, name)}", soft_wrap=True, highlight=False)
         for model in _models(pipeline, catalog):
             note = f" ({model.note})" if model.note else ""
             console.print(f"Replies came from {model.load().model}{note}.", soft_wrap=True, highlight=False)
-        env = run_params.get("env") or "base"
         console.print(f"Look at the lineage: kedro viz run --env {env}", soft_wrap=True, highlight=False)
 
 
@@ -168,6 +175,15 @@ def _funnel_table(funnel: pd.DataFrame) -> Table:
         table.add_column(name.replace("_", " "), justify="right")
     for row in funnel.to_dict("records"):
         table.add_row(row["stage"], row["unit"], *(f"{row[name]:,}" for name in numbers))
+    return table
+
+
+def _plain_table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title)
+    for name in frame.columns:
+        table.add_column(name.replace("_", " "), justify="right" if name == "rows" else "left")
+    for row in frame.fillna("").itertuples(index=False):
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
     return table
 
 
