@@ -82,7 +82,11 @@ class Source:
         return sum(KINDS[file.suffix].count(file) for file in self.files())
 
     def digest(self) -> str:
-        """Digest of the files' names and bytes."""
+        """Digest of the files' names and bytes, read once in the life of this object."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         digest = hashlib.sha256()
         for file in self.files():
             digest.update(file.name.encode())
