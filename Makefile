@@ -12,7 +12,7 @@ help:
 	@echo "make test    all tests           make lint    ruff, mypy --strict, import-linter"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
-	@echo "make trials  a thousand crash points and a soak (20 minutes); SEED=n repeats one"
+	@echo "make trials  a thousand crash points, planted faults, a soak (20 minutes); SEED=n repeats a run"
 	@echo "make viz     the lineage in a browser"
 	@echo "make bench   measurements        make lock    resolve requirements.lock anew"
 
@@ -42,7 +42,7 @@ test-embeddings: $(STAMP)
 
 # Prints its seed, and fails when anything was found; see trials/.
 trials: $(STAMP)
-	$(BIN)/python -m trials $(if $(SEED),--seed $(SEED)) --results trials/RESULTS.md
+	$(BIN)/python -m trials --planted $(if $(SEED),--seed $(SEED)) --results trials/RESULTS.md
 
 lint: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -1,10 +1,12 @@
 """Crash points and a soak: `make trials`, or
 
-    python -m trials [--points 1200] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000]
+    python -m trials [--points 1400] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000] [--planted]
 
 Runs the real code in processes that are killed, starved of disk, doubled or given a wrong clock, at random places that
 the seed decides; lets each come to its end; and holds its tables against those of an undisturbed run, its calls against
-the provider's bill. Writes trials/RESULTS.md after a full run. Fails when anything was found.
+the provider's bill. Fails when anything was found.
+
+`--planted` asks what that is worth: it takes precautions out of the code, one at a time, and each must be missed.
 """
 
 from __future__ import annotations
@@ -16,12 +18,16 @@ import shutil
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from trials import report, soak
 from trials.crowd import SCENES, try_all
+from trials.planted import FAULTS
 from trials.point import HOW, Outcome
 from trials.server import running
+
+_MOST_TRIALS = 300
 
 
 def main() -> None:
@@ -33,26 +39,25 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, nargs="+", help="try these again, of a run with the same seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--soak", type=int, default=200_000, help="calls; 0 for none")
-    parser.add_argument("--results", type=Path, help="file to write; a full run has trials/RESULTS.md")
+    parser.add_argument("--planted", action="store_true", help="plant known faults, which must be found")
+    parser.add_argument("--results", type=Path, help="file to write")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     began = time.monotonic()
     outcomes = crash(options) if options.points else []
+    missed = plant(options) if options.planted else {}
     soaked = soak.run(options.soak, options.seed) if options.soak else None
-    text = report.text(outcomes, soaked, options.seed, time.monotonic() - began)
+    text = report.text(outcomes, missed, soaked, options.seed, time.monotonic() - began)
     print(text)
     if options.results:
         options.results.write_text(text, "utf-8")
-    sys.exit(any(outcome.findings for outcome in outcomes) or bool(soaked and soaked.findings))
+    found = any(outcome.findings for outcome in outcomes) or bool(soaked and soaked.findings)
+    sys.exit(found or None in missed.values())
 
 
 def crash(options: argparse.Namespace) -> list[Outcome]:
     """All trials; shows how far they are."""
-    # In memory: what is tried is the order of things, and a power cut is simulated.
-    # Children that are killed leave semaphores of libraries behind; the tracker cleans them up, and need not say so.
-    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
-    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
-    root = Path(tempfile.mkdtemp(prefix="trials-", dir=place))
+    root = _folder()
     numbers = options.numbers or range(options.points)
     outcomes: list[Outcome] = []
     with running() as bills:
@@ -67,6 +72,28 @@ def crash(options: argparse.Namespace) -> list[Outcome]:
     else:
         shutil.rmtree(root, ignore_errors=True)
     return outcomes
+
+
+def plant(options: argparse.Namespace) -> dict[str, int | None]:
+    """After how many trials each planted fault was found; None when it was not."""
+    missed: dict[str, int | None] = {}
+    for name, fault in FAULTS.items():
+        root = _folder()
+        with running() as bills:
+            trials = try_all(options.seed, range(_MOST_TRIALS), fault.where, options.workers, bills, root, name)
+            with closing(trials) as outcomes:
+                missed[name] = next((number for number, found in enumerate(outcomes, 1) if found.findings), None)
+        shutil.rmtree(root, ignore_errors=True)
+        print(f"  planted: {name}: {missed[name] or 'not found'}", flush=True)
+    return missed
+
+
+def _folder() -> Path:
+    # Children that are killed leave semaphores of libraries behind; the tracker cleans them up, and need not say so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker")
+    # In memory: what is tried is the order of things, and a power cut is simulated.
+    place = "/dev/shm" if Path("/dev/shm").is_dir() else None
+    return Path(tempfile.mkdtemp(prefix="trials-", dir=place))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -16,13 +17,15 @@ from trials import evidence
 from trials.child import Child
 from trials.disk import Disk
 from trials.kedro_scene import JobTasks, KedroRun
+from trials.planted import FAULTS
 from trials.point import HOW, Calm, Outcome, Point
 from trials.room import can_mount
-from trials.scenes import Calls, Parts, Scene, Tables
+from trials.scenes import Calls, Parts, Scene, Spread, Tables
 from trials.server import Bills
 
 SCENES: dict[str, tuple[type[Any], float]] = {
-    "tables": (Tables, 0.3),
+    "tables": (Tables, 0.28),
+    "workers": (Spread, 0.02),
     "calls": (Calls, 0.4),
     "parts": (Parts, 0.12),
     "kedro run": (KedroRun, 0.14),
@@ -32,6 +35,8 @@ SCENES: dict[str, tuple[type[Any], float]] = {
 
 _NOT_FOR = {
     "tables": {"SIGUSR1"},
+    # What its workers do to the disk is not watched.
+    "workers": {"SIGUSR1", "power", "torn"},
     "calls": {"SIGUSR1"},
     # A power cut takes all processes at once, and what is simulated here is one process's view of the disk.
     "parts": {"SIGUSR1", "power"},
@@ -43,7 +48,7 @@ _NOT_FOR = {
 
 
 def try_all(
-    seed: int, numbers: Iterable[int], only: Sequence[str], workers: int, bills: Bills, root: Path
+    seed: int, numbers: Iterable[int], only: Sequence[str], workers: int, bills: Bills, root: Path, fault: str = ""
 ) -> Iterator[Outcome]:
     """The outcomes as they come.
 
@@ -54,9 +59,15 @@ def try_all(
         workers: processes that try.
         bills: the provider.
         root: where trials have their folders.
+        fault: one of those that may be planted.
     """
-    with get_context("spawn").Pool(workers, _Worker.start, (seed, only, bills, root)) as pool:
-        yield from pool.imap_unordered(_Worker.try_one, numbers)
+    given = (seed, only, bills, root, fault)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _Worker.start, given)
+    try:
+        for future in as_completed([pool.submit(_Worker.try_one, number) for number in numbers]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 class _Worker:
@@ -64,12 +75,13 @@ class _Worker:
 
     current: _Worker
 
-    def __init__(self, seed: int, only: Sequence[str], bills: Bills, root: Path) -> None:
+    def __init__(self, seed: int, only: Sequence[str], bills: Bills, root: Path, fault: str) -> None:
         self._seed, self._bills, self._root = seed, bills, root
         self._scenes: dict[str, Scene] = {name: kind() for name, (kind, _) in SCENES.items()}
         self._names = [name for name in SCENES if name in only] or list(SCENES)
         self._hows = [how for how in HOW if how in only] or [how for how in HOW if how != "no room" or can_mount()]
         self._calm = cache(self._run_calmly)
+        self._fault = FAULTS.get(fault)
         code_digest()  # once, and not in each child
 
     @classmethod
@@ -85,6 +97,10 @@ class _Worker:
         name = rng.choices(self._names, [SCENES[name][1] for name in self._names])[0]
         how = rng.choice([how for how in self._hows if how not in _NOT_FOR.get(name, ())] or ["SIGKILL"])
         calm = lambda version: self._calm(name, version)  # noqa: E731
+        for version in range(1, self._scenes[name].versions + 1):
+            calm(version)
+        if self._fault:
+            self._fault.plant()
         return Point(self._seed, number, self._scenes[name], how, calm, self._bills, self._root).run()
 
     def _run_calmly(self, name: str, version: int) -> Calm:

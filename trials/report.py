@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from benchmarks.results import machine
 
@@ -11,7 +11,9 @@ from trials.point import Outcome
 from trials.soak import Soaked
 
 
-def text(outcomes: Sequence[Outcome], soaked: Soaked | None, seed: int, seconds: float) -> str:
+def text(
+    outcomes: Sequence[Outcome], planted: Mapping[str, int | None], soaked: Soaked | None, seed: int, seconds: float
+) -> str:
     """The whole report."""
     lines = [
         "# Trials",
@@ -21,6 +23,16 @@ def text(outcomes: Sequence[Outcome], soaked: Soaked | None, seed: int, seconds:
     ]
     if outcomes:
         lines += _crashes(outcomes)
+    if planted:
+        lines += [
+            "## Planted faults",
+            "",
+            "What was taken out of the code, and how many trials it took to find that.",
+            "",
+        ]
+        lines += ["| | |", "|---|---|"]
+        lines += [f"| {name} | {count or '**not found**'} |" for name, count in planted.items()]
+        lines += [""]
     if soaked:
         lines += ["## Soak", "", *soaked.lines(), ""]
     return "\n".join(lines)

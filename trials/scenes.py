@@ -13,7 +13,7 @@ import pyarrow as pa
 from omr_kedro import tables
 from omr_kedro.llm import Asking, ChatModel, Completion, Limits, Request, Sampling
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import Making, Row, Shard, Shards, TableStore, content_id, derive, route, shard_of
+from omr_kedro.shards import Making, Row, Shard, Shards, TableStore, content_id, derive, derive_parts, route, shard_of
 from omr_kedro.shards.identity import fingerprint, shard_names
 
 WINDOW = 8
@@ -97,6 +97,26 @@ def _double(shard: Shard) -> Iterator[Row]:
 def _add(first: Shard, second: Shard) -> Iterator[Row]:
     for one, other in zip(first.rows(), second.rows(), strict=True):
         yield {**one, "number": one["number"] + other["number"], "text": one["text"][:9] + other["text"][:9]}
+
+
+@dataclass
+class Spread(Tables):
+    """A table whose shards two worker processes make."""
+
+    name: str = "workers"
+
+    def run(self, folder: Path, endpoint: str, version: int, number: int) -> None:
+        """Save one table, of parts that are numbers of rows."""
+        del endpoint, number
+        parts = [(version, first) for first in range(0, self.rows, self.rows // self.shards)]
+        made = derive_parts(_part, parts, by=version, processes=2)
+        TableStore(folder / "spread", "parquet", NUMBERS).save(made)
+
+
+def _part(part: tuple[int, int]) -> Iterator[Row]:
+    version, first = part
+    for number in range(first, first + 64):
+        yield {"id": content_id(str(number)), "number": number, "text": str(version if number % 3 == 0 else 0) * 150}
 
 
 @dataclass
