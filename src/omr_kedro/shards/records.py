@@ -20,7 +20,8 @@ import pyarrow.parquet as pq
 from omr_kedro.shards.errors import BadInputError
 from omr_kedro.shards.table import Row
 
-_PARQUET_BATCH = 256
+# Rows in memory at once: few, since some threads are a hundred times as long as others.
+_PARQUET_BATCH = 64
 
 
 @dataclass(frozen=True, slots=True)
