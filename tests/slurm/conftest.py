@@ -15,12 +15,23 @@ _INSTALL = "tests/slurm/cluster.sh install"
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
-    """Both nodes idle; a test that kills a part starts it again."""
+def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
+    """Starting one takes seconds."""
     _require_slurm()
     cluster = slurm.Cluster.start(tmp_path_factory.mktemp("slurm"))
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture
+def cluster(shared_cluster: slurm.Cluster) -> Iterator[slurm.Cluster]:
+    """Both nodes idle. What a test breaks and does not repair fails that test alone."""
+    yield shared_cluster
+    try:
+        shared_cluster.wait_idle()
+    except RuntimeError:
+        shared_cluster.restart()
+        raise
 
 
 def _require_slurm() -> None:

@@ -80,12 +80,28 @@ class Cluster:
         self._manage("start-controller")
 
     def kill_controller(self) -> None:
-        """Kill the controller: it may forget what happened in the last seconds."""
+        """Kill the controller, once it has written down which jobs run.
+
+        A controller that forgets a start kills the job, or holds it; and it writes a start only with the next change.
+        """
+        now = time.time()
+        for job in self.jobs():
+            if job.state == "RUNNING":
+                self.run("scontrol", "update", f"JobId={job.id}", f"Comment={now}")
+        self.wait_until(lambda: (self.folder / "state/job_state").stat().st_mtime > now)
         self._manage("kill-controller")
 
     def wait_idle(self) -> None:
-        """Wait until both nodes are up and have no job."""
+        """Wait until both nodes are up and have no job.
+
+        Raises:
+            RuntimeError: with what the controller and its log say; a node is down, or a job stays.
+        """
         self._manage("wait")
+
+    def restart(self) -> None:
+        """Forget all jobs and begin anew."""
+        self._manage("start")
 
     def submit(self, script: Path | str, *options: str) -> str:
         """Submit a script by its path; returns the job's id."""
