@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -52,11 +52,11 @@ def command(*options: str, **runner_params: object) -> list[str]:
 
 @contextmanager
 def running(
-    cluster: Cluster, project: Project, words: Sequence[str], **variables: str
+    cluster: Cluster, project: Project, words: Sequence[str], screen: IO[str] | int = subprocess.PIPE, **variables: str
 ) -> Iterator[subprocess.Popen[str]]:
     environment = {**os.environ, **cluster.environment, "COLUMNS": "200", **variables}
     process = subprocess.Popen(
-        words, cwd=project.path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        words, cwd=project.path, env=environment, stdout=screen, stderr=subprocess.STDOUT, text=True
     )
     try:
         yield process
@@ -288,6 +288,25 @@ def test_a_task_that_slurm_puts_back_into_the_queue_goes_on_from_where_it_was(
     assert max(job.restarts for job in jobs_of(cluster, project)) == 1
     others = {job.array_id for job in jobs_of(cluster, project)} - {job.array_id}
     assert len(others) == 1, "one more was submitted, for the second group"
+    assert project.final_tables() == expected
+    assert_nothing_was_paid_twice(project, interrupted_servers=1)
+    assert_nothing_is_left(cluster, project)
+
+
+def test_a_task_that_slurm_holds_is_reported_and_goes_on_when_it_is_released(
+    cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
+) -> None:
+    serve_slowly(project, 0.2)
+    screen = project.path / "screen.txt"
+    with screen.open("w") as file, running(cluster, project, command(), file) as run:
+        wait_for_calls(cluster, project)
+        job = next(job for job in jobs_of(cluster, project) if job.state == "RUNNING")
+        task = f"{job.array_id}_{job.task_id}"
+        cluster.run("scontrol", "requeuehold", task)
+        cluster.wait_until(lambda: f"scontrol release {task}" in " ".join(screen.read_text().split()), PATIENCE_S)
+        cluster.run("scontrol", "release", task)
+        run.wait(PATIENCE_S)
+    assert run.returncode == 0, screen.read_text()
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=1)
     assert_nothing_is_left(cluster, project)

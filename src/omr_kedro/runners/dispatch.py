@@ -44,6 +44,8 @@ class Waiting:
     open: set[int]
     since: float = field(default_factory=time.monotonic)
     seen_gone: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
+    held: set[int] = field(default_factory=set)
+    """Tasks of which the person was told that Slurm holds them."""
 
 
 @dataclass(frozen=True)
@@ -231,6 +233,7 @@ class GroupRun:
             for waiting in self._waiting:
                 for share in self._check(waiting, snapshot):
                     again[waiting.submission.spec.attempt + 1].append(share)
+                self._tell_held(waiting, snapshot)
             for waiting in [waiting for waiting in self._waiting if not waiting.open]:
                 waiting.submission.ended()
                 self._queue.forget(waiting.submission.spec.name)
@@ -278,6 +281,16 @@ class GroupRun:
         elif snapshot.taken_at not in looks:
             looks.append(snapshot.taken_at)
         return state if len(looks) >= _SEEN_GONE else None
+
+    def _tell_held(self, waiting: Waiting, snapshot: Snapshot) -> None:
+        states = snapshot.tasks.get(waiting.submission.spec.name, {})
+        held = {task for task, state in states.items() if state.held}
+        for task in sorted(held - waiting.held):
+            logger.warning(
+                "%s: Slurm holds job %s (%s) until somebody runs: scontrol release %s",
+                self.group.name, states[task].job_id, states[task].reason, states[task].job_id,
+            )  # fmt: skip
+        waiting.held = held
 
     def _lost(self, submission: Submission, task: int, told: str, *, retry: bool) -> list[list[str]]:
         tails = submission.tails(task)

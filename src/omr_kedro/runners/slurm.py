@@ -53,6 +53,11 @@ class TaskState:
         """Whether it will not run any more."""
         return self.state in _GONE
 
+    @property
+    def held(self) -> bool:
+        """Whether it waits for a person: Slurm holds what it could not start, and users hold jobs themselves."""
+        return self.state == "PENDING" and "held" in self.reason.lower()
+
 
 @dataclass(frozen=True)
 class Snapshot:
