@@ -1,9 +1,11 @@
-"""Commands that the documents show are commands that there are."""
+"""Commands that the documents show are there, and run, but for those that say what they need."""
 
 from __future__ import annotations
 
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,25 +18,71 @@ from kedro.framework.startup import bootstrap_project
 
 from omr_kedro.cli import cli
 from omr_kedro.pipeline_registry import register_pipelines
-from tests.support.project import ROOT
+from tests.support.project import ROOT, Project
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES.remove(ROOT / "docs/adding-a-stage.md")  # tests/docs/test_adding_a_stage.py does what it says
 _BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:kedro|make) [^`\n]*)`")
+_NEEDS = re.compile(r"  #.*\bneeds (?:a|the|threads)\b")
+"""How a line says that it takes more than a fresh clone: a key, a cluster, the network, somebody's file."""
 
 
-def _commands(page: Path) -> Iterator[str]:
-    text = page.read_text(encoding="utf-8")
-    for block in _BLOCK.findall(text):
-        for line in block.splitlines():
-            yield from (part.strip() for part in re.split(r"&&|\|\||;", line.partition("  #")[0]))
-    yield from _INLINE.findall(_BLOCK.sub("", text))
+def _lines(page: Path) -> Iterator[str]:
+    for block in _BLOCK.findall(page.read_text(encoding="utf-8")):
+        yield from block.splitlines()
+
+
+def _parts(line: str) -> list[str]:
+    return [part.strip() for part in re.split(r"&&|\|\||;", line.partition("  #")[0])]
+
+
+def _inline(page: Path) -> list[str]:
+    return _INLINE.findall(_BLOCK.sub("", page.read_text(encoding="utf-8")))
 
 
 def _shown(tool: str) -> list[tuple[str, str]]:
-    return sorted(
-        {(page.name, command) for page in PAGES for command in _commands(page) if command.startswith(f"{tool} ")}
-    )
+    commands = {
+        (page.name, command)
+        for page in PAGES
+        for command in [*(part for line in _lines(page) for part in _parts(line)), *_inline(page)]
+    }
+    return sorted((page, command) for page, command in commands if command.startswith(f"{tool} "))
+
+
+def _runnable() -> list[str]:
+    """Lines of blocks that need nothing, and what the text says about the offline environment."""
+    lines = {line.partition("  #")[0].strip() for page in PAGES for line in _lines(page) if not _NEEDS.search(line)}
+    offline = {
+        command
+        for page in PAGES
+        for command in _inline(page)
+        if re.search(r"--env (?:offline|<env>)", command) and "SlurmRunner" not in command
+    }
+    return sorted(line for line in lines | offline if line and line not in {"make test", "source .venv/bin/activate"})
+
+
+@pytest.fixture(scope="module")
+def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A fresh clone after `make run`, with the packages of this one."""
+    project = Project.create(tmp_path_factory.mktemp("docs") / "project")
+    (project.path / "Makefile").write_bytes((ROOT / "Makefile").read_bytes())
+    for name in ("README.md", "requirements.lock"):
+        (project.path / name).touch()
+    (project.path / ".venv").mkdir()
+    (project.path / ".venv/bin").symlink_to(Path(sys.executable).parent)
+    (project.path / ".venv/.installed").touch()
+    project.run()
+    return project
+
+
+@pytest.mark.parametrize("line", _runnable())
+def test_what_needs_nothing_runs(fresh_run: Project, line: str) -> None:
+    problem = fresh_run.table("problems")[0]["problem_id"]
+    command = line.replace("<env>", "offline").replace("PROBLEM_ID", problem)
+    script = f"set -e\nexport PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n{command}"
+    done = subprocess.run(["bash", "-c", script], cwd=fresh_run.path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("page", "command"), _shown("make"))
