@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from omr_kedro.datasets import ChatModelDataset, Checked
+from omr_kedro.datasets import ChatModelDataset, Checked, ShardsDataset
 from omr_kedro.runners.allowance import open_account
 from omr_kedro.shards import OmrError
 from omr_kedro.shards.files import disk_full
@@ -105,29 +105,20 @@ class Terminal:
 
 
 class RunSummary:
-    """Prints the funnel, and where the results are."""
+    """Says what a run has made, and where it is."""
 
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Close the run with what a person wants to know."""
         if "dry run" in run_params["runner"]:
             return
-        console = rich.get_console()
         env = run_params.get("env") or "base"
-        if "raw_data_summary" in pipeline.all_outputs():
-            console.print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
-            threads = _where(catalog, "forum_threads")
-            said = f"  Next: kedro run --env {env} --params=raw_threads={threads}"
-            console.print(said, soft_wrap=True, highlight=False)
-        if "funnel" not in pipeline.all_outputs():
-            return
-        console.print(_funnel_table(catalog.load("funnel")))
-        for name, what in _RESULTS.items():
-            console.print(f"  {what:<34} {_where(catalog, name)}", soft_wrap=True, highlight=False)
-        for model in _models(pipeline, catalog):
-            note = f" ({model.note})" if model.note else ""
-            console.print(f"Replies came from {model.load().model}{note}.", soft_wrap=True, highlight=False)
-        console.print(f"Look at the lineage: kedro viz run --env {env}", soft_wrap=True, highlight=False)
+        if "funnel" in pipeline.all_outputs():
+            _show_funnel(pipeline, catalog, env)
+        elif "raw_data_summary" in pipeline.all_outputs():
+            _show_preparation(catalog, env)
+        else:
+            _show_tables(pipeline, catalog)
 
 
 _RESULTS = {
@@ -140,6 +131,32 @@ _RESULTS = {
     "funnel_reasons": "what was not kept, by reason:",
     "funnel_plot": "the funnel as a plot:",
 }
+
+
+def _show_funnel(pipeline: Pipeline, catalog: DataCatalog, env: str) -> None:
+    rich.get_console().print(_funnel_table(catalog.load("funnel")))
+    for name, what in _RESULTS.items():
+        _say(f"  {what:<34} {_where(catalog, name)}")
+    for model in _models(pipeline, catalog):
+        note = f" ({model.note})" if model.note else ""
+        _say(f"Replies came from {model.load().model}{note}.")
+    _say(f"Look at the lineage: kedro viz run --env {env}")
+
+
+def _show_preparation(catalog: DataCatalog, env: str) -> None:
+    rich.get_console().print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
+    _say(f"  Next: kedro run --env {env} --params=raw_threads={_where(catalog, 'forum_threads')}")
+
+
+def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """What a part of the pipeline has made, in its order."""
+    for name in (name for node in pipeline.nodes for name in node.outputs):
+        if isinstance(catalog.get(name), ShardsDataset):
+            _say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
+
+
+def _say(line: str) -> None:
+    rich.get_console().print(line, soft_wrap=True, highlight=False)
 
 
 def _checks(pipeline: Pipeline, catalog: DataCatalog, *, served_here: bool) -> Iterator[Callable[[], None]]:

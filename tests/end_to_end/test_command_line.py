@@ -30,6 +30,15 @@ def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_mode
     assert {row["model"] for row in project.table("problems")} == {"offline-rules"}
 
 
+def test_a_run_of_one_stage_ends_with_what_it_made_and_where(project: Project) -> None:
+    project.run()
+    done = project.kedro("run", "--env", "offline", "--pipelines", "extract_problems")
+    assert done.returncode == 0, done.stderr
+    problems = len(project.table("extracted_problems"))
+    folder = project.path / "data/02_intermediate/offline/extracted_problems"
+    assert f"extracted_problems {problems} rows {folder}" in " ".join(done.stdout.split())
+
+
 def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same(project: Project) -> None:
     done = project.kedro("run", "--env", "offline", "--params=convert_proofs.enabled=false")
     assert done.returncode == 0, done.stderr
