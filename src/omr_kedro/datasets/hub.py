@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from huggingface_hub.errors import (
 from omr_kedro.shards import BadInputError
 
 RepoType = Literal["model", "dataset"]
+
+# It prints its warnings by itself as well as through Kedro's log, which shows them all.
+logging.getLogger("huggingface_hub").handlers.clear()
 
 _FULL_HASH = re.compile(r"[0-9a-f]{40}")
 _SHORT_HASH = re.compile(r"[0-9a-f]{7,39}")
