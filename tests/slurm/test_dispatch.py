@@ -15,6 +15,7 @@ from typing import IO, Any
 
 import pytest
 
+from omr_kedro.runners.submission import Progress
 from tests.support.project import Project
 from tests.support.slow_model import answered, serve_slowly
 from tests.support.slurm import Cluster, Job
@@ -266,13 +267,33 @@ def test_a_budget_stops_all_tasks_and_the_same_command_goes_on(
 def test_a_time_limit_puts_the_job_back_into_the_queue_until_the_work_is_done(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
-    serve_slowly(project, 1.5)
-    # Slurm's shortest limit is a minute; the warning comes some 15 seconds after the start.
-    finish(cluster, project, command(warn_s=45, **{"resources.default.time": 1}))
+    serve_slowly(project, 6.5)
+    # Slurm looks every 30 seconds whose warning is due within the next 30: this one comes after 45 to 75 seconds.
+    finish(cluster, project, command(warn_s=45, **{"resources.default.time": 2}))
     assert max(job.restarts for job in jobs_of(cluster, project)) >= 1
     assert project.final_tables() == expected
     assert_nothing_was_paid_twice(project, interrupted_servers=0)
     assert_nothing_is_left(cluster, project)
+
+
+def test_a_time_limit_that_lets_nothing_be_finished_twice_is_reported(cluster: Cluster, project: Project) -> None:
+    serve_slowly(project, 120)
+    # Calls in flight have half of this; then they are given up.
+    with running(cluster, project, command(warn_s=4, **{"resources.default.tasks": 1})) as run:
+        for life in (1, 2):
+            cluster.wait_until(lambda life=life: lives(project) == life, PATIENCE_S)
+            (job,) = jobs_of(cluster, project)
+            cluster.run("scancel", "--signal=USR1", job.id)  # as the warning before the limit
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert run.returncode == 1
+    assert "so short that nothing could be finished within it. Raise `time` of extract_problems" in output
+    assert_nothing_is_left(cluster, project)
+
+
+def lives(project: Project) -> int:
+    """How often the first task has been started, as it says itself once it has begun to work."""
+    paths = (project.path / "data/08_reporting/offline/slurm").glob("*/task-0.progress.json")
+    return max((Progress.model_validate_json(path.read_bytes()).lives for path in paths), default=0)
 
 
 def test_a_task_that_slurm_puts_back_into_the_queue_goes_on_from_where_it_was(

@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 _HEARTBEAT_S = 2.0
 _LOG_EVERY_S = 30.0
 _GRACE_AFTER_TERM_S = 2.0
+_MOST_FRUITLESS = 2
+"""A first life may have spent its time on reading the model, which lies in the node's memory for the second. Slurm's
+warning may also come a minute early."""
 
 
 class Job:
@@ -180,6 +183,9 @@ class Job:
         if self._terminated:
             return 128 + signal.SIGTERM
         if self.progress.paid == self._before.paid and not self.progress.shards_done:
+            self.progress.fruitless = self._before.fruitless + 1
+            self._write_progress()
+        if self.progress.fruitless >= _MOST_FRUITLESS:
             return self._failed(
                 f"The time limit ({self.spec.resources.time}) is so short that nothing could be finished within it. "
                 f"Raise `time` of {self.spec.group} in runner.yml.",
