@@ -1,6 +1,6 @@
 """What a call costs and how fast calls go, beside what others use, each installed from PyPI by itself.
 
-    python benchmarks/peers.py [--calls 5000] [--slots 256] [--mean-latency 0.25] [--repeat 3] [--only datatrove …]
+    python benchmarks/peers.py [--calls 20000] [--slots 256] [--mean-latency 0.25] [--repeat 3] [--only datatrove …]
 
 All call a remote OpenAI-compatible endpoint by their documented path, at the same window, and keep the replies; see
 benchmarks/contenders/. The server listens on 127.0.0.2, which is remote as far as a library can tell; datatrove, which
@@ -49,7 +49,7 @@ CONTENDERS = {
 def main() -> None:
     """Install, measure, print, and fail when a call of ours costs too much."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--calls", type=int, default=5_000)
+    parser.add_argument("--calls", type=int, default=20_000)
     parser.add_argument("--slots", type=int, default=256)
     parser.add_argument("--mean-latency", type=float, default=0.25)
     parser.add_argument("--repeat", type=int, default=3)

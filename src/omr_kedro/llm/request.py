@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import orjson
@@ -28,8 +28,12 @@ class Sampling:
         """The fields of the request body."""
         body = {name: value for name, value in _fields_of(self).items() if value is not None}
         if self.seed is not None:
-            body["seed"] = self.seed + sample_index
+            body["seed"] = self.seed_of(sample_index)
         return body
+
+    def seed_of(self, sample_index: int) -> int | None:
+        """The seed of one of several samples."""
+        return None if self.seed is None else self.seed + sample_index
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Request:
             "row_id": self.row_id,
             "part": self.part,
             "sample_index": self.sample_index,
-            "seed": self.sampling.wire(self.sample_index).get("seed"),
+            "seed": self.sampling.seed_of(self.sample_index),
             "prompt_hash": self.prompt_hash,
         }
 
@@ -90,7 +94,7 @@ class Completion:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Completion:
         """Read back a journal line or a table row; columns of the request are passed over."""
-        return cls(**{field.name: row[field.name] for field in fields(cls) if field.name in row})
+        return cls(**{name: row[name] for name in _field_names(cls) if name in row})
 
     def row(self, identity: Mapping[str, Any]) -> dict[str, Any]:
         """The row of the completions table: whose call it was (`Request.identity`), and what came of it."""
@@ -99,4 +103,9 @@ class Completion:
 
 def _fields_of(value: Sampling | Completion) -> dict[str, Any]:
     # `asdict` copies deeply, which is a tenth of what a call costs; these values are flat and frozen.
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {name: getattr(value, name) for name in _field_names(type(value))}
+
+
+@cache
+def _field_names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
