@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any
 
 import orjson
@@ -94,18 +94,16 @@ class Completion:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Completion:
         """Read back a journal line or a table row; columns of the request are passed over."""
-        return cls(**{name: row[name] for name in _field_names(cls) if name in row})
+        return cls(**{name: row[name] for name in _FIELDS[cls] if name in row})
 
     def row(self, identity: Mapping[str, Any]) -> dict[str, Any]:
         """The row of the completions table: whose call it was (`Request.identity`), and what came of it."""
         return {**identity, **_fields_of(self)}
 
 
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}
+
+
 def _fields_of(value: Sampling | Completion) -> dict[str, Any]:
     # `asdict` copies deeply, which is a tenth of what a call costs; these values are flat and frozen.
-    return {name: getattr(value, name) for name in _field_names(type(value))}
-
-
-@cache
-def _field_names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
+    return {name: getattr(value, name) for name in _FIELDS[type(value)]}
