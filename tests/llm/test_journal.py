@@ -28,7 +28,7 @@ def test_what_was_written_is_known_to_the_next_journal(tmp_path: Path) -> None:
     assert ShardJournal(scratch(tmp_path)).known == {"a": completion("a"), "b": completion("b")}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5), st.data())
 def test_a_journal_cut_at_any_byte_is_read_up_to_there_and_can_be_appended_to(
     tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject

@@ -72,7 +72,7 @@ async def test_a_call_that_was_refused_goes_before_new_ones() -> None:
     assert order == ["refused before", "new"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 5), st.lists(st.sampled_from(["ok", "refused"]), max_size=60))
 def test_whatever_the_endpoint_answers_every_call_gets_its_turn(slots: int, answers: list[str]) -> None:
     async def run() -> int:
@@ -98,7 +98,7 @@ def test_whatever_the_endpoint_answers_every_call_gets_its_turn(slots: int, answ
     assert asyncio.run(run()) <= slots
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(1, 4),
     st.lists(st.tuples(FATES, st.integers(0, 3)), max_size=30),

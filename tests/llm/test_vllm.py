@@ -224,7 +224,7 @@ LINES = st.lists(st.sampled_from(sorted(OPTIONS)), unique=True, max_size=12).fla
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(LINES, st.data())
 def test_valid_options_pass_together_and_of_them_only_the_reserved_ones_are_reported(
     line: tuple[list[str], tuple[list[str], ...]], data: st.DataObject
@@ -236,7 +236,7 @@ def test_valid_options_pass_together_and_of_them_only_the_reserved_ones_are_repo
     assert len(check_options(words, reserved)) == len(reserved)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(WORDS, max_size=8), st.sets(WORDS, max_size=3))
 def test_whatever_the_words_are_complaints_are_sentences_and_nothing_is_raised(
     words: list[str], reserved: set[str]
@@ -244,7 +244,7 @@ def test_whatever_the_words_are_complaints_are_sentences_and_nothing_is_raised(
     assert all(complaint.endswith((".", "?")) for complaint in check_options(words, reserved))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(WORDS, st.none(), st.integers(), st.floats()), max_size=6))
 def test_words_from_a_settings_file_need_not_be_text(words: list[str]) -> None:
     check_options(words)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -154,7 +154,6 @@ def test_a_problem_without_a_copy_stays() -> None:
     assert judge_copy(problem(1, PRIMES), [copy]) == Dropped("near_duplicate", "p2 stands for it (similarity 0.92)")
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from([PRIMES, NEARLY, OTHERS, ""]), st.none() | st.just("5")), max_size=8))
 def test_of_every_cluster_exactly_one_stays(given: list[tuple[str, str | None]]) -> None:
     problems = [problem(number, statement, answer) for number, (statement, answer) in enumerate(given)]

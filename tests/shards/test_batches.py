@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.shards.batches import checked, json_lines
@@ -30,7 +30,6 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@settings(deadline=None)
 @given(st.lists(st.fixed_dictionaries({}, optional=_VALUES), min_size=1, max_size=5))
 def test_lines_hold_what_the_checked_batch_holds(rows: list[dict[str, Any]]) -> None:
     batch = checked(rows, SCHEMA, "table")

@@ -21,7 +21,7 @@ rows = st.fixed_dictionaries({"thread_id": ids, "problem_id": ids, "problem": tr
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 @given(some=st.lists(rows, max_size=12), prefix=ids)
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 def test_a_search_finds_the_rows_whose_id_begins_so_whatever_their_texts_hold(
     tmp_path_factory: pytest.TempPathFactory, kind: Literal["jsonl", "parquet"], some: list[dict[str, str]], prefix: str
 ) -> None:

@@ -94,7 +94,7 @@ def test_a_text_field_is_checked(fields: dict[str, object], required: bool, wron
     count=st.integers(1, 12),
     row_group=st.integers(1, 50),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_parts_hold_every_record_once_in_order_and_know_its_place(
     tmp_path_factory: pytest.TempPathFactory, suffix: str, sizes: list[int], count: int, row_group: int
 ) -> None:

@@ -46,7 +46,7 @@ def test_a_saved_table_is_read_back(tmp_path: Path, format: Format) -> None:
     assert shards.count == 10
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @for_all(
     st.lists(st.tuples(st.integers(-(2**62), 2**62), st.none() | st.text(st.characters(codec="utf-8")))),
     st.sampled_from(FORMATS),

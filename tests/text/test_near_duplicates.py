@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.text import Document, Match, NearDuplicateOptions, decisive_tokens, near_duplicates
@@ -122,7 +122,6 @@ def test_a_text_joins_the_representative_that_it_is_most_similar_to() -> None:
     assert matches["member"].representative == "second"
 
 
-@settings(deadline=None)
 @given(st.lists(texts, max_size=8), st.lists(st.integers(0, 2), min_size=16, max_size=16), st.randoms())
 def test_the_order_of_the_input_does_not_matter(several: list[str], ranks: list[int], rng: random.Random) -> None:
     documents = [Document(f"{n}", text, rank) for n, (text, rank) in enumerate(zip(several * 2, ranks, strict=False))]
@@ -131,7 +130,6 @@ def test_the_order_of_the_input_does_not_matter(several: list[str], ranks: list[
         assert found(shuffled, options) == found(documents, options)
 
 
-@settings(deadline=None)
 @given(st.lists(texts, min_size=1, max_size=8))
 def test_every_duplicate_matches_a_representative_that_is_kept(several: list[str]) -> None:
     options = NearDuplicateOptions(threshold=0.4)
@@ -145,14 +143,12 @@ def test_every_duplicate_matches_a_representative_that_is_kept(several: list[str
     assert len(matches) < len(documents)
 
 
-@settings(deadline=None)
 @given(st.text(), st.integers(0, 3))
 def test_equal_texts_are_always_one_cluster(text: str, more: int) -> None:
     documents = statements(*[text] * (more + 1))
     assert found(documents) == {f"p{number}": Match("p0", 1.0, exact=True) for number in range(1, more + 1)}
 
 
-@settings(deadline=None)
 @given(texts, st.integers(0, 99), st.integers(0, 99))
 def test_texts_with_other_numbers_are_never_duplicates(text: str, one: int, other: int) -> None:
     pair = statements(f"{text} {one} {text}", f"{text} {other} {text}")
@@ -186,7 +182,6 @@ def test_bands_miss_a_pair_at_the_threshold_less_than_once_in_a_thousand() -> No
     )
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30), min_size=1))
 def test_jaccard_is_that_of_the_sets(one: set[int], other: set[int]) -> None:
     sets = [np.array(sorted(numbers), dtype=np.uint32) for numbers in (one, other)]
