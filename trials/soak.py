@@ -27,6 +27,8 @@ MEAN_LATENCY_S = 0.08
 MOST_GROWTH = 1.05
 _PROMPT = "Let $a_1, a_2, \\dots$ be a sequence of integers with $a_{n+1} = a_n^2 - 2$. " * 10
 _SAMPLE_S = 0.5
+_FEWEST_SAMPLES = 10
+"""Of a quarter of the run."""
 
 
 @dataclass
@@ -46,8 +48,10 @@ class Soaked:
 
     @property
     def growth(self) -> float:
-        """Memory in the last quarter of the run, by that in the second."""
-        quarter = max(1, len(self.memory_mb) // 4)
+        """Memory in the last quarter of the run, by that in the second; 1.0 for a run too short to tell."""
+        quarter = len(self.memory_mb) // 4
+        if quarter < _FEWEST_SAMPLES:
+            return 1.0
         return statistics.median(self.memory_mb[-quarter:]) / statistics.median(self.memory_mb[quarter : 2 * quarter])
 
     def lines(self) -> list[str]:
@@ -63,7 +67,8 @@ class Soaked:
             f"| calls paid twice | {self.paid_twice:,} |",
             f"| time | {self.seconds:.0f} s, {self.calls / self.seconds:,.0f} calls/s, "
             f"{1000 * self.cpu_s / self.calls:.3f} CPU-ms a call |",
-            f"| memory: most, and last quarter by second quarter | {max(self.memory_mb):.0f} MB, {self.growth:.3f} |",
+            f"| memory: most, and last quarter by second quarter "
+            f"| {max(self.memory_mb, default=0):.0f} MB, {self.growth:.3f} |",
             f"| findings | {'; '.join(self.findings) or 'none'} |",
         ]
 

@@ -6,14 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -31,14 +31,6 @@ def running(project: Project, model: OfflineModel, threads: str) -> Iterator[sub
         process.wait()
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        time.sleep(0.02)
-    raise AssertionError("waited for a minute in vain")
-
-
 def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Project) -> None:
     threads = project.write_threads(make_threads(40))
     with OfflineModel(project, latency_s=3) as model, running(project, model, threads) as run:
@@ -53,7 +45,7 @@ def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Proje
 
 def test_a_second_run_on_the_same_tables_is_refused_and_names_the_first(project: Project) -> None:
     threads = project.write_threads(make_threads(20))
-    with OfflineModel(project, latency_s=1) as model, running(project, model, threads) as first:
+    with OfflineModel(project, latency_s=60) as model, running(project, model, threads) as first:
         wait_until(lambda: bool(model.calls))
         params = f"--params=endpoint={model.base_url},model=offline-rules,raw_threads={threads}"
         second = project.kedro("run", "--env", "offline", params)

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 import os
 import signal
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,102 +14,17 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from omr_kedro import tables
 from omr_kedro.llm import (
-    Asking,
     ChatModel,
     EndpointError,
-    Limits,
     Request,
-    Sampling,
     StoppedError,
     TooManyFailuresError,
 )
 from omr_kedro.llm.errors import JournalError
-from omr_kedro.shards import Row, Scratch, TableStore
+from tests.support.asking import Gate, asked, asking, echo, rows, said, saving, scratch_in, table, texts
 from tests.support.chat_server import ChatServer, FaultyServer, shuffled
-
-PATIENCE_S = 30
-"""After this a test that waits has failed; nothing is expected to take any such time."""
-
-
-class Gate(ChatServer):
-    """Keeps calls with a word in them waiting until it is opened."""
-
-    def __init__(self, word: str, **options: Any) -> None:
-        super().__init__(**options)
-        self._word = word
-        self._opened = asyncio.Event()
-
-    def open(self) -> None:
-        self._loop.call_soon_threadsafe(self._opened.set)
-
-    async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        if self._word in said(body):
-            with suppress(TimeoutError):  # a test that never opens it should fail, not hang
-                await asyncio.wait_for(self._opened.wait(), PATIENCE_S)
-        return await super().answer(request, body)
-
-
-def said(body: Mapping[str, Any]) -> str:
-    text: str = body["messages"][-1]["content"]
-    return text
-
-
-def echo(body: dict[str, Any]) -> str:
-    return f"re {said(body)}"
-
-
-def asking(
-    server: ChatServer,
-    shards: Mapping[str, Iterable[str]],
-    *,
-    max_failed_share: float = 1.0,
-    key: str | None = None,
-    **limits: Any,
-) -> Asking:
-    """One call for each text of each shard."""
-    questions = {name: list(texts) for name, texts in shards.items()}
-
-    def requests(name: str) -> Iterator[Request]:
-        for number, text in enumerate(questions[name]):
-            yield Request(f"{name}-{number}", [{"role": "user", "content": text}], Sampling(), "prompt")
-
-    return Asking(
-        name="test",
-        model=ChatModel("m", server.base_url, api_key=key, limits=Limits(**{"max_in_flight": 8, **limits})),
-        requests=requests,
-        expected={name: len(texts) for name, texts in questions.items()},
-        fingerprints=dict.fromkeys(questions, "as it is"),
-        max_failed_share=max_failed_share,
-    )
-
-
-def table(folder: Path) -> TableStore:
-    return TableStore(folder / "table", "jsonl", tables.COMPLETIONS)
-
-
-def rows(folder: Path) -> list[Row]:
-    return list(table(folder).shards().rows())
-
-
-def texts(count: int) -> list[str]:
-    return [f"question {number}" for number in range(count)]
-
-
-def asked(server: ChatServer) -> list[str]:
-    return [said(call.body) for call in server.calls]
-
-
-def scratch_in(folder: Path) -> Callable[[str], Scratch]:
-    return lambda name: Scratch(folder / f"{name}.open", folder / f"{name}.retired", lambda: iter(()))
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 def test_every_request_becomes_a_row_in_the_order_of_the_requests(tmp_path: Path) -> None:
@@ -236,7 +148,9 @@ def test_a_failure_that_may_pass_is_a_failed_row_now_and_is_asked_again_by_the_n
     assert {row["text"] for row in rows(tmp_path)} == {"fine"}
 
 
-def test_a_consumer_that_fails_stops_new_calls_and_those_in_flight_reach_the_journal(tmp_path: Path) -> None:
+def test_a_consumer_that_fails_stops_new_calls_and_those_in_flight_reach_the_journal(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     shards = {"a": ["quick"], "b": [f"slow {n}" for n in range(100)]}
     with Gate("slow") as server:
         finished = asking(server, shards, max_in_flight=4).finished(["a", "b"], scratch_in(tmp_path))
@@ -244,6 +158,7 @@ def test_a_consumer_that_fails_stops_new_calls_and_those_in_flight_reach_the_jou
         wait_until(lambda: sum("slow" in text for text in asked(server)) == 4)
         with ThreadPoolExecutor() as pool:
             closing = pool.submit(finished.close)
+            wait_until(lambda: "calls in flight, which are paid for" in caplog.text)
             server.open()
             closing.result(PATIENCE_S)
     assert (tmp_path / "b.open").read_bytes().count(b"\n") == len(server.calls) - 1
@@ -306,7 +221,7 @@ def test_whatever_goes_wrong_every_request_ends_as_a_row_and_none_is_paid_for_tw
     plan = shuffled(faults | {"empty": 4, "length": 4, "none": 126})
     shards = {name: [f"{name} {n}" for n in range(40)] for name in "abcde"}
     with FaultyServer(plan, reply=echo) as server:
-        table(tmp_path).save(asking(server, shards, max_in_flight=32, timeout_s=2))
+        table(tmp_path).save(asking(server, shards, max_in_flight=32, timeout_s=5))
     found = rows(tmp_path)
     assert [row["row_id"] for row in found] == [f"{name}-{n}" for name in "abcde" for n in range(40)]
     assert all(row["error_kind"] is None for row in found)
@@ -328,16 +243,6 @@ def test_no_error_log_or_file_holds_the_key(tmp_path: Path, caplog: pytest.LogCa
     assert server.calls[0].authorization == f"Bearer {secret}"
     written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
     assert secret not in f"{stopped.value}{stopped.value.__cause__!r}{caplog.text}{written}"
-
-
-def saving(folder: Path, asking: Asking, expect: type[Exception] | None = None) -> threading.Thread:
-    def save() -> None:
-        with pytest.raises(expect) if expect else nullcontext():
-            table(folder).save(asking)
-
-    thread = threading.Thread(target=save)
-    thread.start()
-    return thread
 
 
 def test_tables_that_ask_one_model_at_the_same_time_share_its_window(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ from omr_kedro.llm.client import ChatClient
 from omr_kedro.llm.server import LocalServer
 from omr_kedro.shards import TableStore
 from tests.support.project import ROOT
-
-PATIENCE_S = 60
-"""After this a test that waits has failed; nothing is expected to take any such time."""
+from tests.support.waiting import PATIENCE_S, alive, wait_until
 
 CHAT_SERVER = ("python", "-m", "tests.support.chat_server", "--port", "{port}")
 
@@ -40,21 +37,6 @@ def processes(folder: Path) -> list[int]:
     """Ids of the servers that were started, as they wrote them to their log."""
     log = folder / "server.log"
     return [int(number) for number in re.findall(r"process (\d+)", log.read_text())] if log.exists() else []
-
-
-def runs(process: int) -> bool:
-    try:
-        status = Path(f"/proc/{process}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"  # dead, and its parent has not looked yet
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def asking(model: ChatModel, count: int) -> Asking:
@@ -88,10 +70,10 @@ async def test_a_server_answers_when_it_is_started_and_is_gone_when_it_is_stoppe
         done = await client.complete(Request("r", [{"role": "user", "content": "?"}], Sampling(), "p"), "k")
     assert done.text == "from a process"
     assert server.alive
-    assert runs(process)
+    assert alive(process)
     server.stop()
     assert not server.alive
-    assert not runs(process)
+    assert not alive(process)
 
 
 async def test_a_server_that_ends_at_once_is_explained_by_the_end_of_its_log(tmp_path: Path) -> None:
@@ -101,17 +83,18 @@ async def test_a_server_that_ends_at_once_is_explained_by_the_end_of_its_log(tmp
 
 
 async def test_a_server_that_stays_silent_is_stopped_and_the_error_names_the_limit(tmp_path: Path) -> None:
-    server = LocalServer(spec(tmp_path, *python("import time; time.sleep(600)"), start_timeout_s=1), "m")
-    with pytest.raises(ModelServerError, match=r"did not answer within 1 s[\s\S]*server\.start_timeout_s"):
+    server = LocalServer(spec(tmp_path, *python("import time; time.sleep(600)"), start_timeout_s=3), "m")
+    with pytest.raises(ModelServerError, match=r"did not answer within 3 s[\s\S]*server\.start_timeout_s"):
         await server.start()
-    assert not any(runs(process) for process in processes(tmp_path))
+    assert processes(tmp_path)
+    assert not any(alive(process) for process in processes(tmp_path))
 
 
 async def test_a_server_that_refuses_its_first_request_for_good_is_not_waited_for(tmp_path: Path) -> None:
     server = LocalServer(spec(tmp_path, args={"status": 404}), "m")
     with pytest.raises(ModelServerError, match=r"refuses a request for one token: HTTP 404: no such model"):
         await server.start()
-    assert not any(runs(process) for process in processes(tmp_path))
+    assert not any(alive(process) for process in processes(tmp_path))
 
 
 def test_all_users_of_a_model_share_one_server_and_a_run_without_calls_starts_none(tmp_path: Path) -> None:
@@ -122,7 +105,7 @@ def test_all_users_of_a_model_share_one_server_and_a_run_without_calls_starts_no
         assert len(processes(tmp_path)) == 1
     finally:
         model.stop()
-    assert not any(runs(process) for process in processes(tmp_path))
+    assert not any(alive(process) for process in processes(tmp_path))
     table(tmp_path, "one").save(asking(ChatModel("m", server=spec(tmp_path)), 3))
     assert len(processes(tmp_path)) == 1
 
@@ -160,10 +143,10 @@ def test_a_run_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:
     assert run.stdout is not None
     assert run.stdout.readline() == "started\n"
     (process,) = processes(tmp_path)
-    assert runs(process)
+    assert alive(process)
     run.kill()
     run.wait()
-    wait_until(lambda: not runs(process))
+    wait_until(lambda: not alive(process))
     run.stdout.close()
 
 

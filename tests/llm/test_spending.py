@@ -24,8 +24,9 @@ from omr_kedro.llm import (
 )
 from omr_kedro.llm.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.shards import Row
-from tests.llm.test_engine import Gate, asked, asking, rows, said, saving, table, texts, wait_until
+from tests.support.asking import Gate, asked, asking, rows, said, saving, table, texts
 from tests.support.chat_server import ChatServer
+from tests.support.waiting import wait_until
 
 COST = 15
 """Tokens of each call of the test's server."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +11,7 @@ import pytest
 
 from omr_kedro.llm import ServerSpec
 from omr_kedro.llm.team import Team
-
-PATIENCE_S = 30
+from tests.support.waiting import PATIENCE_S, wait_until
 
 WRITES_ITS_WORDS = (
     "python", "-c", "import sys, time; open(sys.argv[1], 'a').write(' '.join(sys.argv[2:]) + '\\n'); time.sleep(600)",
@@ -37,13 +35,6 @@ def following(folder: Path, server: ServerSpec) -> Iterator[threading.Thread]:
     finally:
         team(folder).dismiss()
         second.join()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def written(folder: Path) -> list[str]:

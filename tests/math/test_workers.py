@@ -8,13 +8,12 @@ import subprocess
 import sys
 import textwrap
 import threading
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from omr_kedro.math import Limits, MathWorkerError, Verdict, Workers, grade
+from tests.support.waiting import alive, wait_until
 
 HARD = {
     "tower of nines": "9^{9^{9^{9}}}",
@@ -33,14 +32,6 @@ ENDLESS = ("verify", "9^{9^{9^{9}}}", "5.5")
 def workers() -> Iterator[Workers]:
     with Workers(2, Limits(cpu_seconds=0.7)) as pool:
         yield pool
-
-
-def alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except FileNotFoundError:
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def pids(workers: Workers) -> set[int]:
@@ -109,11 +100,7 @@ def test_workers_end_when_their_parent_is_killed() -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    for _ in range(200):
-        if not any(alive(pid) for pid in running):
-            return
-        time.sleep(0.1)
-    pytest.fail("workers outlived their parent")
+    wait_until(lambda: not any(alive(pid) for pid in running))
 
 
 def test_a_pool_can_be_shared_by_threads_of_a_busy_process(workers: Workers) -> None:

@@ -88,10 +88,10 @@ def test_the_reply_to_any_post_is_read_back_as_what_was_found(post: str) -> None
 @pytest.mark.parametrize(
     "bit", ["[quote]", "[/quote]", "[img]", "\\[", "$", "<sub>", "1. find x\n", "Problem 1: ", "... ", " "]
 )
-def test_a_megabyte_of_anything_takes_seconds_at_most(bit: str) -> None:
-    started = time.perf_counter()
+def test_a_megabyte_of_anything_takes_seconds_of_computing_at_most(bit: str) -> None:
+    started = time.process_time()
     extract(bit * (1_000_000 // len(bit)))
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @given(st.text())

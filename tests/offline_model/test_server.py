@@ -24,6 +24,7 @@ from omr_kedro.llm import Prompt
 from omr_kedro.offline_model import MODEL_NAME
 from omr_kedro.offline_model.stages import STAGES
 from tests.offline_model.examples import PROMPTS, ROOT
+from tests.support.waiting import PATIENCE_S
 
 PROOF = "Prove that $n^3 - n$ is divisible by 6 for every integer $n$."
 
@@ -208,7 +209,7 @@ def test_a_signal_stops_it_at_once_and_cleanly(number: signal.Signals) -> None:
     server = start(PROMPTS)
     address(server)
     server.send_signal(number)
-    assert server.wait(timeout=5) == 0
+    assert server.wait(timeout=PATIENCE_S) == 0
 
 
 @pytest.mark.parametrize(

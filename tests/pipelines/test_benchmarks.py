@@ -60,9 +60,6 @@ def test_a_statement_may_be_made_of_several_fields(tmp_path: Path) -> None:
     assert [row["problem"] for row in collected(dataset(**settings))] == ["Let $x = 1$.\n\nFind x.", "Find y."]
 
 
-WITH_ID = {"problem": "question", "benchmark_id": "id"}
-
-
 @pytest.mark.parametrize(
     ("rows", "settings", "complaint"),
     [

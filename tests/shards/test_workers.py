@@ -14,6 +14,7 @@ import pytest
 from omr_kedro.shards import OmrError, TableStore, derive_parts
 from omr_kedro.shards.table import Derived, Row
 from omr_kedro.shards.workers import spread
+from tests.support.waiting import alive, wait_until
 
 SCHEMA = pa.schema([("n", pa.int64()), ("pid", pa.int64())])
 
@@ -86,24 +87,16 @@ if __name__ == "__main__":
     parent = subprocess.Popen(
         [sys.executable, tmp_path / "run.py"], env={**os.environ, "PYTHONPATH": str(root)}, cwd=root
     )
-    while not list((tmp_path / "table").glob("shard-*.jsonl")):
-        assert parent.poll() is None
-        time.sleep(0.02)
+    made = tmp_path / "table/_made"
+    wait_until(lambda: list(made.glob("*.json")))
+    assert parent.poll() is None
     parent.kill()
     parent.wait()
     workers = {int(line.split()[0]) for line in (tmp_path / "log").read_text().splitlines()}
-    while any(_alive(worker) for worker in workers):
-        time.sleep(0.05)
-    made = len(list((tmp_path / "table" / "_made").glob("*.json")))
+    wait_until(lambda: not any(alive(worker) for worker in workers))
+    finished = len(list(made.glob("*.json")))
     store = TableStore(tmp_path / "table", "jsonl", SCHEMA)
-    assert store.save(_table(tmp_path / "log", 1)) == 8 - made < 8
+    assert store.save(_table(tmp_path / "log", 1)) == 8 - finished < 8
     TableStore(tmp_path / "undisturbed", "jsonl", SCHEMA).save(_table(tmp_path / "log", 1))
     for path in (tmp_path / "undisturbed").glob("*.jsonl"):
         assert path.read_bytes() == (tmp_path / "table" / path.name).read_bytes()
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False

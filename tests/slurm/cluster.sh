@@ -6,7 +6,7 @@
 #   cluster.sh install                                 packages that are missing, through apt-get
 #   cluster.sh start|stop DIR
 #   cluster.sh kill-node|start-node DIR NODE           kill-node: the whole node, as when its power fails
-#   cluster.sh stop-controller|kill-controller|start-controller DIR
+#   cluster.sh kill-controller|start-controller DIR
 #   cluster.sh wait DIR                                until both nodes are idle
 #   cluster.sh env DIR                                 for `eval`: makes sbatch and the others talk to this cluster
 set -euo pipefail
@@ -24,7 +24,6 @@ main() {
         stop) stop ;;
         kill-node) kill_node "${3:?a node}" ;;
         start-node) start_node "${3:?a node}" ;;
-        stop-controller) end TERM slurmctld ;;
         kill-controller) end KILL slurmctld ;;
         start-controller) start_controller ;;
         wait) wait_idle ;;

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -45,6 +46,8 @@ class OfflineModel(ChatServer):
         """Stage of each call that a rule answered."""
         self.texts: list[str] = []
         """The row's own text in each of them."""
+        self.answered = Counter[str]()
+        """How often each call got a reply that a caller must pay for."""
         self.tokens = 0
         """Of all prompts and replies."""
 
@@ -63,6 +66,7 @@ class OfflineModel(ChatServer):
             return response
         spent = sum(tokens(message["content"]) for message in body["messages"]), tokens(text)
         self.tokens += sum(spent)
+        self.answered[request.headers["X-Request-Id"]] += fault != "hang"
         return completion("" if fault == "empty" else text, "length" if fault == "length" else "stop", spent)
 
     async def _misbehave(self, fault: str, request: web.Request) -> web.StreamResponse | None:

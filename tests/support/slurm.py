@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.waiting import wait_until
+
 SCRIPT = Path(__file__).resolve().parents[1] / "slurm" / "cluster.sh"
-NODES = ("n1", "n2")
 
 _FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "State", "NodeList", "RestartCnt", "Reason", "Name")
 _SEPARATOR = "|"
@@ -71,9 +72,6 @@ class Cluster:
 
     def start_node(self, name: str) -> None:
         self._manage("start-node", name)
-
-    def stop_controller(self) -> None:
-        self._manage("stop-controller")
 
     def start_controller(self) -> None:
         """Returns when the controller answers."""
@@ -138,11 +136,10 @@ class Cluster:
         Raises:
             TimeoutError: it did not; the message shows the jobs.
         """
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError("\n".join(map(str, self.jobs())))
-            time.sleep(0.1)
+        try:
+            wait_until(condition, seconds, every_s=0.1)
+        except TimeoutError as error:
+            raise TimeoutError("\n".join(map(str, self.jobs()))) from error
 
     def run(self, *command: str) -> str:
         """Run one of Slurm's commands; returns what it prints."""
