@@ -2,9 +2,11 @@
 
     python benchmarks/grading.py [--runs 5] [--pairs 500] [--hard]
 
-Pairs are of sixteen kinds, in the mixture of answers to forum problems. Both graders see them in turns, in one process,
-with cold caches; ours has one worker, whose CPU time counts as ours. `--hard` adds answers that never end: math-verify
-in a process that is killed after 30 s, ours with its usual limit.
+Pairs are of sixteen kinds, in the mixture of answers to forum problems. Nearly all of them we settle without
+math-verify, by comparing what is written, as fractions or numerically: that is the ratio. It says little of answers
+that only a worker can tell apart, for which ours costs what math-verify costs. Both graders see the pairs in turns, in
+one process, with cold caches; ours has one worker, whose CPU time counts as ours. `--hard` adds answers that never end:
+math-verify in a process that is killed after 30 s, ours with its usual limit.
 """
 
 from __future__ import annotations

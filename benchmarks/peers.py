@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from results import ROOT, emit, figure, spread
+from results import LACKS, ROOT, emit, figure, spread
 from rivals import Load, NotMeasuredError, run
 
 LEAST_TIMES = 3.0
@@ -75,7 +75,9 @@ def main() -> None:
     for each in figures:
         print(f"  {each['what']:<48} {each['value']:>28}  {each['target']}")
     emit(figures)
-    sys.exit(bool(rivals) and not met)
+    if not rivals:
+        sys.exit(f"{LACKS}a peer that can be installed and run here")
+    sys.exit(not met)
 
 
 def measure(names: list[str], load: Load, repeat: int) -> tuple[dict[str, list[dict[str, float]]], dict[str, str]]:

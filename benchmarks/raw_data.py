@@ -65,7 +65,7 @@ def _renewed(row: dict[str, object], number: int) -> dict[str, object]:
     return {**row, "original_question": " ".join(words)}
 
 
-def reference(dump: Path, tokenizer: Path, library: str, rows: int, out: Path) -> None:
+def reference(dump: Path, tokenizer: Path, library: str, out: Path) -> None:
     """One process, one call of the tokenizer a post, all answers cleaned by search and cut.
 
     Its CPU seconds go to a file, without those of loading a library that only it has.
@@ -77,7 +77,7 @@ def reference(dump: Path, tokenizer: Path, library: str, rows: int, out: Path) -
     encode = _encoder(library, tokenizer)
     began = time.process_time()
     with out.open("w") as file:
-        for row in pq.read_table(dump, columns=["original_question", "original_answers"]).slice(0, rows).to_pylist():
+        for row in pq.read_table(dump, columns=["original_question", "original_answers"]).to_pylist():
             discussion, used = "", 0
             for number, reply in enumerate(row["original_answers"], start=1):
                 text = reply
@@ -206,7 +206,7 @@ def _one(what: str, dump: str, tokenizer: str, *rest: str) -> None:
     *options, out = rest
     if what == "reference":
         Path(out).parent.mkdir(exist_ok=True)
-        reference(Path(dump), Path(tokenizer), options[0], int(options[1]), Path(out))
+        reference(Path(dump), Path(tokenizer), options[0], Path(out))
     elif what == "prepare":
         prepare(Path(dump), Path(tokenizer), options[0], int(options[1]), Path(out))
     else:
@@ -217,14 +217,14 @@ def _compare(folder: Path, args: argparse.Namespace) -> None:
     from tests.support.dumps import thread, train_tokenizer  # noqa: PLC0415
 
     small, middle, large = args.rows
-    dumps = make_dumps(folder, args.rows)
+    dumps = make_dumps(folder, [args.reference_rows, *args.rows])
     texts = (answer for number in range(1500) for answer in thread(number)["original_answers"])
     tokenizer = train_tokenizer(folder / "tokenizer.json", 30_000, texts)
     cores = os.cpu_count() or 1
     libraries = [name for name in ("transformers", "tokenizers") if importlib.util.find_spec(name)]
     contenders = {
         **{
-            f"a call a post, {library}": ("reference", small, args.reference_rows, (library, args.reference_rows))
+            f"a call a post, {library}": ("reference", args.reference_rows, args.reference_rows, (library,))
             for library in libraries
         },
         "rule original, 1 process": ("prepare", middle, middle, ("original", 1)),

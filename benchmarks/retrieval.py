@@ -30,6 +30,7 @@ from omr_kedro.text.embedding import nearest
 from omr_kedro.text.ngrams import NGramIndex
 
 FIGURES: list[dict[str, Any]] = []
+BROKEN: list[str] = []
 LEAST_GAIN, LEAST_COSINE, MOST_SEARCH, MOST_BLOCK_MB = 3.0, 0.999, 0.1, 64.0
 WORDS = """
 let find the number of all positive integers real triangle circle such that with prove sum product angle side area
@@ -87,9 +88,11 @@ def measure_embedding(texts: list[str], repeat: int) -> tuple[float, float]:
     cosine = float((ours.encode(texts)[0] * exact.encode(texts)[0]).sum(1).min())
     print(f"  least cosine of {ours.precision} to float32: {cosine:.5f}")
     demand("cosine to float32", cosine >= LEAST_COSINE)
-    if ours.precision == "bfloat16":
-        demand(f"at least {LEAST_GAIN:g} times the recipe's rate", mine / base >= LEAST_GAIN)
-    FIGURES.append(figure(f"embedding in {ours.precision}, tokens a CPU-second by the recipe's", mine / base, "x"))
+    gained = mine / base >= LEAST_GAIN if ours.precision == "bfloat16" else None
+    demand(f"at least {LEAST_GAIN:g} times the recipe's rate", gained is not False)
+    what = f"embedding in {ours.precision}, tokens a CPU-second by the recipe's"
+    FIGURES.append(figure(what, mine / base, "x", "" if gained is None else f">= {LEAST_GAIN:g}", met=gained))
+    FIGURES.append(figure("least cosine to float32", cosine, "", f">= {LEAST_COSINE}", met=cosine >= LEAST_COSINE))
     return statistics.median(seconds[f"ours, {ours.precision}"]) / len(texts), tokens / len(texts)
 
 
@@ -130,6 +133,8 @@ def measure_memory(sizes: list[int]) -> None:
             f"(the recipe's block of 10,000 queries: {10_000 * size * 4 / 1e6:,.0f} MB)"
         )
         demand("memory of search bounded", grown <= MOST_BLOCK_MB)
+    what = f"memory of search among {sizes[-1]:,} known texts, beyond vectors"
+    FIGURES.append(figure(what, grown, "MB", f"<= {MOST_BLOCK_MB:g}", met=grown <= MOST_BLOCK_MB))
 
 
 def measure_ngrams(texts: list[str], known: list[str]) -> float:
@@ -139,9 +144,9 @@ def measure_ngrams(texts: list[str], known: list[str]) -> float:
 
 
 def demand(what: str, holds: bool) -> None:
-    """End the run when a promise is not kept."""
+    """Note a promise that is not kept."""
     if not holds:
-        sys.exit(f"NOT KEPT: {what}")
+        BROKEN.append(what)
 
 
 def main() -> None:
@@ -175,6 +180,7 @@ def main() -> None:
     share = 100 * total["search"] / total["embedding"]
     emit([*FIGURES, figure("search by embedding, CPU time", share, "%", f"<= {100 * MOST_SEARCH:g}", met=cheap)])
     demand("search within a tenth of embedding", cheap)
+    sys.exit(f"NOT KEPT: {', '.join(BROKEN)}" if BROKEN else 0)
 
 
 if __name__ == "__main__":

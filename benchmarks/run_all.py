@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from results import machine, read
+from results import LACKS, machine, read
 
 FOLDER = Path(__file__).parent
 
@@ -34,17 +34,23 @@ class Script:
 
 
 SCRIPTS = (
-    Script("client", "the engine beside a bare loop, end to end", ("--calls", "2000", "--mean-latency", "0.2")),
+    Script(
+        "client",
+        "the engine beside a bare loop, end to end",
+        ("--calls", "2000", "--mean-latency", "0.2"),
+        ("--repeat", "3"),
+    ),
     Script("peers", "what a call costs beside other libraries", ("--calls", "500", "--repeat", "1")),
     Script("overhead", "a run with everything up to date", ("--threads", "50", "--shards", "10", "--repeat", "1")),
     Script("memory", "peak memory against the number of threads", ("--threads", "20", "40", "--shards", "8")),
+    Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
     Script(
         "raw_data", "raw threads to prompts", ("--rows", "200", "400", "800", "--reference-rows", "100", "--reps", "1")
     ),
     Script("near_duplicates", "near-duplicates among problems", ("--problems", "2000")),
     Script("retrieval", "embedding and search for decontamination", ("--texts", "16", "--benchmark", "500")),
-    Script("grading", "grading beside math-verify", ()),
+    Script("grading", "grading beside math-verify", ("--runs", "1", "--pairs", "50")),
 )
 
 
@@ -69,9 +75,9 @@ class Run:
 
     @property
     def lacks(self) -> str:
-        """The package that the script needs and that is not installed."""
+        """What the script needs and this machine has not: a package, the network."""
         last = (self.errors.strip().splitlines() or [""])[-1]
-        return last.removeprefix("ModuleNotFoundError: ") if last.startswith("ModuleNotFoundError") else ""
+        return next((last.removeprefix(lack) for lack in (LACKS, "ModuleNotFoundError: ") if last.startswith(lack)), "")
 
 
 def main() -> None:
@@ -96,7 +102,7 @@ def main() -> None:
 
 
 def run(script: Script, quick: bool) -> Run:
-    """Run one script to its end; what it says is shown as it comes."""
+    """Run one script to its end; its errors are shown."""
     words = [f"benchmarks/{script.name}.py", *(script.quick if quick else script.options)]
     began = time.monotonic()
     done = subprocess.run([sys.executable, *words], cwd=FOLDER.parent, capture_output=True, text=True, check=False)
