@@ -1,6 +1,6 @@
 """Crash points and a soak: `make trials`, or
 
-    python -m trials [--points 1400] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000] [--planted]
+    python -m trials [--points 1300] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000] [--planted]
 
 Runs the real code in processes that are killed, starved of disk, doubled or given a wrong clock, at random places that
 the seed decides; lets each come to its end; and holds its tables against those of an undisturbed run, its calls against
@@ -33,7 +33,7 @@ _MOST_TRIALS = 300
 def main() -> None:
     """Try, tell, and fail if there is anything to tell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=int, default=1400, help="trials; not each of them is struck")
+    parser.add_argument("--points", type=int, default=1300, help="trials; not each of them is struck")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--only", nargs="+", default=[], choices=[*SCENES, *HOW], metavar="WORD", help="; ".join(HOW))
     parser.add_argument("--numbers", type=int, nargs="+", help="try these again, of a run with the same seed")

@@ -37,7 +37,7 @@ MIXES: dict[str, dict[str, float]] = {
     "calm": {},
     "rough": {"429": 0.04, "429 date": 0.02, "503": 0.02, "500": 0.03, "garbage": 0.03, "cut": 0.03, "close": 0.03},
     "hanging": {"hang": 0.02, "500": 0.02, "cut": 0.02},
-    "worn": {"429": 0.004, "500": 0.003, "garbage": 0.001, "cut": 0.001, "close": 0.001},
+    "worn": {"429": 0.0003, "500": 0.006, "garbage": 0.001, "cut": 0.001, "close": 0.001},
 }
 _PAID = "none"
 _MOST_HANGING = 3
