@@ -11,19 +11,17 @@ without imports. What cannot be installed or run here is left out, with the reas
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 from collections import defaultdict
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
-from results import LACKS, ROOT, emit, figure, spread
-from rivals import Load, NotMeasuredError, run
+from environments import NotMeasuredError, python_with
+from results import LACKS, emit, figure, spread
+from rivals import Load, run
 
 LEAST_TIMES = 3.0
 OURS, FLOOR, LOCAL = "omr_kedro", "bare aiohttp loop", "datatrove, server on 127.0.0.1"
-VENVS = ROOT / "benchmarks" / ".venvs"
 
 
 class Contender(NamedTuple):
@@ -90,7 +88,11 @@ def measure(names: list[str], load: Load, repeat: int) -> tuple[dict[str, list[d
             if name in reasons:
                 continue
             try:
-                found = run(contender.script, replace(load, host=contender.host), install(contender))
+                found = run(
+                    contender.script,
+                    replace(load, host=contender.host),
+                    python_with(contender.script, contender.packages),
+                )
             except NotMeasuredError as error:
                 reasons[name] = str(error)
                 runs.pop(name, None)
@@ -99,28 +101,6 @@ def measure(names: list[str], load: Load, repeat: int) -> tuple[dict[str, list[d
                 runs[name].append(found)
                 print(f"  round {number + 1}, {name}: {found['cpu_ms']:.3f} CPU-ms, {found['rate']:.0f}/s", flush=True)
     return runs, reasons
-
-
-def install(contender: Contender) -> str:
-    """The Python of the contender's environment; made once.
-
-    Raises:
-        NotMeasuredError: with pip's last words.
-    """
-    if not contender.packages:
-        return sys.executable
-    folder = VENVS / contender.script
-    python, stamp = folder / "bin" / "python", folder / ".installed"
-    wanted = "\n".join(contender.packages)
-    if not stamp.exists() or stamp.read_text() != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *contender.packages]
-        done = subprocess.run(pip, capture_output=True, text=True, check=False)
-        if done.returncode:
-            errors = [line for line in done.stderr.splitlines() if line.lower().startswith("error")]
-            raise NotMeasuredError(f"cannot be installed: {(errors or ['pip failed'])[-1][:150]}")
-        Path(stamp).write_text(wanted)
-    return str(python)
 
 
 if __name__ == "__main__":

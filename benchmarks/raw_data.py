@@ -4,13 +4,13 @@
 
 Dumps are made up, of the shape of AoPS-Instruct (2.5 % of threads are over 24,000 bytes); the tokenizer is a byte-level
 BPE of Qwen2's build with 30,000 tokens, trained on them. Each measurement is a process of its own; CPU time counts it
-and its workers, memory is the sum of their PSS, sampled. Ratios within one run are what counts.
+and its workers, memory is the sum of their PSS, sampled. Ratios within one run are what counts: to the loop with the
+tokenizer of transformers, as in the original, in an environment of its own; to one with `tokenizers` without network.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import random
 import shutil
@@ -28,10 +28,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from benchmarks.environments import NotMeasuredError, python_with  # noqa: E402
 from benchmarks.results import emit, figure  # noqa: E402
 
 LIMIT = 24_000
 PARTS = 64
+_TRANSFORMERS = ("transformers==5.24.0", "pyarrow")
 LEAST_GAIN, MOST_GROWTH, MOST_MB = 10.0, 1.10, 600
 
 
@@ -141,10 +143,10 @@ def kedro_run(dump: Path, tokenizer: Path, project: Path) -> None:
         session.run(pipeline_names=["raw_data"])
 
 
-def measured(*words: object) -> Measured:
+def measured(*words: object, python: str = sys.executable) -> Measured:
     """Run this script for one measurement, and watch it."""
     folder = Path(tempfile.mkdtemp())
-    command = [sys.executable, __file__, "--one", *map(str, words), str(folder / "out")]
+    command = [python, __file__, "--one", *map(str, words), str(folder / "out")]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
     peak = [0.0]
@@ -229,10 +231,10 @@ def _compare(folder: Path, args: argparse.Namespace) -> None:
 def _rates(dumps: dict[int, Path], tokenizer: Path, args: argparse.Namespace) -> list[dict[str, Any]]:
     """Rows a CPU-second and a second, all contenders in turn."""
     rows, cores = args.rows[1], os.cpu_count() or 1
-    libraries = [name for name in ("transformers", "tokenizers") if importlib.util.find_spec(name)]
+    pythons = _tokenizing_pythons()
     promised = f"rule fit, {cores} processes"
     contenders: dict[str, tuple[str, int, tuple[object, ...]]] = {
-        **{f"a call a post, {library}": ("reference", args.reference_rows, (library,)) for library in libraries},
+        **{f"a call a post, {library}": ("reference", args.reference_rows, (library,)) for library in pythons},
         "rule original, 1 process": ("prepare", rows, ("original", 1)),
         "rule fit, 1 process": ("prepare", rows, ("fit", 1)),
         promised: ("prepare", rows, ("fit", cores)),
@@ -240,7 +242,8 @@ def _rates(dumps: dict[int, Path], tokenizer: Path, args: argparse.Namespace) ->
     runs: dict[str, list[Measured]] = {name: [] for name in contenders}
     for _ in range(args.reps):
         for name, (what, size, options) in contenders.items():
-            runs[name].append(measured(what, dumps[size], tokenizer, *options))
+            python = pythons[str(options[0])] if what == "reference" else sys.executable
+            runs[name].append(measured(what, dumps[size], tokenizer, *options, python=python))
     print(f"{'':28}{'rows / CPU-s':>16}{'(min..max)':>18}{'x':>7}{'rows / s':>10}{'x':>7}{'cores':>7}{'MB':>6}")
     base: tuple[float, float] | None = None
     figures = []
@@ -257,6 +260,15 @@ def _rates(dumps: dict[int, Path], tokenizer: Path, args: argparse.Namespace) ->
         figures.append(figure(f"raw threads, {name}: rows a CPU-second", gain, "x", target, met=met))
         figures.append(figure(f"raw threads, {name}: rows a second", gain_in_time, "x"))
     return figures
+
+
+def _tokenizing_pythons() -> dict[str, str]:
+    """Pythons that have the original's tokenizer library, and the leaner one that we have."""
+    try:
+        return {"transformers": python_with("transformers", _TRANSFORMERS), "tokenizers": sys.executable}
+    except NotMeasuredError as error:
+        print(f"transformers: {error}")
+        return {"tokenizers": sys.executable}
 
 
 def _memory(dumps: dict[int, Path], tokenizer: Path, args: argparse.Namespace) -> list[dict[str, Any]]:

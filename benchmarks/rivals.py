@@ -9,14 +9,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from environments import NotMeasuredError
 from stage_server import running
 
 _FOLDER = Path(__file__).with_name("contenders")
 _LEAST_PATIENCE_S = 120
-
-
-class NotMeasuredError(Exception):
-    """Why there is no figure for a contender."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import IO
 
@@ -147,9 +148,20 @@ def _count_parquet(path: Path) -> int:
 
 
 def _split_parquet(span: Span, cuts: Sequence[float]) -> Iterator[Span]:
-    stops = [round(cut * span.stop) for cut in [*cuts, 1.0]]
+    stops = [*_at_row_groups(span, [round(cut * span.stop) for cut in cuts]), span.stop]
     for start, stop in zip([0, *stops], stops, strict=False):
         yield Span(span.file, start, stop, start + 1)
+
+
+def _at_row_groups(span: Span, cuts: Sequence[int]) -> Iterator[int]:
+    """The cuts, at the nearest end of a row group where one is near: amid one, all before must be decoded first."""
+    with _parquet(span.file) as file:
+        groups = (file.metadata.row_group(number).num_rows for number in range(file.metadata.num_row_groups))
+        ends = list(accumulate(groups))
+    near = span.stop / (len(cuts) + 1) / 2
+    for cut in cuts:
+        nearest = min(ends, key=lambda end: abs(end - cut), default=cut)
+        yield nearest if abs(nearest - cut) < near else cut
 
 
 def _read_parquet(span: Span, columns: Sequence[str] | None) -> Iterator[Record]:
