@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Iterator
+from contextlib import contextmanager
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.llm.limits import Pacer, Window
 
-FATES = st.sampled_from(["ok", "refused", "refused twice", "cancelled"])
+REFUSALS = {"refused": 1, "refused twice": 2, "refused and cancelled": 2}
+FATES = st.sampled_from(["ok", "cancelled", *REFUSALS])
 
 
 async def test_no_more_calls_than_slots_are_in_flight() -> None:
@@ -58,17 +59,13 @@ async def test_a_call_that_was_refused_goes_before_new_ones() -> None:
     await window.acquire()
     order: list[str] = []
 
-    async def enter(name: str, *, again: bool) -> None:
-        await window.acquire(again=again)
+    async def enter(name: str, turn: Awaitable[None]) -> None:
+        await turn
         order.append(name)
         window.release()
 
-    waiting = [asyncio.create_task(enter("new", again=False))]
-    await asyncio.sleep(0)
-    waiting.append(asyncio.create_task(enter("refused before", again=True)))
-    await asyncio.sleep(0)
-    window.release()
-    await asyncio.gather(*waiting)
+    window.refused(time.monotonic(), retry_after_s=0.01)
+    await asyncio.gather(enter("new", window.acquire()), enter("refused before", window.exchange()))
     assert order == ["refused before", "new"]
 
 
@@ -86,8 +83,7 @@ def test_whatever_the_endpoint_answers_every_call_gets_its_turn(slots: int, answ
             await asyncio.sleep(0)
             if answer == "refused":
                 window.refused(sent, retry_after_s=0)
-                window.release()
-                await window.acquire(again=True)
+                await window.exchange()
             window.succeeded()
             window.release()
 
@@ -109,32 +105,35 @@ def test_the_window_is_kept_and_none_waits_for_ever_whoever_is_refused_or_cancel
     async def run() -> None:
         window, inside = Window(slots), 0
 
-        @asynccontextmanager
-        async def slot(*, again: bool = False) -> AsyncIterator[None]:
+        @contextmanager
+        def trying() -> Iterator[None]:
             nonlocal inside
-            await window.acquire(again=again)
             inside += 1
             try:
                 assert inside <= window.in_flight <= slots
                 yield
             finally:
                 inside -= 1
-                window.release()
 
         async def call(fate: str, steps: int) -> None:
-            for refusal in range({"refused": 1, "refused twice": 2}.get(fate, 0)):
-                async with slot(again=refusal > 0):
-                    sent = time.monotonic()
-                    await asyncio.sleep(0)
-                    window.refused(sent, retry_after_s=0)
-            async with slot(again=fate.startswith("refused")):
-                for _ in range(steps):
-                    await asyncio.sleep(0)
-                window.succeeded()
+            await window.acquire()
+            try:
+                for _ in range(REFUSALS.get(fate, 0)):
+                    with trying():
+                        sent = time.monotonic()
+                        await asyncio.sleep(0)
+                        window.refused(sent, retry_after_s=0)
+                    await window.exchange()
+                with trying():
+                    for _ in range(steps):
+                        await asyncio.sleep(0)
+                    window.succeeded()
+            finally:
+                window.release()
 
         tasks = [asyncio.create_task(call(fate, steps)) for fate, steps in calls]
         for task, (fate, steps) in zip(tasks, calls, strict=True):
-            if fate == "cancelled":
+            if "cancelled" in fate:
                 for _ in range(steps):
                     await asyncio.sleep(0)
                 task.cancel()
@@ -161,7 +160,7 @@ async def test_nobody_starts_before_the_pause_that_a_refusal_asked_for_has_passe
     window = Window(4)
     refused_at = time.monotonic()
     window.refused(refused_at, retry_after_s=0.2)
-    await asyncio.gather(window.acquire(), window.acquire(again=True))
+    await asyncio.gather(window.acquire(), window.acquire())
     assert time.monotonic() - refused_at >= 0.2
 
 

@@ -245,8 +245,7 @@ class Engine:
         silent_s = time.monotonic() - self._endpoint.refused_since
         if silent_s > patience_s:
             raise explain.refused_everything(self._model, silent_s, error)
-        self._endpoint.window.release()
-        await self._idly(self._endpoint.window.acquire(self._asking.turn or (), again=True))
+        await self._idly(self._endpoint.window.exchange(self._asking.turn or ()))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
         call = asyncio.current_task()

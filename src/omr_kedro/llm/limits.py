@@ -33,15 +33,29 @@ class Window:
         self._pause_s = _DEFAULT_PAUSE_S
         self._cut_at = float("-inf")
 
-    async def acquire(self, turn: Turn = (), *, again: bool = False) -> None:
+    async def acquire(self, turn: Turn = ()) -> None:
         """Wait for a slot, and for the end of the pause that a refusal asked for.
 
         Args:
             turn: the lowest goes first, and those with equal turns as they came.
-            again: the call was refused before; such calls go first, or else refused ones would pile up.
         """
+        await self._admitted((1, *turn))
+
+    async def exchange(self, turn: Turn = ()) -> None:
+        """Give the slot of a call that was refused to whoever may go, and wait for another one.
+
+        Such calls go before new ones, or else they would pile up. Whoever is cancelled meanwhile still holds a slot.
+        """
+        self.release()
+        try:
+            await self._admitted((0, *turn))
+        except asyncio.CancelledError:
+            self.in_flight += 1
+            raise
+
+    async def _admitted(self, rank: Turn) -> None:
         admitted = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, ((0, *turn) if again else (1, *turn), next(self._arrivals), admitted))
+        heappush(self._waiting, (rank, next(self._arrivals), admitted))
         self._admit()
         try:
             await admitted
