@@ -14,6 +14,7 @@ _SENTENCE_END = re.compile(r"\n|[.!?…。][)\"'*$\]]*(?=\s)")
 # A cut post keeps this many bytes (some 60 tokens, a formula or two) or is left out: less says nothing.
 _LEAST_BYTES = 240
 _PROBE_BYTES = 8_000
+_NEAR_END = 500
 # English prose has 4 to 5, formulas 2 to 3; a thread of spaces has more, and would be cut though it fits.
 _MOST_BYTES_PER_TOKEN = 6
 
@@ -77,7 +78,7 @@ def _block(number: int, text: str) -> str:
 
 
 def _joined(posts: Sequence[tuple[int, str]]) -> str:
-    return "".join(_block(*post) for post in posts).strip()
+    return "\n\n".join([f"Post {number}:\n{text}" for number, text in posts]).rstrip()
 
 
 def _whole(blocks: Sequence[str], limit: int, tokens: TokenCounter) -> int:
@@ -175,7 +176,18 @@ def cut_at_sentence(text: str, size: int) -> str:
     if len(raw) <= size:
         return text
     start = raw[: max(0, size - len(_CUT_MARK.encode()))].decode(errors="ignore")
-    ends = [end.end() for end in _SENTENCE_END.finditer(start, len(start) // 2)]
-    space = start.rfind(" ", len(start) // 2)
-    stop = ends[-1] if ends else space if space > 0 else len(start)
+    half = len(start) // 2
+    stop = _last_sentence_end(start, half)
+    if stop is None:
+        space = start.rfind(" ", half)
+        stop = space if space > 0 else len(start)
     return start[:stop].rstrip() + _CUT_MARK
+
+
+def _last_sentence_end(text: str, least: int) -> int | None:
+    """Where the last sentence or line after `least` ends; looks at the end first, where there nearly always is one."""
+    for begin in (max(least, len(text) - _NEAR_END), least):
+        ends = [end.end() for end in _SENTENCE_END.finditer(text, begin)]
+        if ends:
+            return ends[-1]
+    return None

@@ -10,7 +10,7 @@ Three shapes are known, told apart by their fields:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -73,25 +73,24 @@ def read_forum_thread(fields: Row, max_post_chars: int) -> ForumThread:
         names = ", ".join(sorted(fields)[:8])
         raise UnreadableThreadError("missing_column", f"none of {', '.join(_SHAPES)} is among its fields ({names})")
     thread = read(fields)
-    if not _text(thread.first, "the first post", max_post_chars).strip():
+    for number, post in enumerate((thread.first, *thread.replies)):
+        if not (isinstance(post, str) and len(post) <= max_post_chars and "\x00" not in post):
+            raise _unusable(post, f"post {number}" if number else "the first post", max_post_chars)
+    if not thread.first.strip():
         raise UnreadableThreadError("empty_post", "the first post is empty")
-    for number, reply in enumerate(thread.replies, start=1):
-        _text(reply, f"post {number}", max_post_chars)
     return thread
 
 
-def _text(value: Any, what: str, max_chars: int) -> str:
-    if value is None:
-        raise UnreadableThreadError("null_post", f"{what} is null")
-    if not isinstance(value, str):
-        raise UnreadableThreadError("post_is_no_text", f"{what} is a {type(value).__name__}, not text")
-    if len(value) > max_chars:
-        raise UnreadableThreadError(
-            "post_too_long", f"{what} has {len(value):,} characters, more than the {max_chars:,} allowed"
+def _unusable(post: Any, what: str, max_chars: int) -> UnreadableThreadError:
+    if post is None:
+        return UnreadableThreadError("null_post", f"{what} is null")
+    if not isinstance(post, str):
+        return UnreadableThreadError("post_is_no_text", f"{what} is a {type(post).__name__}, not text")
+    if len(post) > max_chars:
+        return UnreadableThreadError(
+            "post_too_long", f"{what} has {len(post):,} characters, more than the {max_chars:,} allowed"
         )
-    if "\x00" in value:
-        raise UnreadableThreadError("nul_character", f"{what} holds a NUL character")
-    return value
+    return UnreadableThreadError("nul_character", f"{what} holds a NUL character")
 
 
 def _read_instruct(fields: Row) -> ForumThread:
@@ -100,7 +99,7 @@ def _read_instruct(fields: Row) -> ForumThread:
     asked = _optional(metadata, "question_metadata").get("post_date")
     answers = metadata.get("answers_metadata")
     answered = [
-        answer.get("answer_date") if isinstance(answer, Mapping) else None
+        answer.get("answer_date") if isinstance(answer, dict) else None
         for answer in (answers if isinstance(answers, list) else [])
     ]
     return ForumThread(fields["original_question"], replies, _dates([asked, *answered]), fields.get("problem_source"))
@@ -119,8 +118,8 @@ def _read_topic(fields: Row) -> ForumThread:
     posts = _list(topic, "posts")
     if not posts:
         raise UnreadableThreadError("empty_thread", "the topic holds no post")
-    texts = [post.get("post_canonical") if isinstance(post, Mapping) else post for post in posts]
-    dates = [_moment(post.get("post_time")) if isinstance(post, Mapping) else None for post in posts]
+    texts = [post.get("post_canonical") if isinstance(post, dict) else post for post in posts]
+    dates = [_moment(post.get("post_time")) if isinstance(post, dict) else None for post in posts]
     settings = _optional(topic, "new_topic_settings")
     category = settings.get("category_id")
     return ForumThread(
@@ -139,7 +138,7 @@ _SHAPES: dict[str, Callable[[Row], ForumThread]] = {
 }
 
 
-def _list(fields: Mapping[str, Any], name: str) -> tuple[Any, ...]:
+def _list(fields: Row, name: str) -> tuple[Any, ...]:
     if name not in fields:
         raise UnreadableThreadError("missing_column", f"the field '{name}' is missing")
     value = fields[name]
@@ -148,16 +147,16 @@ def _list(fields: Mapping[str, Any], name: str) -> tuple[Any, ...]:
     return tuple(value)
 
 
-def _mapping(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _mapping(fields: Row, name: str) -> Row:
     value = fields.get(name)
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise UnreadableThreadError("missing_column", f"the field '{name}' is missing or no object")
     return value
 
 
-def _optional(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _optional(fields: Row, name: str) -> Row:
     value = fields.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _dates(dates: list[Any]) -> tuple[str | None, ...]:
