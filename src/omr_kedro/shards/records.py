@@ -23,6 +23,7 @@ from omr_kedro.shards.table import Row
 
 # Rows in memory at once: few, since some threads are a hundred times as long as others.
 _PARQUET_BATCH = 64
+_PARQUET_BUFFER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,23 +167,33 @@ def _at_row_groups(span: Span, cuts: Sequence[int]) -> Iterator[int]:
 
 def _read_parquet(span: Span, columns: Sequence[str] | None) -> Iterator[Record]:
     with _parquet(span.file) as file:
-        groups, skipped = _row_groups(file, span)
-        number = span.first - skipped
-        for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=groups, columns=columns):
-            first = max(0, span.first - number)
-            wanted = batch.slice(first, span.stop + 1 - number - first)
-            for row, record in enumerate(_fields_of(wanted), start=number + first):
+        for first, batch in _parquet_batches(file, span, columns):
+            before = max(0, span.first - first)
+            wanted = batch.slice(before, span.stop + 1 - first - before)
+            for row, record in enumerate(_fields_of(wanted), start=first + before):
                 yield Record(f"{span.file.name}:row {row}", *record)
-            number += batch.num_rows
-            if number > span.stop:
-                break
+
+
+def _parquet_batches(
+    file: pq.ParquetFile, span: Span, columns: Sequence[str] | None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Batches that hold the span, each with the number of its first row."""
+    groups, skipped = _row_groups(file, span)
+    first = span.first - skipped
+    # One after the other: asked for several, Arrow holds the end of one together with the beginning of the next.
+    for group in groups:
+        for batch in file.iter_batches(batch_size=_PARQUET_BATCH, row_groups=[group], columns=columns):
+            if first > span.stop:
+                return
+            yield first, batch
+            first += batch.num_rows
 
 
 @contextmanager
 def _parquet(path: Path) -> Iterator[pq.ParquetFile]:
     try:
-        # Without buffering ahead, a row group is in memory page by page and not as a whole.
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        # Neither a row group nor one of its columns is read as a whole, but piece by piece.
+        with pq.ParquetFile(path, pre_buffer=False, buffer_size=_PARQUET_BUFFER) as file:
             yield file
     except pa.ArrowException as error:
         raise BadInputError(f"{path} cannot be read as Parquet: {error}") from error
