@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from omr_kedro.text.quotes import without_quote_tags, without_quotes, without_quotes_as_original
 from omr_kedro.text.tokens import TokenCounter
@@ -14,6 +15,7 @@ _SENTENCE_END = re.compile(r"\n|[.!?…。][)\"'*$\]]*(?=\s)")
 # A cut post keeps this many bytes (some 60 tokens, a formula or two) or is left out: less says nothing.
 _LEAST_BYTES = 240
 _PROBE_BYTES = 8_000
+# Characters, some three sentences: to list all sentence ends of a long post, for its last one, costs far more.
 _NEAR_END = 500
 # English prose has 4 to 5, formulas 2 to 3; a thread of spaces has more, and would be cut though it fits.
 _MOST_BYTES_PER_TOKEN = 6
@@ -78,7 +80,7 @@ def _block(number: int, text: str) -> str:
 
 
 def _joined(posts: Sequence[tuple[int, str]]) -> str:
-    return "\n\n".join([f"Post {number}:\n{text}" for number, text in posts]).rstrip()
+    return "".join(starmap(_block, posts)).strip()
 
 
 def _whole(blocks: Sequence[str], limit: int, tokens: TokenCounter) -> int:

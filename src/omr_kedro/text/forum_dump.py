@@ -74,10 +74,9 @@ def read_forum_thread(fields: Row, max_post_chars: int) -> ForumThread:
         raise UnreadableThreadError("missing_column", f"none of {', '.join(_SHAPES)} is among its fields ({names})")
     thread = read(fields)
     for number, post in enumerate((thread.first, *thread.replies)):
-        if not (isinstance(post, str) and len(post) <= max_post_chars and "\x00" not in post):
+        usable = isinstance(post, str) and len(post) <= max_post_chars and "\x00" not in post
+        if not (usable and (number or post.strip())):
             raise _unusable(post, f"post {number}" if number else "the first post", max_post_chars)
-    if not thread.first.strip():
-        raise UnreadableThreadError("empty_post", "the first post is empty")
     return thread
 
 
@@ -90,7 +89,9 @@ def _unusable(post: Any, what: str, max_chars: int) -> UnreadableThreadError:
         return UnreadableThreadError(
             "post_too_long", f"{what} has {len(post):,} characters, more than the {max_chars:,} allowed"
         )
-    return UnreadableThreadError("nul_character", f"{what} holds a NUL character")
+    if "\x00" in post:
+        return UnreadableThreadError("nul_character", f"{what} holds a NUL character")
+    return UnreadableThreadError("empty_post", f"{what} is empty")
 
 
 def _read_instruct(fields: Row) -> ForumThread:
