@@ -25,12 +25,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.results import emit, figure  # noqa: E402
-from tests.math.key import math_verify, read_key  # noqa: E402
-from tests.math.test_workers import HARD  # noqa: E402
+from tests.answers.key import math_verify, read_key  # noqa: E402
+from tests.answers.test_grading_workers import HARD  # noqa: E402
 
-from omr_kedro.math import Limits, Verdict, Workers, grade  # noqa: E402
-from omr_kedro.math.expressions import parse_expression  # noqa: E402
-from omr_kedro.math.readings import read_answer  # noqa: E402
+from omr_kedro.answers import Limits, Verdict, Workers, grade  # noqa: E402
+from omr_kedro.answers.expressions import parse_expression  # noqa: E402
+from omr_kedro.answers.readings import read_answer  # noqa: E402
 
 Pair = tuple[str, str]
 WANTED_RATIO = 2.0
@@ -185,7 +185,7 @@ def children_cpu() -> float:
 
 def alone(text: str) -> str:
     """What math-verify makes of an answer in a process of its own."""
-    code = f"from tests.math.key import math_verify; print(math_verify({text!r}, '5.5'))"
+    code = f"from tests.answers.key import math_verify; print(math_verify({text!r}, '5.5'))"
     started = time.monotonic()
     try:
         done = subprocess.run(

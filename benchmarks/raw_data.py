@@ -120,8 +120,8 @@ def prepare(dump: Path, tokenizer: Path, rule: str, processes: int, out: Path) -
     )
     source = Source(dump)
     stores = [TableStore(out / "reposts", "jsonl", REPOSTS), TableStore(out / "replies", "jsonl", REPOST_REPLIES)]
-    for store, making in zip(stores, find_reposts(source, options), strict=True):
-        store.save(making)
+    for store, recipe in zip(stores, find_reposts(source, options), strict=True):
+        store.save(recipe)
     reposts, replies = (store.shards() for store in stores)
     made = prepare_dump(source, reposts, replies, TokenCounter(tokenizer, "benchmark"), options)
     TableStore(out / "threads", "jsonl", FORUM_THREADS).save(made)

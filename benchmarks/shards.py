@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from results import emit, figure, spread
 
-from omr_kedro.shards import Row, TableStore, derive_parts
+from omr_kedro.shards import Row, TableStore, map_parts
 
 AGAIN = "save what is up to date"
 SCHEMA = pa.schema([("row_id", pa.string()), ("number", pa.int64()), ("text", pa.string())])
@@ -70,11 +70,11 @@ def count(rows: Iterator[Row]) -> int:
 def measure(folder: Path, form: str, parts: dict[range, list[Row]]) -> dict[str, float]:
     """CPU seconds of each kind of work, once."""
     store = TableStore(folder / "ours", form, SCHEMA)
-    making = derive_parts(parts.__getitem__, list(parts), by="benchmark", processes=1)
+    recipe = map_parts(parts.__getitem__, list(parts), by="benchmark", processes=1)
     took = {
-        "write": cpu_seconds(partial(store.save, making)),
+        "write": cpu_seconds(partial(store.save, recipe)),
         "write, floor": cpu_seconds(partial(write_plainly, folder / "floor", form, parts)),
-        AGAIN: cpu_seconds(partial(store.save, making)),
+        AGAIN: cpu_seconds(partial(store.save, recipe)),
         "read": cpu_seconds(lambda: count(store.shards().rows())),
         "read, floor": cpu_seconds(lambda: count(read_plainly(folder / "floor"))),
     }

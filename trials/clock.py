@@ -6,7 +6,7 @@ import datetime
 import random
 import time
 
-import omr_kedro.llm.errors
+import omr_kedro.llm.calls.errors
 
 
 def jump(rng: random.Random) -> None:
@@ -26,4 +26,4 @@ def jump(rng: random.Random) -> None:
             return datetime.datetime.fromtimestamp(now(), tz)
 
     time.time = now
-    omr_kedro.llm.errors.datetime = Moment  # type: ignore[attr-defined]
+    omr_kedro.llm.calls.errors.datetime = Moment  # type: ignore[attr-defined]

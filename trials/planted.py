@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from omr_kedro.llm import engine, journal
-from omr_kedro.llm.journal import JournalWriter, ShardJournal
-from omr_kedro.llm.request import Completion
+from omr_kedro.llm.calls.request import Completion
+from omr_kedro.llm.engine import engine, journal
+from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
 from omr_kedro.shards import files, store
 
 
@@ -71,11 +71,11 @@ def _open_as_it_is(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
 
 
-def _give_up(asking: engine.Engine, error: BaseException | None) -> None:
-    asking._fatal = asking._fatal or error or asyncio.CancelledError()
-    if asking._feeder:
-        asking._feeder.cancel()
-    asking.give_up()
+def _give_up(asked: engine.Engine, error: BaseException | None) -> None:
+    asked._fatal = asked._fatal or error or asyncio.CancelledError()
+    if asked._feeder:
+        asked._feeder.cancel()
+    asked.give_up()
 
 
 def _set(target: object, name: str, value: object) -> Callable[[], None]:

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omr_kedro.llm import Completion
-from omr_kedro.llm.progress import Tally
+from omr_kedro.llm.calls import Completion
+from omr_kedro.llm.engine.progress import Tally
 from trials import clock, evidence
 from trials.child import Child, Ending
 from trials.disk import HOWS, Disk, Fault

@@ -11,9 +11,22 @@ from typing import Protocol
 import pyarrow as pa
 
 from omr_kedro import tables
-from omr_kedro.llm import Asking, ChatModel, Completion, Limits, Request, Sampling
+from omr_kedro.llm.calls import CallPlan, Completion, Request, Sampling
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import Making, Row, Shard, Shards, TableStore, content_id, derive, derive_parts, route, shard_of
+from omr_kedro.shards import (
+    Recipe,
+    Row,
+    Shard,
+    Shards,
+    TableStore,
+    content_id,
+    map_parts,
+    map_shards,
+    shard_of,
+    split_stream,
+)
 from omr_kedro.shards.identity import fingerprint, shard_names
 
 WINDOW = 8
@@ -73,9 +86,9 @@ class Tables:
         routed = TableStore(folder / "routed", "jsonl", NUMBERS)
         doubled = TableStore(folder / "doubled", "parquet", NUMBERS)
         summed = TableStore(folder / "summed", "jsonl", NUMBERS)
-        routed.save(route(lambda: self._stream(version), self.shards, version))
-        doubled.save(derive(_double, routed.shards()))
-        summed.save(derive(_add, routed.shards(), doubled.shards()))
+        routed.save(split_stream(lambda: self._stream(version), self.shards, version))
+        doubled.save(map_shards(_double, routed.shards()))
+        summed.save(map_shards(_add, routed.shards(), doubled.shards()))
 
     def finish(self, folder: Path, endpoint: str, version: int) -> None:
         """The same again."""
@@ -109,7 +122,7 @@ class Spread(Tables):
         """Save one table, of parts that are numbers of rows."""
         del endpoint, number
         parts = [(version, first) for first in range(0, self.rows, self.rows // self.shards)]
-        made = derive_parts(_part, parts, by=version, processes=2)
+        made = map_parts(_part, parts, by=version, processes=2)
         TableStore(folder / "spread", "parquet", NUMBERS).save(made)
 
 
@@ -137,8 +150,8 @@ class Calls:
     def run(self, folder: Path, endpoint: str, version: int, number: int) -> None:
         """Save the tables one after the other."""
         del number
-        for store, making in self._steps(folder, endpoint, version, None):
-            store.save(making())
+        for store, recipe in self._steps(folder, endpoint, version, None):
+            store.save(recipe())
 
     def finish(self, folder: Path, endpoint: str, version: int) -> None:
         """The same again."""
@@ -146,9 +159,9 @@ class Calls:
 
     def _steps(
         self, folder: Path, endpoint: str, version: int, only: list[str] | None
-    ) -> Iterator[tuple[TableStore, Callable[[], Making]]]:
+    ) -> Iterator[tuple[TableStore, Callable[[], Recipe]]]:
         """Each table and how it is made, of all shards or of some."""
-        model = ChatModel("m", endpoint, limits=Limits(WINDOW, timeout_s=self.times_out_s, patience_s=60))
+        model = ChatModel(ModelEntry("m", endpoint, limits=Limits(WINDOW, timeout_s=self.times_out_s, patience_s=60)))
 
         def opened(store: TableStore) -> Shards:
             return store.shards() if only is None else store.part(only)
@@ -160,13 +173,13 @@ class Calls:
         names = only or shard_names(self.shards)
         questions = {name: [row for row in self._questions(version) if row[0] == name] for name in names}
         rows = _in_memory({name: [row for _, row in found] for name, found in questions.items()}, whole=only is None)
-        yield first, lambda: _asking("first", model, rows)
+        yield first, lambda: _call_plan("first", model, rows)
         read = lambda: settle(  # noqa: E731 (two tables come of it)
             "trial", _read, rows, opened(first), key="id", max_failed_share=1.0
         )
         yield kept, lambda: read()[0]
         yield dropped, lambda: read()[1]
-        yield second, lambda: _asking("second", model, opened(kept))
+        yield second, lambda: _call_plan("second", model, opened(kept))
 
     def _questions(self, version: int) -> Iterator[tuple[str, Row]]:
         for number in range(self.rows):
@@ -188,22 +201,22 @@ class Parts(Calls):
         """Take one shard after the other through the tables."""
         names = shard_names(self.shards)
         for name in names[number:] + names[:number]:
-            for store, making in self._steps(folder, endpoint, version, [name]):
-                store.save_part(making())
+            for store, recipe in self._steps(folder, endpoint, version, [name]):
+                store.save_part(recipe())
 
     def finish(self, folder: Path, endpoint: str, version: int) -> None:
         """Make what is missing, then declare each table finished, as the parent of jobs does."""
         self.run(folder, endpoint, version, 0)
-        for store, making in self._steps(folder, endpoint, version, None):
-            store.conclude(making())
+        for store, recipe in self._steps(folder, endpoint, version, None):
+            store.conclude(recipe())
 
 
-def _asking(name: str, model: ChatModel, rows: Shards) -> Asking:
+def _call_plan(name: str, model: ChatModel, rows: Shards) -> CallPlan:
     def requests(shard: str) -> Iterable[Request]:
         for row in rows[shard].rows():
             yield Request(row["id"], [{"role": "user", "content": f"{name}: {row['text']}"}], Sampling(), "trial")
 
-    return Asking(
+    return CallPlan(
         name=name,
         model=model,
         requests=requests,

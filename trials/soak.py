@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from omr_kedro import tables
-from omr_kedro.llm import Asking, ChatModel, Limits, Request, Sampling
+from omr_kedro.llm.calls import CallPlan, Request, Sampling
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.shards import TableStore
 from omr_kedro.shards.identity import shard_names
 from trials import evidence
@@ -118,14 +120,14 @@ def _ask(folder: Path, endpoint: str, calls: int) -> float:
         for number in range(first, first + each):
             yield Request(str(number), [{"role": "user", "content": f"{number}. {_PROMPT}"}], Sampling(), "soak")
 
-    asking = Asking(
+    plan = CallPlan(
         name="soak",
-        model=ChatModel("soak", endpoint, limits=Limits(max_in_flight=SLOTS, timeout_s=60)),
+        model=ChatModel(ModelEntry("soak", endpoint, limits=Limits(max_in_flight=SLOTS, timeout_s=60))),
         requests=requests,
         expected=dict.fromkeys(names, each),
         fingerprints=dict.fromkeys(names, "soak"),
     )
-    TableStore(folder, "jsonl", tables.COMPLETIONS).save(asking)
+    TableStore(folder, "jsonl", tables.COMPLETIONS).save(plan)
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contract import Job, contend, question
 
 from omr_kedro import tables
-from omr_kedro.llm import Asking, ChatModel, Limits, Request, Sampling
+from omr_kedro.llm.calls import CallPlan, Request, Sampling
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.shards import TableStore
 from omr_kedro.shards.identity import shard_names
 
@@ -26,9 +28,9 @@ def work(job: Job) -> int:
 
     store = TableStore(job.folder / "table", "jsonl", tables.COMPLETIONS)
     store.save(
-        Asking(
+        CallPlan(
             name="bench",
-            model=ChatModel("bench", job.endpoint, limits=Limits(max_in_flight=job.in_flight)),
+            model=ChatModel(ModelEntry("bench", job.endpoint, limits=Limits(max_in_flight=job.in_flight))),
             requests=requests,
             expected=dict.fromkeys(shards, _A_SHARD),
             fingerprints=dict.fromkeys(shards, "bench"),

@@ -20,7 +20,7 @@ from kedro.utils import find_kedro_project
 from omr_kedro.estimate import estimate
 from omr_kedro.estimate import show as show_estimate
 from omr_kedro.lineage import show, trace
-from omr_kedro.lineage.tables import ProjectTables
+from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.runners import ConfiguredRunner
 from omr_kedro.runners.status import as_table, read_status, troubles
 from omr_kedro.session import OMRSession

@@ -19,7 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from omr_kedro.datasets import ChatModelDataset, Checked, ShardsDataset
-from omr_kedro.runners.allowance import open_account
+from omr_kedro.runners.account import open_account
 from omr_kedro.shards import OmrError
 from omr_kedro.shards.files import disk_full
 
@@ -139,7 +139,7 @@ def _show_funnel(pipeline: Pipeline, catalog: DataCatalog, env: str) -> None:
         _say(f"  {what:<34} {_where(catalog, name)}")
     for model in _models(pipeline, catalog):
         note = f" ({model.note})" if model.note else ""
-        _say(f"Replies came from {model.load().model}{note}.")
+        _say(f"Replies came from {model.load().name}{note}.")
     _say(f"Look at the lineage: kedro viz run --env {env}")
 
 

@@ -127,7 +127,7 @@ ANSWER_QUALITY = pa.schema(
         _column("agreeing_posts", _INT, "posts of the discussion that box or state an equal answer"),
         _column("disagreeing_posts", _INT, "posts that state only others; not counted where the thread poses several"),
         _column("undecided_posts", _INT, "posts whose answer could not be compared within the limits"),
-        _column("findings", _TEXT, "names of what is doubtful, with blanks between (`math.assessment.Finding`)"),
+        _column("findings", _TEXT, "names of what is doubtful, with blanks between (`answers.assessment.Finding`)"),
     ]
 )
 

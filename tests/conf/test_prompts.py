@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from omr_kedro.llm.prompt import Prompt
-from omr_kedro.math import parse_answer
+from omr_kedro.answers import parse_answer
+from omr_kedro.llm.calls.prompt import Prompt
 from omr_kedro.text import Unreadable, parse_conversion, parse_label, parse_problems
 
 FOLDER = Path(__file__).parents[2] / "conf" / "base" / "prompts"

@@ -9,7 +9,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 
 from omr_kedro.datasets import ChatModelDataset
-from omr_kedro.llm import EndpointError
+from omr_kedro.llm.calls import EndpointError
 from tests.support.project import ROOT
 
 SECRET = "nvapi-" + "k3L4m5" * 8
@@ -30,11 +30,11 @@ def test_a_key_goes_to_its_own_host_only() -> None:
         ("https://integrate.api.nvidia.com.evil.org/v1", "other-key"),
         ("https://evil.org/integrate.api.nvidia.com/v1", "other-key"),
     ]:
-        assert dataset(base_url=url, credentials=KEYS).load().api_key == key
+        assert dataset(base_url=url, credentials=KEYS).load().entry.api_key == key
 
 
 def test_a_local_server_gets_no_key() -> None:
-    assert dataset(server={"command": ["python"]}, credentials=KEYS).load().api_key is None
+    assert dataset(server={"command": ["python"]}, credentials=KEYS).load().entry.api_key is None
 
 
 def test_a_missing_key_names_the_variable_where_to_get_one_and_the_way_without() -> None:
@@ -73,7 +73,7 @@ def test_a_note_on_the_embedded_model_is_not_made_of_another_endpoint() -> None:
 
 
 def test_the_server_runs_and_logs_in_its_folder(tmp_path: Path) -> None:
-    server = dataset(server={"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}).load().server
+    server = dataset(server={"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}).load().entry.server
     assert server is not None
     assert (server.folder, server.log) == (tmp_path, tmp_path / "logs/server.log")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.llm.test_model_files import CONFIG, write_model
+from tests.llm.serving.test_model_files import CONFIG, write_model
 from tests.support.dumps import write_dump
 from tests.support.hub_server import HubServer
 from tests.support.project import Project

@@ -18,8 +18,8 @@ from omr_kedro.estimate.counting import (
     TokenizerError,
     find_tokenizer,
 )
-from omr_kedro.llm import Message
-from omr_kedro.llm.token_estimate import ERROR, estimate_prompt_tokens
+from omr_kedro.llm.calls import Message
+from omr_kedro.llm.calls.token_estimate import ERROR, estimate_prompt_tokens
 
 
 def message(text: str) -> list[Message]:

@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from omr_kedro.estimate.measured import call_means, row_rate
-from omr_kedro.llm import Completion
+from omr_kedro.llm.calls import Completion
 from omr_kedro.shards import Row, TableStore
 from omr_kedro.tables import COMPLETIONS
 from tests.support import tables

@@ -13,7 +13,7 @@ from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 
 from omr_kedro.lineage import Lineage, UnknownIdError, calls, trace
-from omr_kedro.lineage.tables import ProjectTables
+from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.pipelines.report.nodes import STAGES
 from omr_kedro.shards import TableStore
 from tests.support.offline import OfflineModel

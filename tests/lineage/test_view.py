@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from omr_kedro.lineage import Lineage, show
-from omr_kedro.lineage.view import printable
+from omr_kedro.lineage.screen import printable
 
 
 @given(st.text())

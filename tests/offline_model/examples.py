@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from omr_kedro.math import parse_answer
+from omr_kedro.answers import parse_answer
 from omr_kedro.offline_model.rules_answers import extract_answer
 from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
 from omr_kedro.offline_model.rules_convert import convert

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 
-from omr_kedro.math import parse_answer
+from omr_kedro.answers import parse_answer
 from omr_kedro.offline_model.rules_answers import MISSING, extract_answer
 from omr_kedro.text import Unreadable
 from tests.offline_model.texts import POSTS

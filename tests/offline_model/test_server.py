@@ -20,7 +20,7 @@ import pytest_asyncio
 import yaml
 
 from omr_kedro import __version__
-from omr_kedro.llm import Prompt
+from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model import MODEL_NAME
 from omr_kedro.offline_model.stages import STAGES
 from tests.offline_model.examples import PROMPTS, ROOT

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from omr_kedro.math import Finding
+from omr_kedro.answers import Finding
 from omr_kedro.pipelines.assess_answers.nodes import (
     AssessmentOptions,
     assess_answers,

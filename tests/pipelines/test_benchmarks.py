@@ -103,8 +103,8 @@ def test_the_table_is_made_again_only_when_something_changed(tmp_path: Path) -> 
     path = written(tmp_path / "a.jsonl", {"question": "Find x."})
 
     def prints(**settings: Any) -> list[str]:
-        making = collect_benchmarks(CollectOptions(), dataset(filepath=path, **settings).load())
-        return list(making.fingerprints.values())
+        recipe = collect_benchmarks(CollectOptions(), dataset(filepath=path, **settings).load())
+        return list(recipe.fingerprints.values())
 
     before = prints()
     assert prints() == before

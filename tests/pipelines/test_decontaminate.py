@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from omr_kedro.llm import ChatModel, Completion, Prompt
+from omr_kedro.llm.calls import Completion, Prompt
+from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.pipelines.decontaminate.nodes import (
     RetrievalOptions,
     ask_decontaminate,
@@ -29,7 +30,7 @@ from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept
 from omr_kedro.shards import BadInputError, Row, Shards, Source
 from tests.support.tables import made, rows_made, shards_of
 
-MODEL = ChatModel("m", base_url="http://127.0.0.1/v1")
+MODEL = ChatModel(ModelEntry("m", base_url="http://127.0.0.1/v1"))
 JUDGE = Prompt("judge_contamination", "{{problem}} | {{benchmark_problem}}", choices=("True", "False"))
 
 
@@ -77,8 +78,8 @@ def judged(rows: list[Row], known: Source, replies: dict[str, str] | None = None
     """Decontaminate these problems with a judge that says no, unless told otherwise of a prompt."""
     problems = shards_of(rows, 1)
     similar = made(retrieve_similar(problems, known, RetrievalOptions(top_k=top_k)))
-    asking = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
-    asked = [request for name in problems for request in asking.requests(name)]
+    plan = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
+    asked = [request for name in problems for request in plan.requests(name)]
     prompts = [request.messages[-1]["content"] for request in asked]
     completions = [
         Completion("k", "m", (replies or {}).get(text, "False"), finish_reason="stop").row(request.identity())

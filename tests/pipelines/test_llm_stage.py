@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omr_kedro.llm import Completion, TooManyFailuresError
+from omr_kedro.llm.calls import Completion, TooManyFailuresError
 from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept, Outcome, settle, sole_reply
 from omr_kedro.shards import Row, Shards, TableStore, accept
 from omr_kedro.tables import DROPPED

@@ -8,7 +8,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from omr_kedro.llm import ChatModel, Completion, Prompt
+from omr_kedro.llm.calls import Completion, Prompt
+from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.pipelines.classify_converted_proofs.nodes import read_converted_invalid_label
 from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
 from omr_kedro.pipelines.convert_proofs.nodes import (
@@ -34,7 +35,7 @@ from omr_kedro.shards import BadInputError, Row, Source
 from tests.support.tables import rows_made, shards_of
 
 THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
-MODEL = ChatModel("m", base_url="http://127.0.0.1/v1")
+MODEL = ChatModel(ModelEntry("m", base_url="http://127.0.0.1/v1"))
 
 
 def said(text: str) -> list[Completion]:
@@ -99,8 +100,8 @@ def test_where_nobody_replied_nothing_is_asked_and_the_problem_stays() -> None:
         1,
     )
     prompt = Prompt("extract_answers", "{{problem}} {{forum_post}} {{forum_discussions}}")
-    asking = ask_extract_answers(problems, threads, prompt, MODEL, CallOptions())
-    assert [request.row_id for name in problems for request in asking.requests(name)] == ["p1"]
+    plan = ask_extract_answers(problems, threads, prompt, MODEL, CallOptions())
+    assert [request.row_id for name in problems for request in plan.requests(name)] == ["p1"]
     assert kept(read_answer(problem(2), []))[0]["expected_answer"] is None
 
 
@@ -117,8 +118,8 @@ def test_a_converted_proof_is_a_row_of_its_own_that_names_the_proof() -> None:
 
 def test_with_converted_proofs_switched_off_nothing_is_asked_and_every_proof_is_dropped_for_that() -> None:
     proofs, off = shards_of([problem(1), problem(2)], 1), ConversionOptions(enabled=False)
-    asking = ask_convert_proofs(proofs, Prompt("convert_proofs", "{{problem}}"), MODEL, off)
-    assert [request for name in proofs for request in asking.requests(name)] == []
+    plan = ask_convert_proofs(proofs, Prompt("convert_proofs", "{{problem}}"), MODEL, off)
+    assert [request for name in proofs for request in plan.requests(name)] == []
     converted, dropped = read_convert_proofs(proofs, shards_of([], 1), off)
     assert rows_made(converted) == []
     assert {(row["row_id"], row["reason"]) for row in rows_made(dropped)} == {

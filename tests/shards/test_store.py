@@ -39,10 +39,10 @@ def store(folder: Path, format: Format = "jsonl") -> TableStore:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_saved_table_is_read_back(tmp_path: Path, format: Format) -> None:
-    making = given([row(n) for n in range(10)])
-    assert store(tmp_path, format).save(making) == 3
+    recipe = given([row(n) for n in range(10)])
+    assert store(tmp_path, format).save(recipe) == 3
     shards = store(tmp_path, format).shards()
-    assert {name: list(shard.rows()) for name, shard in shards.items()} == making.rows
+    assert {name: list(shard.rows()) for name, shard in shards.items()} == recipe.rows
     assert shards.count == 10
 
 
@@ -52,10 +52,10 @@ def test_a_saved_table_is_read_back(tmp_path: Path, format: Format) -> None:
     st.sampled_from(FORMATS),
 )
 def test_any_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list, format: Format) -> None:
-    making = given([row(number, text) for number, text in rows])
+    recipe = given([row(number, text) for number, text in rows])
     table = store(tmp_path_factory.mktemp("table"), format)
-    table.save(making)
-    assert [list(shard.rows()) for shard in table.shards().values()] == list(making.rows.values())
+    table.save(recipe)
+    assert [list(shard.rows()) for shard in table.shards().values()] == list(recipe.rows.values())
 
 
 def test_a_second_save_makes_nothing(tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_only_a_shard_whose_rows_will_change_is_made_again(tmp_path: Path) -> No
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("damage", ["cut", "deleted"])
 def test_a_damaged_shard_is_made_again(tmp_path: Path, format: Format, damage: str) -> None:
-    making = given([row(n) for n in range(6)])
-    store(tmp_path, format).save(making)
+    recipe = given([row(n) for n in range(6)])
+    store(tmp_path, format).save(recipe)
     path = tmp_path / f"shard-00001-of-00003.{format}"
     if damage == "cut":
         path.write_bytes(path.read_bytes()[:-3])
@@ -86,7 +86,7 @@ def test_a_damaged_shard_is_made_again(tmp_path: Path, format: Format, damage: s
     store(tmp_path, format).save(again)
     assert again.made == ["shard-00001-of-00003"]
     assert [r for s in store(tmp_path, format).shards().values() for r in s.rows()] == [
-        r for rows in making.rows.values() for r in rows
+        r for rows in recipe.rows.values() for r in rows
     ]
 
 
@@ -150,9 +150,9 @@ def _slow_rows(name: str) -> None:
 
 
 def _save_slowly(folder: Path) -> None:
-    making = given([row(n, "x" * 500) for n in range(600)], 30)
-    making.before = _slow_rows
-    store(folder).save(making)
+    recipe = given([row(n, "x" * 500) for n in range(600)], 30)
+    recipe.before = _slow_rows
+    store(folder).save(recipe)
 
 
 def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) 
     assert not list((tmp_path / "killed").glob(".*.tmp"))
 
 
-def _save_and_die(folder: Path, making: Given, where: str) -> None:
+def _save_and_die(folder: Path, recipe: Given, where: str) -> None:
     """Die when a file in the folder `where` is about to get its name."""
     real = os.replace
 
@@ -190,11 +190,11 @@ def _save_and_die(folder: Path, making: Given, where: str) -> None:
         real(source, target)
 
     os.replace = replace
-    store(folder).save(making)
+    store(folder).save(recipe)
 
 
-def save_and_die(folder: Path, making: Given, where: str) -> None:
-    process = multiprocessing.get_context("fork").Process(target=_save_and_die, args=(folder, making, where))
+def save_and_die(folder: Path, recipe: Given, where: str) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_save_and_die, args=(folder, recipe, where))
     process.start()
     process.join()
     assert process.exitcode == 9
@@ -209,10 +209,10 @@ def test_a_shard_killed_before_its_mark_is_made_again_also_for_inputs_that_are_c
 
 
 def test_nothing_that_a_killed_save_left_aside_stays(tmp_path: Path) -> None:
-    making = given([row(n) for n in range(6)])
-    save_and_die(tmp_path, making, "_made")
+    recipe = given([row(n) for n in range(6)])
+    save_and_die(tmp_path, recipe, "_made")
     assert list(tmp_path.rglob("*.tmp"))
-    store(tmp_path).save(making)
+    store(tmp_path).save(recipe)
     assert not list(tmp_path.rglob("*.tmp"))
 
 
@@ -231,33 +231,33 @@ def files_of_at_most(size: int) -> Iterator[None]:
 def test_a_full_disk_says_what_to_do_and_what_was_finished_is_kept(tmp_path: Path, format: Format) -> None:
     rng = random.Random(1)
     small, large = ([row(n, rng.randbytes(size).hex()) for n in range(20)] for size in (10, 2000))
-    making = Given({"shard-00000-of-00002": small, "shard-00001-of-00002": large})
+    recipe = Given({"shard-00000-of-00002": small, "shard-00001-of-00002": large})
     with files_of_at_most(40_000), pytest.raises(DiskFullError, match=r"File too large\..*Make room"):
-        store(tmp_path, format).save(making)
-    again = Given(making.rows)
+        store(tmp_path, format).save(recipe)
+    again = Given(recipe.rows)
     store(tmp_path, format).save(again)
     assert again.made == ["shard-00001-of-00002"]
 
 
-def part_of(making: Given, names: Iterable[str]) -> Given:
-    """The same making of some of the shards."""
-    return Given({name: making.rows[name] for name in names}, before=making.before)
+def part_of(recipe: Given, names: Iterable[str]) -> Given:
+    """The same recipe of some of the shards."""
+    return Given({name: recipe.rows[name] for name in names}, before=recipe.before)
 
 
 def test_a_table_saved_in_parts_is_finished_when_it_is_concluded(tmp_path: Path) -> None:
-    making = given([row(n) for n in range(9)])
-    first, *rest = making.rows
+    recipe = given([row(n) for n in range(9)])
+    first, *rest = recipe.rows
     table = store(tmp_path)
-    assert table.save_part(part_of(making, [first])) == 1
+    assert table.save_part(part_of(recipe, [first])) == 1
     assert not table.complete
-    assert list(table.part([first]).rows()) == making.rows[first]
+    assert list(table.part([first]).rows()) == recipe.rows[first]
     with pytest.raises(FileNotFoundError):
         table.part(rest)
     with pytest.raises(UnmadeError, match="2 of 3 shards are not there"):
-        table.conclude(making)
-    table.save_part(part_of(making, rest))
-    table.conclude(making)
-    assert list(table.shards().rows()) == [r for rows in making.rows.values() for r in rows]
+        table.conclude(recipe)
+    table.save_part(part_of(recipe, rest))
+    table.conclude(recipe)
+    assert list(table.shards().rows()) == [r for rows in recipe.rows.values() for r in rows]
 
 
 def test_a_conclusion_refuses_shards_that_were_made_otherwise(tmp_path: Path) -> None:
@@ -279,14 +279,14 @@ def test_a_part_that_is_made_anew_reopens_the_table(tmp_path: Path) -> None:
 
 def test_a_damaged_mark_counts_as_none(tmp_path: Path) -> None:
     table = store(tmp_path)
-    making = given([row(n) for n in range(3)])
-    table.save_part(making)
+    recipe = given([row(n) for n in range(3)])
+    table.save_part(recipe)
     (tmp_path / "_made" / "shard-00001-of-00003.json").write_text('{"fingerpr')
-    assert table.pending(making) == ["shard-00001-of-00003"]
+    assert table.pending(recipe) == ["shard-00001-of-00003"]
 
 
 def test_parts_and_whole_tables_are_not_written_at_the_same_time(tmp_path: Path) -> None:
-    making, other = (given([row(n) for n in range(3)]) for _ in range(2))
+    recipe, other = (given([row(n) for n in range(3)]) for _ in range(2))
     refused: list[str] = []
 
     def interfere(name: str) -> None:
@@ -294,14 +294,14 @@ def test_parts_and_whole_tables_are_not_written_at_the_same_time(tmp_path: Path)
             store(tmp_path).save(other)
         refused.append(str(caught.value))
 
-    making.before = interfere
-    store(tmp_path).save_part(making)
+    recipe.before = interfere
+    store(tmp_path).save_part(recipe)
     assert len(refused) == 3
     assert f"is being written by process {os.getpid()} on" in refused[0]
 
 
 def test_a_shard_that_two_processes_want_is_made_by_one_of_them(tmp_path: Path) -> None:
-    making = given([row(n) for n in range(8)], 4)
+    recipe = given([row(n) for n in range(8)], 4)
     noted = tmp_path / "made.txt"
 
     def note(name: str) -> None:
@@ -309,23 +309,23 @@ def test_a_shard_that_two_processes_want_is_made_by_one_of_them(tmp_path: Path) 
             file.write(f"{name}\n")
         time.sleep(0.05)
 
-    making.before = note
+    recipe.before = note
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=store(tmp_path / "t").save_part, args=(making,)) for _ in range(3)]
+    processes = [context.Process(target=store(tmp_path / "t").save_part, args=(recipe,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
         assert process.exitcode == 0
-    assert sorted(noted.read_text().split()) == list(making.rows)
+    assert sorted(noted.read_text().split()) == list(recipe.rows)
     assert not list((tmp_path / "t" / "_open").glob("*.lock"))
 
 
 def _save_parts_slowly(folder: Path, names: list[str]) -> None:
-    making = given([row(n, "x" * 500) for n in range(600)], 30)
-    making.before = _slow_rows
+    recipe = given([row(n, "x" * 500) for n in range(600)], 30)
+    recipe.before = _slow_rows
     for name in names:
-        store(folder).save_part(part_of(making, [name]))
+        store(folder).save_part(part_of(recipe, [name]))
 
 
 def test_parts_killed_again_and_again_end_with_the_same_table(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import web
 
-from omr_kedro.llm import Prompt
+from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.protocol import tokens
 from omr_kedro.offline_model.stages import STAGES, load_prompts
 from tests.support.chat_server import ChatServer, completion

@@ -1,4 +1,4 @@
-"""Tables in memory, and makings of tables, for tests of what reads and writes them."""
+"""Tables in memory, and recipes of tables, for tests of what reads and writes them."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ def as_shards(dealt: Mapping[str, Sequence[Row]]) -> Shards:
     return Shards(Shard(name, fingerprint(list(rows)), len(rows), partial(iter, rows)) for name, rows in dealt.items())
 
 
-def made(making: Any) -> Shards:
-    """What a making makes, in memory."""
-    finished = making.finished(list(making.fingerprints), lambda name: Scratch(Path(), Path(), lambda: iter(())))
+def made(recipe: Any) -> Shards:
+    """What a recipe makes, in memory."""
+    finished = recipe.finished(list(recipe.fingerprints), lambda name: Scratch(Path(), Path(), lambda: iter(())))
     rows = {shard.id: list(shard.rows) for shard in finished}
-    return as_shards({name: rows[name] for name in making.fingerprints})
+    return as_shards({name: rows[name] for name in recipe.fingerprints})
 
 
-def rows_made(making: Any) -> list[Row]:
-    """All rows that a making makes."""
-    return list(made(making).rows())
+def rows_made(recipe: Any) -> list[Row]:
+    """All rows that a recipe makes."""
+    return list(made(recipe).rows())
 
 
 @dataclass
 class Given:
-    """A making of given rows, that notes which shards were made."""
+    """A recipe of given rows, that notes which shards were made."""
 
     rows: Mapping[str, Sequence[Row]]
     made: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Given:
 
 
 def given(rows: Iterable[Row], count: int = 3) -> Given:
-    """A making of these rows, dealt in turn."""
+    """A recipe of these rows, dealt in turn."""
     names = shard_names(count)
     dealt: dict[str, list[Row]] = {name: [] for name in names}
     for number, row in enumerate(rows):

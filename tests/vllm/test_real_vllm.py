@@ -17,7 +17,10 @@ import pytest
 import yaml
 
 from omr_kedro import tables
-from omr_kedro.llm import Asking, ChatModel, Limits, ModelServerError, Request, Sampling, ServerSpec
+from omr_kedro.llm.calls import CallPlan, ModelServerError, Request, Sampling
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.llm.serving import ServerSpec
 from omr_kedro.shards import TableStore
 from tests.support.project import ROOT, Project
 
@@ -51,23 +54,23 @@ def chat_model(folder: Path, model: str = MODEL, **more: Any) -> ChatModel:
     limits = Limits(max_in_flight=8, timeout_s=300)
     spec = server(folder, **more)
     spec["command"] = tuple(spec["command"])
-    return ChatModel(model, server=ServerSpec(**spec), constraint="structured_outputs", limits=limits)
+    return ChatModel(ModelEntry(model, server=ServerSpec(**spec), constraint="structured_outputs", limits=limits))
 
 
 @pytest.fixture
 def model(tmp_path: Path) -> Iterator[ChatModel]:
     model = chat_model(tmp_path)
     yield model
-    model.stop()
+    model.session.stop_server()
 
 
-def asking(model: ChatModel, count: int, content: str = "Is {} a proof?") -> Asking:
+def call_plan(model: ChatModel, count: int, content: str = "Is {} a proof?") -> CallPlan:
     def requests(shard: str) -> Iterator[Request]:
         for number in range(count):
             messages = [{"role": "user", "content": content.format(f"{shard}{number}")}]
             yield Request(f"{shard}{number}", messages, Sampling(max_tokens=16), "prompt", LABELS)
 
-    return Asking("test", model, requests, {"a": count, "b": count}, {"a": "as it is", "b": "as it is"})
+    return CallPlan("test", model, requests, {"a": count, "b": count}, {"a": "as it is", "b": "as it is"})
 
 
 def table(folder: Path) -> TableStore:
@@ -121,7 +124,7 @@ def test_a_killed_process_of_the_server_is_noticed_and_the_next_start_goes_on(
     tmp_path: Path, model: ChatModel, victim: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    calls = asking(model, 30)
+    calls = call_plan(model, 30)
     store = table(tmp_path)
 
     def killing(shard: str) -> Iterator[Request]:
@@ -133,15 +136,15 @@ def test_a_killed_process_of_the_server_is_noticed_and_the_next_start_goes_on(
             yield request
 
     with pytest.raises(ModelServerError, match=r"The model server died[\s\S]*end of .*vllm\.log"):
-        store.save(Asking("test", model, killing, calls.expected, calls.fingerprints))
-    model.stop()
+        store.save(CallPlan("test", model, killing, calls.expected, calls.fingerprints))
+    model.session.stop_server()
     assert not processes(tmp_path)
     paid = _rows(tmp_path / "table/a.jsonl") + sum(map(_rows, (tmp_path / "table/_open").glob("*.jsonl")))
     store.save(calls)
     assert store.shards().count == 60
     asked = int(re.findall(r"(\d+) calls to ", caplog.text)[-1])
     assert asked == 60 - paid
-    model.stop()
+    model.session.stop_server()
     assert not processes(tmp_path)
 
 
@@ -153,11 +156,11 @@ def test_a_prompt_that_is_too_long_is_a_failed_row_and_no_other(tmp_path: Path, 
     content = {"a": "short {}", "b": "long {} " + "x" * 20000}
 
     def requests(shard: str) -> Iterator[Request]:
-        return iter(asking(model, 1, content[shard]).requests(shard))
+        return iter(call_plan(model, 1, content[shard]).requests(shard))
 
     one = {"a": 1, "b": 1}
     store = table(tmp_path)
-    store.save(Asking("test", model, requests, one, {"a": "a", "b": "b"}, max_failed_share=1))
+    store.save(CallPlan("test", model, requests, one, {"a": "a", "b": "b"}, max_failed_share=1))
     short, long = store.shards().rows()
     assert short["error_kind"] is None
     assert long["error_kind"] == "bad_request" or "context" in long["error"]
@@ -165,9 +168,9 @@ def test_a_prompt_that_is_too_long_is_a_failed_row_and_no_other(tmp_path: Path, 
 
 
 def test_calls_that_share_a_template_are_served_from_the_prefix_cache(tmp_path: Path, model: ChatModel) -> None:
-    table(tmp_path).save(asking(model, 20, "The same long introduction. " * 40 + "{}"))
-    with model.endpoint.open():
-        url = model.endpoint._server.base_url if model.endpoint._server else ""
+    table(tmp_path).save(call_plan(model, 20, "The same long introduction. " * 40 + "{}"))
+    with model.session.open():
+        url = model.session._server.base_url if model.session._server else ""
     metrics = urllib.request.urlopen(url.removesuffix("/v1") + "/metrics").read().decode()
     hits, queries = (
         sum(float(number) for number in re.findall(rf"^vllm:prefix_cache_{name}_total\{{.*\}} (\S+)$", metrics, re.M))
@@ -180,12 +183,12 @@ def test_calls_that_share_a_template_are_served_from_the_prefix_cache(tmp_path: 
 def test_a_model_that_is_not_there_is_told_by_the_servers_own_words(tmp_path: Path) -> None:
     model = chat_model(tmp_path, model=str(tmp_path / "nowhere"))
     with pytest.raises(ModelServerError, match=r"ended before it answered[\s\S]*nowhere"):
-        table(tmp_path).save(asking(model, 1))
+        table(tmp_path).save(call_plan(model, 1))
     assert not processes(tmp_path)
 
 
 def test_an_option_that_vllm_refuses_only_with_the_model_is_told_too(tmp_path: Path) -> None:
     model = chat_model(tmp_path, **{"max-model-len": 999999})
     with pytest.raises(ModelServerError, match=r"errors in [\s\S]*max_model_len|max_model_len[\s\S]*"):
-        table(tmp_path).save(asking(model, 1))
+        table(tmp_path).save(call_plan(model, 1))
     assert not processes(tmp_path)

@@ -12,8 +12,11 @@ from urllib.parse import urlsplit
 
 from kedro.io import AbstractDataset, DatasetError
 
-from omr_kedro.llm import TEAM_OPTIONS, ChatModel, Constraint, EndpointError, Limits, ServerSpec
-from omr_kedro.llm.vllm import check_options, vllm_version
+from omr_kedro.llm.calls import EndpointError
+from omr_kedro.llm.endpoint import Constraint, Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.llm.serving import TEAM_OPTIONS, ServerSpec
+from omr_kedro.llm.serving.vllm import check_options, vllm_version
 
 _OTHER_HOSTS = "other"
 
@@ -111,7 +114,7 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
             )
 
     def _check_options(self) -> None:
-        server = self._chat_model.server
+        server = self._chat_model.entry.server
         if self.remote or server is None or server.command[:2] != ("vllm", "serve"):
             return
         if (self._server or {}).get("check_options", True):
@@ -129,8 +132,8 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         Raises:
             EndpointError: the server's command is not installed.
         """
-        if not self.remote and not (self._chat_model.server and self._chat_model.server.installed):
-            command = self._chat_model.server.command[0] if self._chat_model.server else "a server"
+        if not self.remote and not (self._chat_model.entry.server and self._chat_model.entry.server.installed):
+            command = self._chat_model.entry.server.command[0] if self._chat_model.entry.server else "a server"
             raise EndpointError(
                 f"The model {self._model} is to be served here, but `{command}` is not installed. Without a GPU, use a "
                 "hosted model (kedro run --env demo), the rule-based stand-in (kedro run --env offline), or any "
@@ -139,18 +142,20 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
 
     def _release(self) -> None:
         if "_chat_model" in self.__dict__:
-            self._chat_model.stop()
+            self._chat_model.session.stop_server()
 
     @cached_property
     def _chat_model(self) -> ChatModel:
         return ChatModel(
-            model=self._model,
-            base_url=self._base_url,
-            server=_server(self._server) if self._server else None,
-            api_key=self._key.get("api_key") or None,
-            constraint=self._constraint,
-            limits=self._limits,
-            setting=self._setting,
+            ModelEntry(
+                name=self._model,
+                base_url=self._base_url,
+                server=_server(self._server) if self._server else None,
+                api_key=self._key.get("api_key") or None,
+                constraint=self._constraint,
+                limits=self._limits,
+                setting=self._setting,
+            )
         )
 
     def _exists(self) -> bool:

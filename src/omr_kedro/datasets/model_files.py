@@ -7,9 +7,9 @@ from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
-from omr_kedro.datasets.errors import explained
+from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
-from omr_kedro.llm.model_files import ModelFiles
+from omr_kedro.llm.serving.model_files import ModelFiles
 from omr_kedro.text import TokenCounter
 
 _TOKENIZER = "tokenizer.json"

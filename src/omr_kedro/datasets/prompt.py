@@ -10,8 +10,8 @@ import yaml
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from omr_kedro.datasets.errors import explained
-from omr_kedro.llm import Prompt, PromptError
+from omr_kedro.datasets.explained import explained
+from omr_kedro.llm.calls import Prompt, PromptError
 
 
 class PromptDataset(AbstractDataset[NoReturn, Prompt]):

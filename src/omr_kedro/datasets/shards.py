@@ -11,8 +11,8 @@ from kedro.io import AbstractDataset
 from kedro.utils import load_obj
 from kedro_datasets._typing import TablePreview
 
-from omr_kedro.datasets.errors import explained
-from omr_kedro.shards import Making, Shards, TableStore
+from omr_kedro.datasets.explained import explained
+from omr_kedro.shards import Recipe, Shards, TableStore
 from omr_kedro.shards.store import Format
 
 logger = logging.getLogger(__name__)
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 _PREVIEW_CHARS = 200
 
 
-class ShardsDataset(AbstractDataset[Making, Shards]):
-    """Loads `Shards`, none of them in memory; saves a `Making`: only the shards whose fingerprint is new are made.
+class ShardsDataset(AbstractDataset[Recipe, Shards]):
+    """Loads `Shards`, none of them in memory; saves a `Recipe`: only the shards whose fingerprint is new are made.
 
     A save that was killed goes on where it stopped. The dataset exists when every shard of the last save is there.
 
@@ -60,7 +60,7 @@ class ShardsDataset(AbstractDataset[Making, Shards]):
         """The finished table."""
         return self._store.shards()
 
-    def save(self, data: Making) -> None:
+    def save(self, data: Recipe) -> None:
         """Make and write what is missing."""
         if self.made_elsewhere:
             with explained():
@@ -77,11 +77,11 @@ class ShardsDataset(AbstractDataset[Making, Shards]):
         """Some shards of the table, whether or not the others are there; see `TableStore.part`."""
         return self._store.part(ids)
 
-    def save_part(self, data: Making) -> int:
+    def save_part(self, data: Recipe) -> int:
         """Make and write what is missing of some shards; see `TableStore.save_part`."""
         return self._store.save_part(data)
 
-    def pending(self, data: Making, *, settled: bool = True) -> list[str]:
+    def pending(self, data: Recipe, *, settled: bool = True) -> list[str]:
         """The shards that saving would make; see `TableStore.pending`."""
         return self._store.pending(data, settled=settled)
 

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
-from omr_kedro.datasets.errors import explained
+from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
 from omr_kedro.shards import BadInputError, Source
 

@@ -15,8 +15,8 @@ from huggingface_hub import constants
 from jinja2.ext import loopcontrols
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from omr_kedro.llm import Message
-from omr_kedro.llm.token_estimate import ERROR, TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN, estimate_prompt_tokens
+from omr_kedro.llm.calls import Message
+from omr_kedro.llm.calls.token_estimate import ERROR, TOKENS_PER_MESSAGE, TOKENS_TO_BEGIN, estimate_prompt_tokens
 from omr_kedro.shards import OmrError
 from omr_kedro.text import TokenCounter
 

@@ -13,7 +13,6 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset
-from omr_kedro.estimate.asking import StageCalls
 from omr_kedro.estimate.counting import PromptCounter, find_tokenizer
 from omr_kedro.estimate.figures import (
     ASSUMED,
@@ -29,10 +28,11 @@ from omr_kedro.estimate.figures import (
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import parents_of, rate_of, tables_read, told
-from omr_kedro.lineage.tables import is_completions
-from omr_kedro.runners.allowance import parameter, read_prices
+from omr_kedro.estimate.stage_calls import StageCalls
+from omr_kedro.lineage.project_tables import is_completions
+from omr_kedro.runners.account import parameter, read_prices
 from omr_kedro.runners.groups import BY_SHARD_TAG
-from omr_kedro.shards import Making, OmrError, TableStore
+from omr_kedro.shards import OmrError, Recipe, TableStore
 
 _SHARDS_AT_FIRST = 8
 
@@ -152,7 +152,7 @@ class Walk:
         self.shards = round(sum(weights.values()))
         self._rows = 0
 
-    def begin(self, first: Node, split: Mapping[str, Making]) -> int:
+    def begin(self, first: Node, split: Mapping[str, Recipe]) -> int:
         """Take the sample's shards of the input; returns their rows."""
         self._nodes.remove(first)
         for name in split:
@@ -175,9 +175,9 @@ class Walk:
         return Estimate(stages, len(self._weights), self.shards, self._rows, list(self._notes))
 
     def _derive(self, node: Node) -> None:
-        for name, making in self._overlay.run(node).items():
+        for name, recipe in self._overlay.run(node).items():
             if name in self._read:
-                self._overlay.save(name, making)
+                self._overlay.save(name, recipe)
                 self._expect(node, name)
 
     def _stand_in(self, node: Node) -> None:
@@ -207,8 +207,8 @@ class Walk:
 
     def _ask(self, node: Node) -> None:
         model = next(self._overlay.constant(name) for name in node.inputs if name == _model_of(node, self._catalog))
-        self._model = model.model
-        counter = PromptCounter(find_tokenizer(model.model, self._options.tokenizer), self._options.few)
+        self._model = model.name
+        counter = PromptCounter(find_tokenizer(model.name, self._options.tokenizer), self._options.few)
         calls = self._calls[node.name] = StageCalls(node, self._overlay, counter, self._options.few)
         missing = self._missing(calls.given)
         self._asked_about[node.name] = sum(self._weights[shard] * rows for shard, rows in missing.items())
@@ -242,7 +242,7 @@ class Walk:
         return StageEstimate(
             stage=found.name,
             model=name,
-            served_as=found.model.model,
+            served_as=found.model.name,
             rows=unknown + sum(weights[shard] * item.rows for shard, item in shards.items()),
             paid=sum(weights[shard] * item.paid for shard, item in shards.items()),
             calls=calls,

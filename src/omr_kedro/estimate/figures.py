@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from omr_kedro.llm import ChatModel, Price
+from omr_kedro.llm.endpoint import Price
+from omr_kedro.llm.engine import ChatModel
 
 COUNTED, SAMPLED, MEASURED, ASSUMED = "counted", "sampled", "measured", "assumed"
 _WEAKEST_LAST = (COUNTED, SAMPLED, MEASURED, ASSUMED)
@@ -67,9 +68,9 @@ def cost(price: Price, prompt_tokens: float, reply_tokens: float) -> float | Non
 
 def hours(model: ChatModel, tokens_per_s: float | None, calls: float, tokens: float) -> tuple[float | None, str]:
     """How long calls take, None if not known; and by what: a remote endpoint's rate limit, or the speed of a server."""
-    per_minute = model.limits.requests_per_minute
-    if model.base_url and per_minute:
+    per_minute = model.entry.limits.requests_per_minute
+    if model.entry.base_url and per_minute:
         return calls / per_minute / 60, f"at {per_minute:g} requests a minute"
-    if tokens_per_s and not model.base_url:
+    if tokens_per_s and not model.entry.base_url:
         return tokens / tokens_per_s / 3600, f"of one server that takes {tokens_per_s:,g} tokens a second"
     return (None if calls else 0.0), ""

@@ -19,8 +19,8 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.lineage.tables import key_of
-from omr_kedro.shards import Derived, Making, Row, Shard, Shards, TableStore, accept
+from omr_kedro.lineage.project_tables import key_of
+from omr_kedro.shards import MappedShards, Recipe, Row, Shard, Shards, TableStore, accept
 from omr_kedro.shards.identity import fingerprint
 
 
@@ -52,24 +52,24 @@ class Overlay:
             self._constants[name] = self._catalog.load(name)
         return self._constants[name]
 
-    def run(self, node: Node) -> dict[str, Making]:
+    def run(self, node: Node) -> dict[str, Recipe]:
         """What a node would make of the sample."""
         inputs = {name: self.shards(name) if self.is_table(name) else self.constant(name) for name in node.inputs}
         made = node.run(inputs)
         self._constants |= {name: value for name, value in made.items() if not self.is_table(name)}
-        return {name: self.of_sample(making) for name, making in made.items() if self.is_table(name)}
+        return {name: self.of_sample(recipe) for name, recipe in made.items() if self.is_table(name)}
 
-    def of_sample(self, making: Making) -> Making:
+    def of_sample(self, recipe: Recipe) -> Recipe:
         """The sample's part of a table to be made, whatever share of it failed: rows that wait count as failures."""
-        wanted = {shard: making.fingerprints[shard] for shard in self.ids}
-        return replace(making, fingerprints=wanted, check=accept)  # type: ignore[type-var]  # all makings are dataclasses
+        wanted = {shard: recipe.fingerprints[shard] for shard in self.ids}
+        return replace(recipe, fingerprints=wanted, check=accept)  # type: ignore[type-var]  # all recipes are dataclasses
 
-    def save(self, name: str, making: Making) -> None:
+    def save(self, name: str, recipe: Recipe) -> None:
         """Make a table, unless the project's own holds the same already."""
         own = self.store(name)
-        if own.pending(making, settled=False):
+        if own.pending(recipe, settled=False):
             store = TableStore(self._folder / name, own.format, own.schema, durable=False)
-            store.save_part(making)
+            store.save_part(recipe)
             self._made[name] = store
         else:
             self._made[name] = own
@@ -103,7 +103,7 @@ class Overlay:
 
     def _save_rows(self, name: str, rows: Mapping[str, Sequence[Row]]) -> None:
         store = TableStore(self._folder / name, "jsonl", self.store(name).schema, durable=False)
-        store.save_part(Derived(dict.fromkeys(rows, "as given"), lambda shard: rows[shard]))
+        store.save_part(MappedShards(dict.fromkeys(rows, "as given"), lambda shard: rows[shard]))
         self._made[name] = store
 
     def withhold(self, shard: str, row_ids: Collection[str]) -> None:

@@ -11,7 +11,7 @@ from omr_kedro.estimate.figures import ASSUMED, MEASURED, SAMPLED
 from omr_kedro.estimate.measured import row_rate
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
-from omr_kedro.lineage.tables import is_completions
+from omr_kedro.lineage.project_tables import is_completions
 from omr_kedro.pipelines.report.nodes import STAGES, dropped_table
 
 _GIVEN = {name: stage.given for stage in STAGES for name in (*stage.kept, dropped_table(stage))}

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omr_kedro.estimate.figures import Estimate, StageEstimate
-from omr_kedro.llm.spending import in_words
+from omr_kedro.llm.endpoint.spending import in_words
 
 
 def show(estimate: Estimate, console: Console) -> None:

@@ -2,7 +2,7 @@
 
 from omr_kedro.lineage.calls import Call
 from omr_kedro.lineage.find import UnknownIdError
+from omr_kedro.lineage.screen import show
 from omr_kedro.lineage.trace import Decision, Lineage, Step, trace
-from omr_kedro.lineage.view import show
 
 __all__ = ["Call", "Decision", "Lineage", "Step", "UnknownIdError", "show", "trace"]

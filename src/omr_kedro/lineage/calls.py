@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from omr_kedro.lineage.tables import ProjectTables
-from omr_kedro.llm import Asking, Message, Prompt, Request
-from omr_kedro.llm.journal import ShardJournal
+from omr_kedro.lineage.project_tables import ProjectTables
+from omr_kedro.llm.calls import CallPlan, Message, Prompt, Request
+from omr_kedro.llm.engine.journal import ShardJournal
 from omr_kedro.runners.work import GroupWork
 from omr_kedro.shards import Row
 
@@ -71,9 +71,9 @@ def _requests(
     try:
         work = GroupWork([node], tables.catalog)
         prompt = next((value for value in work.constants.values() if isinstance(value, Prompt)), None)
-        asking = work.makings(node, [shard])[name]
-        assert isinstance(asking, Asking), "a table of completions is made by asking"  # noqa: S101
-        return [request for request in asking.requests(shard) if request.row_id in ids], prompt, ""
+        plan = work.recipes(node, [shard])[name]
+        assert isinstance(plan, CallPlan), "a table of completions is made by asking"  # noqa: S101
+        return [request for request in plan.requests(shard) if request.row_id in ids], prompt, ""
     except Exception as error:  # whatever keeps a question from being asked today, what was recorded can be shown
         return [], prompt, f"{type(error).__name__}: {error}"
 

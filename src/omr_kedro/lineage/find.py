@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omr_kedro.lineage.tables import ProjectTables, key_of
+from omr_kedro.lineage.project_tables import ProjectTables, key_of
 from omr_kedro.shards import OmrError, shard_of
 from omr_kedro.shards.search import find_rows
 

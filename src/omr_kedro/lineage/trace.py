@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from omr_kedro.lineage.calls import Call, calls_in
 from omr_kedro.lineage.find import Place, find
-from omr_kedro.lineage.tables import ProjectTables, StageTables, is_completions, key_of
+from omr_kedro.lineage.project_tables import ProjectTables, StageTables, is_completions, key_of
 from omr_kedro.shards import Row
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from omr_kedro.llm import Prompt, PromptError
+from omr_kedro.llm.calls import Prompt, PromptError
 from omr_kedro.offline_model.app import make_app
 from omr_kedro.offline_model.stages import load_prompts
 

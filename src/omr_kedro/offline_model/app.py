@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from omr_kedro.llm import Prompt
+from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.protocol import ApiError, completion, models, read_call
 from omr_kedro.offline_model.stages import answer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from omr_kedro.llm import Message
+from omr_kedro.llm.calls import Message
 from omr_kedro.offline_model import FINGERPRINT, MODEL_NAME, OWNER
 
 _CHARACTERS_PER_TOKEN = 4

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from omr_kedro.llm import Prompt, PromptError
+from omr_kedro.llm.calls import Prompt, PromptError
 from omr_kedro.offline_model.rules_answers import extract_answer
 from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
 from omr_kedro.offline_model.rules_convert import convert

@@ -1,6 +1,6 @@
 """The idiom of every stage that asks a model: two nodes, `ask_<stage>` and `read_<stage>`.
 
-Asking turns rows into completions and costs money; reading turns rows and completions into what is kept and what is
+CallPlan turns rows into completions and costs money; reading turns rows and completions into what is kept and what is
 not, and costs nothing, so that a better parser never costs a GPU hour. A stage says only what it asks about a row
 (`ask`'s `requests`) and what it makes of the replies (`settle`'s `read`).
 """
@@ -15,8 +15,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request, Sampling, TooManyFailuresError
-from omr_kedro.shards import Derived, Row, Shard, Shards, code_digest, derive
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request, Sampling, TooManyFailuresError
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, code_digest, map_shards
 from omr_kedro.shards.identity import fingerprint
 from omr_kedro.text import Unreadable
 
@@ -77,10 +77,10 @@ def ask(
     requests: Callable[..., Iterable[Request]],
     tables: Sequence[Shards],
     prompt: Prompt,
-    model: ChatModel,
+    model: Model,
     options: CallOptions,
     calls_per_row: float = 1,
-) -> Asking:
+) -> CallPlan:
     """The calls of a stage.
 
     Args:
@@ -92,8 +92,8 @@ def ask(
         options: sampling and the share of failures.
         calls_per_row: for progress.
     """
-    how = [prompt.hash, model.model, options.model_dump(exclude={"max_failed_share"})]
-    return Asking(
+    how = [prompt.hash, model.name, options.model_dump(exclude={"max_failed_share"})]
+    return CallPlan(
         name=stage,
         model=model,
         requests=lambda shard_id: requests(*(table[shard_id] for table in tables)),
@@ -103,7 +103,7 @@ def ask(
             for shard_id in tables[0]
         },
         max_failed_share=options.max_failed_share,
-        few_failures=_few_failures(tables[0]),
+        tolerated_failures=_tolerated_failures(tables[0]),
     )
 
 
@@ -124,7 +124,7 @@ def settle(
     tables: Sequence[str] = ("kept",),
     max_failed_share: float = 0.0,
     settings: object = None,
-) -> tuple[Derived, ...]:
+) -> tuple[MappedShards, ...]:
     """Give every row its outcome.
 
     Args:
@@ -161,13 +161,13 @@ def settle(
                 completions = [piece for piece in pieces if isinstance(piece, Completion)]
                 yield not_kept_row(stage, row[key], row, outcome, completions)
 
-    made = [derive(partial(kept, name), rows, evidence, by=[stage, name, settings]) for name in tables]
-    rest = derive(not_kept, rows, evidence, by=[stage, "not kept", settings])
-    check = partial(_check_failures, stage, rows.count, max_failed_share, _few_failures(rows))
+    made = [map_shards(partial(kept, name), rows, evidence, by=[stage, name, settings]) for name in tables]
+    rest = map_shards(not_kept, rows, evidence, by=[stage, "not kept", settings])
+    check = partial(_check_failures, stage, rows.count, max_failed_share, _tolerated_failures(rows))
     return (*made, replace(rest, check=check))
 
 
-def _few_failures(table: Shards) -> float:
+def _tolerated_failures(table: Shards) -> float:
     """Failures that say nothing about a share: one, in a small table; some shards of a table say less of the whole."""
     return 1 if table.whole else 20
 

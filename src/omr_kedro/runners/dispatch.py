@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omr_kedro.llm import GO_ON, SpendingLimitError
+from omr_kedro.llm.calls import SpendingLimitError
+from omr_kedro.llm.endpoint import GO_ON
 from omr_kedro.runners import slurm
 from omr_kedro.runners.errors import JobFailedError, SlurmError
 from omr_kedro.runners.groups import Group

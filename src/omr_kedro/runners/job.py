@@ -23,8 +23,9 @@ from types import FrameType
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 
-from omr_kedro.llm import ModelServerError, SpendingLimitError, StoppedError, Team
-from omr_kedro.runners.allowance import Elsewhere, open_account
+from omr_kedro.llm.calls import ModelServerError, SpendingLimitError, StoppedError
+from omr_kedro.llm.serving import Team
+from omr_kedro.runners.account import SiblingSpending, open_account
 from omr_kedro.runners.errors import JobFailedError
 from omr_kedro.runners.slurm import REQUEUE_STATUS
 from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 _HEARTBEAT_S = 2.0
 _LOG_EVERY_S = 30.0
 _GRACE_AFTER_TERM_S = 2.0
-_MOST_FRUITLESS = 2
+_MOST_UNPRODUCTIVE = 2
 """A first life may have spent its time on reading the model, which lies in the node's memory for the second. Slurm's
 warning may also come a minute early."""
 
@@ -56,7 +57,7 @@ class Job:
             steps=len(self.share) * len(self.spec.nodes),
             rows=self._before.rows,
         )
-        self._elsewhere = Elsewhere(submission, task, self._before)
+        self._elsewhere = SiblingSpending(submission, task, self._before)
         self._began = time.monotonic()
         self._counting = threading.Lock()
         self._work: GroupWork | None = None
@@ -88,15 +89,15 @@ class Job:
             try:
                 with ExitStack() as stack:
                     for model in work.models:
-                        stack.enter_context(model.endpoint.open())
-                        stack.callback(model.stop)
+                        stack.enter_context(model.session.open())
+                        stack.callback(model.session.stop_server)
                     self._run_lanes(work)
             except ModelServerError as error:
                 if start == self.spec.server_starts:
                     raise
                 logger.warning("Start %d of at most %d: %s", start, self.spec.server_starts, error)
                 for model in work.models:
-                    model.endpoint.resume()
+                    model.session.resume()
             else:
                 return
 
@@ -110,8 +111,8 @@ class Job:
                 for model in work.models:
                     # A budget that is spent is no reason to lose calls that are in flight.
                     spent = isinstance(errors[0], SpendingLimitError)
-                    grace_s = model.limits.timeout_s if spent else self.spec.warn_s
-                    model.endpoint.halt("another shard of this job could not be made", grace_s)
+                    grace_s = model.entry.limits.timeout_s if spent else self.spec.warn_s
+                    model.session.halt("another shard of this job could not be made", grace_s)
                 for lane in lanes:
                     lane.cancel()
                 wait(lanes)
@@ -127,7 +128,7 @@ class Job:
                 self.progress.rows += rows
                 self.progress.node = node.name
             for model in work.models:
-                model.endpoint.check_halted()
+                model.session.check_halted()
         with self._counting:
             self.progress.shards_done += 1
 
@@ -147,7 +148,7 @@ class Job:
             return
         team = _team(self.submission, self.task)
         for model in work.models:
-            model.endpoint.team = team
+            model.session.serve_with(team)
         try:
             yield
         finally:
@@ -174,7 +175,7 @@ class Job:
 
     def _halt(self, reason: str, grace_s: float) -> None:
         for model in self._work.models if self._work else []:
-            model.endpoint.halt(reason, grace_s)
+            model.session.halt(reason, grace_s)
 
     def _stopped(self, reason: str) -> int:
         """Who cancels or pre-empts a job decides whether it comes back; after a warning it puts itself back."""
@@ -183,9 +184,9 @@ class Job:
         if self._terminated:
             return 128 + signal.SIGTERM
         if self.progress.paid == self._before.paid and not self.progress.shards_done:
-            self.progress.fruitless = self._before.fruitless + 1
+            self.progress.unproductive = self._before.unproductive + 1
             self._write_progress()
-        if self.progress.fruitless >= _MOST_FRUITLESS:
+        if self.progress.unproductive >= _MOST_UNPRODUCTIVE:
             return self._failed(
                 f"The time limit ({self.spec.resources.time}) is so short that nothing could be finished within it. "
                 f"Raise `time` of {self.spec.group} in runner.yml.",
@@ -234,7 +235,7 @@ class Job:
         self.submission.write(self.submission.progress_path(self.task), self.progress)
 
     def _count(self) -> None:
-        tallies = [tally for model in (self._work.models if self._work else []) for tally in model.endpoint.tallies]
+        tallies = [tally for model in (self._work.models if self._work else []) for tally in model.session.tallies]
         before = self._before
         for name in ("paid", "prompt_tokens", "completion_tokens"):
             setattr(self.progress, name, getattr(before, name) + sum(getattr(tally, name) for tally in tallies))
@@ -244,7 +245,7 @@ class Job:
         self.progress.reused = max(before.reused, sum(tally.reused for tally in tallies) - before.paid)
         self.progress.in_flight = sum(len(tally.in_flight) for tally in tallies)
         self.progress.seconds = before.seconds + time.monotonic() - self._began
-        starts = [model.endpoint.server_started_in_s for model in (self._work.models if self._work else [])]
+        starts = [model.session.server_started_in_s for model in (self._work.models if self._work else [])]
         self.progress.server_s = next((seconds for seconds in starts if seconds is not None), None)
         sent = [tally.first_sent_at for tally in tallies if tally.first_sent_at is not None]
         self.progress.first_call_s = min(sent) - self._began if sent else None
@@ -291,7 +292,7 @@ def help_out(submission: Submission, task: int, rank: int) -> int:
     # The warning before the time limit is for the first node, which says when it is over.
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
     with open_work(submission.spec) as work:
-        servers = [model.server for model in work.models if model.server]
+        servers = [model.entry.server for model in work.models if model.entry.server]
     _team(submission, task).follow(rank, servers[0])
     return 0
 

@@ -75,7 +75,7 @@ class Progress(BaseModel):
     node: str = ""
     lives: int = 0
     """How often the task was started."""
-    fruitless: int = 0
+    unproductive: int = 0
     """How many lives in a row the time limit has ended before anything was finished."""
     shards: int = 0
     shards_done: int = 0

@@ -1,6 +1,6 @@
 """What the parent and the jobs both do with a group: run its nodes on some shards, by hand.
 
-A node returns recipes (`shards.Making`), so running one costs nothing; saving its outputs does the work.
+A node returns recipes (`shards.Recipe`), so running one costs nothing; saving its outputs does the work.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from kedro.pipeline import Node
 from pydantic import BaseModel
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.llm import Asking, ChatModel, Prompt, Spending
-from omr_kedro.shards import Making, Source, code_digest
+from omr_kedro.llm.calls import CallPlan, Prompt
+from omr_kedro.llm.endpoint import Spending
+from omr_kedro.llm.engine import ChatModel
+from omr_kedro.shards import Recipe, Source, code_digest
 from omr_kedro.shards.identity import fingerprint
 
 
@@ -68,8 +70,8 @@ class GroupWork:
         every = list(ids)
         alive = every
         for node in self.nodes:
-            for name, making in self.makings(node, alive).items():
-                stale = set(self._table(name).pending(making, settled=settled))
+            for name, recipe in self.recipes(node, alive).items():
+                stale = set(self._table(name).pending(recipe, settled=settled))
                 alive = [shard_id for shard_id in alive if shard_id not in stale]
         return [shard_id for shard_id in every if shard_id not in set(alive)]
 
@@ -83,14 +85,14 @@ class GroupWork:
         """
         for stage, node in enumerate(self.nodes):
             rows = 0
-            for name, making in self.makings(node, [shard_id]).items():
-                if isinstance(making, Asking):
-                    making = replace(making, turn=(stage, number))  # noqa: PLW2901
-                if self._table(name).save_part(making):
+            for name, recipe in self.recipes(node, [shard_id]).items():
+                if isinstance(recipe, CallPlan):
+                    recipe = replace(recipe, priority=(stage, number))  # noqa: PLW2901
+                if self._table(name).save_part(recipe):
                     rows += self._table(name).load_part([shard_id]).count
             yield node, rows
 
-    def makings(self, node: Node, ids: Sequence[str]) -> dict[str, Making]:
+    def recipes(self, node: Node, ids: Sequence[str]) -> dict[str, Recipe]:
         """What a node would make of some shards, by the name of the table.
 
         Raises:
@@ -112,7 +114,7 @@ def _digest(value: Any) -> str:
     if isinstance(value, Prompt):
         return value.hash
     if isinstance(value, ChatModel):
-        return fingerprint(value.model)
+        return fingerprint(value.name)
     if isinstance(value, Source):
         return value.digest()
     if isinstance(value, BaseModel):

@@ -1,4 +1,4 @@
-"""Tables as folders of shards: identity of rows, lazy making, atomic files. Knows neither Kedro nor models."""
+"""Tables as folders of shards: identity of rows, recipes for shards, atomic files. Knows neither Kedro nor models."""
 
 from omr_kedro.shards.benchmark import Benchmark
 from omr_kedro.shards.errors import (
@@ -11,38 +11,37 @@ from omr_kedro.shards.errors import (
     UnmadeError,
 )
 from omr_kedro.shards.identity import code_digest, content_id, shard_names, shard_of
-from omr_kedro.shards.records import Record
-from omr_kedro.shards.source import Part, Source, checked_text
-from omr_kedro.shards.store import Mark, TableStore
-from omr_kedro.shards.table import (
+from omr_kedro.shards.recipes import (
     Check,
-    Derived,
     Finished,
-    Making,
-    Routed,
+    MappedShards,
+    Recipe,
     Row,
     Scratch,
     Shard,
     Shards,
+    SplitShards,
     accept,
-    derive,
-    derive_parts,
-    route,
+    map_parts,
+    map_shards,
+    split_stream,
 )
+from omr_kedro.shards.records import Record
+from omr_kedro.shards.source import Part, Source, checked_text
+from omr_kedro.shards.store import Mark, TableStore
 
 __all__ = [
     "BadInputError",
     "Benchmark",
     "Check",
-    "Derived",
     "DiskFullError",
     "Finished",
-    "Making",
+    "MappedShards",
     "Mark",
     "OmrError",
     "Part",
+    "Recipe",
     "Record",
-    "Routed",
     "Row",
     "RowError",
     "Scratch",
@@ -50,6 +49,7 @@ __all__ = [
     "ShardCountError",
     "Shards",
     "Source",
+    "SplitShards",
     "TableBusyError",
     "TableStore",
     "UnmadeError",
@@ -57,9 +57,9 @@ __all__ = [
     "checked_text",
     "code_digest",
     "content_id",
-    "derive",
-    "derive_parts",
-    "route",
+    "map_parts",
+    "map_shards",
     "shard_names",
     "shard_of",
+    "split_stream",
 ]

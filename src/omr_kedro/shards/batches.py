@@ -9,7 +9,7 @@ import orjson
 import pyarrow as pa
 
 from omr_kedro.shards.errors import RowError
-from omr_kedro.shards.table import Row
+from omr_kedro.shards.recipes import Row
 
 
 def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

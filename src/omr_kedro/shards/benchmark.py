@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from omr_kedro.shards.errors import BadInputError
+from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.source import Source
-from omr_kedro.shards.table import Row
 
 
 @dataclass(frozen=True, slots=True)

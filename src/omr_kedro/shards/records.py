@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omr_kedro.shards.errors import BadInputError
-from omr_kedro.shards.table import Row
+from omr_kedro.shards.recipes import Row
 
 # Rows in memory at once: few, since some threads are a hundred times as long as others.
 _PARQUET_BATCH = 64

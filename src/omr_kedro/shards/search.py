@@ -9,8 +9,8 @@ import orjson
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.store import TableStore
-from omr_kedro.shards.table import Row
 
 
 def find_rows(store: TableStore, column: str, prefix: str, wanted: Sequence[str]) -> Iterator[tuple[str, Row]]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from omr_kedro.shards.errors import BadInputError
+from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.records import KINDS, Record, Span
-from omr_kedro.shards.table import Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ from omr_kedro.shards.files import (
     whole_file,
     whole_lines,
 )
-from omr_kedro.shards.table import Derived, Finished, Making, Row, Scratch, Shard, Shards
-from omr_kedro.shards.workers import spread
+from omr_kedro.shards.processes import spread
+from omr_kedro.shards.recipes import Finished, MappedShards, Recipe, Row, Scratch, Shard, Shards
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +106,7 @@ class TableStore:
             whole=False,
         )
 
-    def save(self, making: Making) -> int:
+    def save(self, recipe: Recipe) -> int:
         """Make the shards whose fingerprint is new, write each as it comes; returns how many were written.
 
         Raises:
@@ -115,7 +115,7 @@ class TableStore:
             RowError: a row does not fit the schema.
             DiskFullError: what was finished is kept.
         """
-        wanted = making.fingerprints
+        wanted = recipe.fingerprints
         with room_for(self.folder), sole_writer(self.folder):
             remove_leftovers(self.folder)
             marks = self._marks()
@@ -123,17 +123,17 @@ class TableStore:
             pending = self._pending(wanted, marks)
             if pending or not self.complete:
                 self._reopen()
-                marks |= self._make(making, pending)
-                self._complete(making, marks)
+                marks |= self._make(recipe, pending)
+                self._complete(recipe, marks)
         return len(pending)
 
-    def save_part(self, making: Making) -> int:
+    def save_part(self, recipe: Recipe) -> int:
         """As `save`, for some shards of the table, while other processes save others; `conclude` finishes the table.
 
         Waits for shards that another process has begun. Raises as `save` does, and `TableBusyError` only when a process
         writes the whole table.
         """
-        wanted = making.fingerprints
+        wanted = recipe.fingerprints
         with room_for(self.folder), fellow_writer(self.folder), ExitStack() as leases:
             # In one order, so that two processes never wait for each other.
             for name in sorted(self._pending(wanted, self._marks_of(wanted))):
@@ -144,18 +144,18 @@ class TableStore:
                 self._reopen()
                 for name in pending:
                     remove_leftovers(self.folder, name)
-                self._make(making, pending)
-            making.check(row for name in wanted for row in self._read(name))
+                self._make(recipe, pending)
+            recipe.check(row for name in wanted for row in self._read(name))
         return len(pending)
 
-    def conclude(self, making: Making) -> None:
+    def conclude(self, recipe: Recipe) -> None:
         """Declare the table finished whose shards were saved in parts.
 
         Raises:
-            UnmadeError: some shard is not there as this making would make it.
+            UnmadeError: some shard is not there as this recipe would make it.
             TableBusyError: another process still writes this table.
         """
-        wanted = making.fingerprints
+        wanted = recipe.fingerprints
         with room_for(self.folder), sole_writer(self.folder):
             remove_leftovers(self.folder)
             marks = self._marks()
@@ -167,15 +167,15 @@ class TableStore:
                     "run the same command again, which makes what is missing."
                 )
             if not self.complete:
-                self._complete(making, marks)
+                self._complete(recipe, marks)
 
-    def pending(self, making: Making, *, settled: bool = True) -> list[str]:
+    def pending(self, recipe: Recipe, *, settled: bool = True) -> list[str]:
         """The shards that `save` would make; without those that only hold calls to be tried again if not `settled`.
 
         Raises:
             ShardCountError: the table exists with another number of shards.
         """
-        wanted = making.fingerprints
+        wanted = recipe.fingerprints
         marks = self._marks()
         self._check_count(set(marks), set(wanted))
         return self._pending(wanted, marks, settled=settled)
@@ -233,18 +233,18 @@ class TableStore:
         except FileNotFoundError:
             return False
 
-    def _make(self, making: Making, pending: Sequence[str]) -> dict[str, Mark]:
-        wanted = making.fingerprints
-        if isinstance(making, Derived) and making.processes > 1 and len(pending) > 1:
-            return self._make_apart(making, pending)
+    def _make(self, recipe: Recipe, pending: Sequence[str]) -> dict[str, Mark]:
+        wanted = recipe.fingerprints
+        if isinstance(recipe, MappedShards) and recipe.processes > 1 and len(pending) > 1:
+            return self._make_apart(recipe, pending)
         # Closed at once when a write fails: its maker may be spending money in another thread.
-        with closing(making.finished(pending, self._scratch)) as made:
+        with closing(recipe.finished(pending, self._scratch)) as made:
             return {finished.id: self._write(finished, wanted[finished.id]) for finished in made}
 
-    def _make_apart(self, making: Derived, pending: Sequence[str]) -> dict[str, Mark]:
+    def _make_apart(self, recipe: MappedShards, pending: Sequence[str]) -> dict[str, Mark]:
         marks: dict[str, Mark] = {}
         told = time.monotonic()
-        with closing(spread(partial(_make_one, self, making), pending, making.processes)) as made:
+        with closing(spread(partial(_make_one, self, recipe), pending, recipe.processes)) as made:
             for name, mark in made:
                 marks[name] = mark
                 if time.monotonic() > told + _TELL_EVERY_S:
@@ -255,9 +255,9 @@ class TableStore:
     def _reopen(self) -> None:
         delete_for_good(self.folder / "_complete.json")
 
-    def _complete(self, making: Making, marks: Mapping[str, Mark]) -> None:
-        names = list(making.fingerprints)
-        making.check(row for name in names for row in self._read(name))
+    def _complete(self, recipe: Recipe, marks: Mapping[str, Mark]) -> None:
+        names = list(recipe.fingerprints)
+        recipe.check(row for name in names for row in self._read(name))
         with self._whole_file(self.folder / "_complete.json") as file:
             file.write(orjson.dumps({name: asdict(marks[name]) for name in names}))
 
@@ -322,8 +322,8 @@ class TableStore:
                 yield lambda batch, _lines: parquet.write_batch(batch)
 
 
-def _make_one(store: TableStore, making: Derived, name: str) -> Mark:
-    return store._write(Finished(name, making.make(name)), making.fingerprints[name])
+def _make_one(store: TableStore, recipe: MappedShards, name: str) -> Mark:
+    return store._write(Finished(name, recipe.make(name)), recipe.fingerprints[name])
 
 
 def _splits(names: Iterable[str]) -> set[str]:

@@ -9,7 +9,7 @@ from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions
 from omr_kedro.text.normal import math_tokens, normal_form
 from omr_kedro.text.preparation import PreparationOptions
 from omr_kedro.text.problems import parse_problems
-from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
+from omr_kedro.text.replies import Unreadable, final_text, why_unreadable, without_fences
 from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
 from omr_kedro.text.statements import after_marker
 from omr_kedro.text.tokens import TokenCounter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
+from omr_kedro.text.replies import Unreadable, final_text, why_unreadable, without_fences
 from omr_kedro.text.statements import after_marker, tidy
 
 _MARKER = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from omr_kedro.text.reading import Unreadable, final_text, why_unreadable
+from omr_kedro.text.replies import Unreadable, final_text, why_unreadable
 
 _VERDICT_WORD = r"(?:answer|label|classification|category|verdict|conclusion|result|output|judge?ment|decision)"
 _LATEX_WRAPPER = re.compile(r"\\(?:boxed|fbox|text|textbf|mathrm|mathbf)[ \t]*+\{")

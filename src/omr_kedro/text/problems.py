@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from omr_kedro.text.reading import Unreadable, final_text, why_unreadable, without_fences
+from omr_kedro.text.replies import Unreadable, final_text, why_unreadable, without_fences
 from omr_kedro.text.statements import after_marker, tidy
 
 # Possessive quantifiers keep the time linear on hostile input such as a megabyte of blanks or asterisks.

@@ -11,9 +11,9 @@ from importlib.metadata import version
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.math import Assessment, Case, Finding, Limits, Workers, assess, poses_several
+from omr_kedro.answers import Assessment, Case, Finding, Limits, Workers, assess, poses_several
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import Derived, Row, Shard, Shards, derive
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, map_shards
 from omr_kedro.tables import ANSWER_QUALITY
 
 ASSESSED_TABLE = "all_problems"
@@ -35,7 +35,7 @@ class AssessmentOptions(BaseModel):
     """Processes; as many as there are processors when null."""
 
 
-def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions) -> Derived:
+def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions) -> MappedShards:
     """What was found out about the answer of each problem (`tables.ANSWER_QUALITY`)."""
     workers = Workers(options.workers, Limits(options.cpu_seconds, options.memory_mb))
 
@@ -51,11 +51,11 @@ def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions
             yield _quality(row, found.get(row["problem_id"]))
 
     limits = options.model_dump(include={"cpu_seconds", "memory_mb"})
-    making = derive(assessed, problems, threads, by=[limits, version("math-verify")])
-    return replace(making, during=workers)
+    recipe = map_shards(assessed, problems, threads, by=[limits, version("math-verify")])
+    return replace(recipe, during=workers)
 
 
-def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[Derived, ...]:
+def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[MappedShards, ...]:
     """Problems that go on (`tables.PROBLEMS`), and those whose answer is at fault."""
     judge = partial(judge_answer, drop=frozenset(options.drop))
     return settle(

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
-from omr_kedro.shards import BadInputError, Benchmark, Derived, OmrError, Row, code_digest
+from omr_kedro.shards import BadInputError, Benchmark, MappedShards, OmrError, Row, code_digest
 from omr_kedro.shards.identity import fingerprint, shard_names
 
 _Result = TypeVar("_Result")
@@ -23,7 +23,7 @@ class CollectOptions(BaseModel):
     """Names of those to do without; nothing is left out unless it stands here."""
 
 
-def collect_benchmarks(options: CollectOptions, *benchmarks: Benchmark) -> Derived:
+def collect_benchmarks(options: CollectOptions, *benchmarks: Benchmark) -> MappedShards:
     """All benchmarks in one table of one shard (`tables.BENCHMARKS`), fetched again only when one of them changed.
 
     Raises:
@@ -41,7 +41,7 @@ def collect_benchmarks(options: CollectOptions, *benchmarks: Benchmark) -> Deriv
             yield from table
 
     identities = _of_each(wanted, lambda benchmark: benchmark.identity)
-    return Derived({name: fingerprint(code_digest(), identities) for name in shard_names(1)}, rows)
+    return MappedShards({name: fingerprint(code_digest(), identities) for name in shard_names(1)}, rows)
 
 
 def _of_each(benchmarks: Sequence[Benchmark], ask: Callable[[Benchmark], _Result]) -> list[_Result]:

@@ -12,7 +12,7 @@ from omr_kedro.pipelines.classify_converted_proofs.nodes import (
     read_converted_invalid_label,
     read_converted_mcq_label,
 )
-from omr_kedro.shards import Derived
+from omr_kedro.shards import MappedShards
 
 
 def create_pipeline() -> Pipeline:
@@ -28,7 +28,7 @@ def create_pipeline() -> Pipeline:
     )
 
 
-def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, kept: str) -> list[Node]:
+def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: str) -> list[Node]:
     prompt = f"classify_{label}_prompt"
     completions = f"classify_converted_{label}_completions"
     return [

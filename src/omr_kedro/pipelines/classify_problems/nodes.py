@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
     CallOptions,
     Dropped,
@@ -17,14 +17,14 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import Derived, Row, Shard, Shards
+from omr_kedro.shards import MappedShards, Row, Shard, Shards
 from omr_kedro.text import parse_label
 
 LABELS = ("proof", "mcq", "binary", "invalid")
 """In the order of asking. Proofs are converted; the other three are dropped."""
 
 
-def ask_label(problems: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+def ask_label(problems: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
     """Ask for a label of each problem, out of the prompt's choices."""
 
     def requests(problems: Shard) -> Iterator[Request]:
@@ -36,26 +36,28 @@ def ask_label(problems: Shards, prompt: Prompt, model: ChatModel, options: CallO
 
 def read_proof_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[Derived, ...]:
+) -> tuple[MappedShards, ...]:
     """Proofs, other problems, and problems without a clear label."""
     return settle_label("classify_proof", "proof", problems, completions, prompt, options, labelled="proofs")
 
 
-def read_mcq_label(problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions) -> tuple[Derived, ...]:
+def read_mcq_label(
+    problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
+) -> tuple[MappedShards, ...]:
     """Problems that are not multiple-choice questions, and the rest."""
     return settle_label("classify_mcq", "mcq", problems, completions, prompt, options)
 
 
 def read_binary_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[Derived, ...]:
+) -> tuple[MappedShards, ...]:
     """Problems that are not answered by yes or no, and the rest."""
     return settle_label("classify_binary", "binary", problems, completions, prompt, options)
 
 
 def read_invalid_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[Derived, ...]:
+) -> tuple[MappedShards, ...]:
     """Problems that can be solved as they stand, and the rest."""
     return settle_label("classify_invalid", "invalid", problems, completions, prompt, options)
 
@@ -68,7 +70,7 @@ def settle_label(
     prompt: Prompt,
     options: CallOptions,
     labelled: str | None = None,
-) -> tuple[Derived, ...]:
+) -> tuple[MappedShards, ...]:
     """Sort problems by one label.
 
     Args:

@@ -13,7 +13,7 @@ from omr_kedro.pipelines.classify_problems.nodes import (
     read_mcq_label,
     read_proof_label,
 )
-from omr_kedro.shards import Derived
+from omr_kedro.shards import MappedShards
 
 
 def create_pipeline() -> Pipeline:
@@ -30,7 +30,7 @@ def create_pipeline() -> Pipeline:
     )
 
 
-def _label(label: str, read: Callable[..., tuple[Derived, ...]], problems: str, kept: list[str]) -> list[Node]:
+def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: list[str]) -> list[Node]:
     prompt = f"classify_{label}_prompt"
     completions = f"classify_{label}_completions"
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
     CallOptions,
     Dropped,
@@ -16,7 +16,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, content_id
 from omr_kedro.text import parse_conversion
 
 
@@ -28,7 +28,7 @@ class ConversionOptions(CallOptions):
     made, and every proof is dropped as `proofs_switched_off`."""
 
 
-def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options: ConversionOptions) -> Asking:
+def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: Model, options: ConversionOptions) -> CallPlan:
     """Ask for a question that is as hard as the proof."""
 
     def requests(proofs: Shard) -> Iterator[Request]:
@@ -38,7 +38,7 @@ def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: ChatModel, options
     return ask("convert_proofs", requests, [proofs], prompt, model, options)
 
 
-def read_convert_proofs(proofs: Shards, completions: Shards, options: ConversionOptions) -> tuple[Derived, ...]:
+def read_convert_proofs(proofs: Shards, completions: Shards, options: ConversionOptions) -> tuple[MappedShards, ...]:
     """Questions made of proofs, and proofs that gave none."""
     read = read_conversion if options.enabled else switched_off
     limit = options.max_failed_share

@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
     CallOptions,
     Dropped,
@@ -27,7 +27,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import BadInputError, Derived, Row, Shard, Shards, Source, derive
+from omr_kedro.shards import BadInputError, MappedShards, Row, Shard, Shards, Source, map_shards
 from omr_kedro.text import (
     EmbeddingRetriever,
     Encoder,
@@ -93,7 +93,7 @@ class RetrievalOptions(BaseModel):
         return EmbeddingRetriever(texts, Encoder(self.model, self.revision, self.device))
 
 
-def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> Derived:
+def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> MappedShards:
     """The benchmark problems that each problem is to be compared with (`tables.SIMILAR`)."""
     digest = benchmarks.digest()
 
@@ -104,12 +104,12 @@ def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOpt
             for match in matches:
                 yield _pair(row, known[match.index], match)
 
-    return derive(similar, problems, by=[digest, options.identity])
+    return map_shards(similar, problems, by=[digest, options.identity])
 
 
 def ask_decontaminate(
-    similar: Shards, problems: Shards, prompt: Prompt, model: ChatModel, options: CallOptions
-) -> Asking:
+    similar: Shards, problems: Shards, prompt: Prompt, model: Model, options: CallOptions
+) -> CallPlan:
     """Ask of each pair, in both orders, whether it is one problem; equal statements need no judge."""
 
     def requests(similar: Shard, problems: Shard) -> Iterator[Request]:
@@ -124,7 +124,7 @@ def ask_decontaminate(
     return ask("decontaminate", requests, [similar, problems], prompt, model, options, calls_per_row=len(_ORDERS))
 
 
-def read_judgements(similar: Shards, problems: Shards, completions: Shards, prompt: Prompt) -> tuple[Derived, ...]:
+def read_judgements(similar: Shards, problems: Shards, completions: Shards, prompt: Prompt) -> tuple[MappedShards, ...]:
     """Every pair with its verdict.
 
     Returns:
@@ -154,10 +154,10 @@ def read_judgements(similar: Shards, problems: Shards, completions: Shards, prom
         return ({**pair, **replies} for pair, replies in judged(*shards) if pair["verdict"] == "unclear")
 
     tables = (similar, problems, completions)
-    return tuple(derive(make, *tables, by=[prompt.hash, make.__name__]) for make in (pairs, contaminated, unclear))
+    return tuple(map_shards(make, *tables, by=[prompt.hash, make.__name__]) for make in (pairs, contaminated, unclear))
 
 
-def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[Derived, ...]:
+def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
     """Clean problems (`tables.PROBLEMS`), and those with a benchmark's twin or without a clear verdict."""
     limit = options.max_failed_share
     return settle(

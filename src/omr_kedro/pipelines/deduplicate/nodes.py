@@ -15,7 +15,7 @@ from functools import partial
 from pydantic import model_validator
 
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import Derived, Routed, Row, Shards, route
+from omr_kedro.shards import MappedShards, Row, Shards, SplitShards, split_stream
 from omr_kedro.text import (
     Document,
     Match,
@@ -57,16 +57,16 @@ class _Cluster:
             self.answers[answer] += 1
 
 
-def find_duplicates(problems: Shards, threads: Shards, options: DeduplicateOptions) -> Routed:
+def find_duplicates(problems: Shards, threads: Shards, options: DeduplicateOptions) -> SplitShards:
     """Every problem that has a copy (`tables.DUPLICATES`), in the shard of its thread."""
     # Threads decide as well: the length of a discussion says which copy stays.
     digests = [[shard.digest for shard in table.values()] for table in (problems, threads)]
-    return route(
+    return split_stream(
         partial(_route_copies, problems, threads, options), len(problems), [digests, options.model_dump(), "duplicates"]
     )
 
 
-def drop_duplicates(problems: Shards, duplicates: Shards) -> tuple[Derived, ...]:
+def drop_duplicates(problems: Shards, duplicates: Shards) -> tuple[MappedShards, ...]:
     """Problems that no other one stands for (`tables.PROBLEMS`), and the copies (`tables.DROPPED`)."""
     # No row can fail: a problem has a representative or it has none.
     return settle("deduplicate", judge_copy, problems, duplicates, by="problem_id", of=dict, max_failed_share=0.0)

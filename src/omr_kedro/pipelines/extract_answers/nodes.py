@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
-from omr_kedro.math import parse_answer
+from omr_kedro.answers import parse_answer
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
     CallOptions,
     Failed,
@@ -16,12 +16,12 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import Derived, Row, Shard, Shards
+from omr_kedro.shards import MappedShards, Row, Shard, Shards
 
 
 def ask_extract_answers(
-    problems: Shards, threads: Shards, prompt: Prompt, model: ChatModel, options: CallOptions
-) -> Asking:
+    problems: Shards, threads: Shards, prompt: Prompt, model: Model, options: CallOptions
+) -> CallPlan:
     """Ask what the discussion answers; nothing is asked where nobody replied."""
 
     def requests(problems: Shard, threads: Shard) -> Iterator[Request]:
@@ -35,7 +35,7 @@ def ask_extract_answers(
     return ask("extract_answers", requests, [problems, threads], prompt, model, options)
 
 
-def read_extract_answers(problems: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
+def read_extract_answers(problems: Shards, completions: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
     """Problems with the answer that was found or without one, and problems whose reply could not be read."""
     limit = options.max_failed_share
     return settle("extract_answers", read_answer, problems, completions, max_failed_share=limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from omr_kedro.llm import Asking, ChatModel, Completion, Prompt, Request
+from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import (
     CallOptions,
     Dropped,
@@ -16,11 +16,11 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import Derived, Row, Shard, Shards, content_id
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, content_id
 from omr_kedro.text import parse_problems
 
 
-def ask_extract_problems(threads: Shards, prompt: Prompt, model: ChatModel, options: CallOptions) -> Asking:
+def ask_extract_problems(threads: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
     """Ask for the problems of each first post."""
 
     def requests(threads: Shard) -> Iterator[Request]:
@@ -30,7 +30,7 @@ def ask_extract_problems(threads: Shards, prompt: Prompt, model: ChatModel, opti
     return ask("extract_problems", requests, [threads], prompt, model, options)
 
 
-def read_extract_problems(threads: Shards, completions: Shards, options: CallOptions) -> tuple[Derived, ...]:
+def read_extract_problems(threads: Shards, completions: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
     """Problems found (`tables.PROBLEMS`), and threads that gave none."""
     limit = options.max_failed_share
     return settle("extract_problems", read_problems, threads, completions, key="thread_id", max_failed_share=limit)

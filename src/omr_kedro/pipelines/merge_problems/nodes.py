@@ -6,16 +6,16 @@ from collections.abc import Iterator
 from itertools import chain
 
 from omr_kedro.pipelines.llm_stage import Dropped, not_kept_row
-from omr_kedro.shards import Derived, Row, Shard, Shards, derive
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, map_shards
 
 
-def merge_problems(answered: Shards, converted: Shards) -> tuple[Derived, Derived]:
+def merge_problems(answered: Shards, converted: Shards) -> tuple[MappedShards, MappedShards]:
     """Extracted problems, then converted proofs; a statement that a thread gives twice counts once.
 
     Returns:
         The merged table (`tables.PROBLEMS`), and the second copies.
     """
-    return derive(_merged, answered, converted), derive(_copies, answered, converted)
+    return map_shards(_merged, answered, converted), map_shards(_copies, answered, converted)
 
 
 def _merged(answered: Shard, converted: Shard) -> Iterator[Row]:

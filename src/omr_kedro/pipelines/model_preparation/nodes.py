@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.llm import ModelFiles, check_servable
+from omr_kedro.llm.serving import ModelFiles, check_servable
 
 logger = logging.getLogger(__name__)
 

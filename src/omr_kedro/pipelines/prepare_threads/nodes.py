@@ -9,7 +9,17 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.pipelines.llm_stage import Dropped, Failed, not_kept_row
-from omr_kedro.shards import BadInputError, Record, Routed, Row, Source, checked_text, content_id, route, shard_of
+from omr_kedro.shards import (
+    BadInputError,
+    Record,
+    Row,
+    Source,
+    SplitShards,
+    checked_text,
+    content_id,
+    shard_of,
+    split_stream,
+)
 
 _STAGE = "prepare_threads"
 _REPORTED = 20
@@ -32,7 +42,7 @@ class ThreadOptions(BaseModel):
     """Share of records that may be unusable; beyond it the run stops before anything is paid for."""
 
 
-def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[Routed, Routed]:
+def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, SplitShards]:
     """Split records into usable threads and the rest.
 
     Equal threads fall into one shard by their id; the first is kept, the others are dropped as duplicates of it.
@@ -44,8 +54,8 @@ def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[Routed, Routed
         BadInputError: (when the first table is made) too many records are unusable; lists them by file and line.
     """
     by = [raw.digest(), options.model_dump()]
-    not_kept = route(partial(_route_rejects, raw, options), options.shards, [by, "not kept"], tidy=_later_copies)
-    threads = route(partial(_route_threads, raw, options), options.shards, by, tidy=_first_copies)
+    not_kept = split_stream(partial(_route_rejects, raw, options), options.shards, [by, "not kept"], tidy=_later_copies)
+    threads = split_stream(partial(_route_threads, raw, options), options.shards, by, tidy=_first_copies)
     return not_kept, threads
 
 

@@ -15,16 +15,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.shards import (
     BadInputError,
-    Derived,
-    Routed,
+    MappedShards,
     Row,
     Shard,
     Shards,
     Source,
-    derive,
-    derive_parts,
-    route,
+    SplitShards,
+    map_parts,
+    map_shards,
     shard_names,
+    split_stream,
 )
 from omr_kedro.text import ForumThread, PreparationOptions, TokenCounter
 from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions, near_duplicates
@@ -76,7 +76,7 @@ class RawDataOptions(BaseModel):
         return self.processes or os.cpu_count() or 1
 
 
-def check_records(dump: Source, options: RawDataOptions) -> Derived:
+def check_records(dump: Source, options: RawDataOptions) -> MappedShards:
     """The records that hold no usable thread (`tables.REJECTED_RECORDS`).
 
     Raises:
@@ -85,11 +85,11 @@ def check_records(dump: Source, options: RawDataOptions) -> Derived:
     max_chars = options.preparation.max_post_chars
     make = partial(rejected_part, max_post_chars=max_chars)
     by = ["rejected", dump.digest(), max_chars]
-    rejected = derive_parts(make, dump.parts(options.shards), by=by, processes=options.workers)
+    rejected = map_parts(make, dump.parts(options.shards), by=by, processes=options.workers)
     return replace(rejected, check=partial(_check_rejected, dump, options.max_rejected_share))
 
 
-def find_reposts(dump: Source, options: RawDataOptions) -> tuple[Routed, Routed]:
+def find_reposts(dump: Source, options: RawDataOptions) -> tuple[SplitShards, SplitShards]:
     """Threads that were posted before, by their first posts; the first of them stands for all.
 
     Returns:
@@ -100,28 +100,28 @@ def find_reposts(dump: Source, options: RawDataOptions) -> tuple[Routed, Routed]
     # One search, for two tables that are written one after the other.
     search = cache(partial(_search_reposts, dump, options))
     return (
-        route(partial(_route_reposts, dump, options, search), options.shards, ["reposts", by]),
-        route(partial(_route_replies, dump, options, search), options.shards, ["replies", by]),
+        split_stream(partial(_route_reposts, dump, options, search), options.shards, ["reposts", by]),
+        split_stream(partial(_route_replies, dump, options, search), options.shards, ["replies", by]),
     )
 
 
 def prepare_dump(
     dump: Source, reposts: Shards, replies: Shards, tokens: TokenCounter, options: RawDataOptions
-) -> Derived:
+) -> MappedShards:
     """All threads of the dump (`tables.FORUM_THREADS`)."""
     by = [dump.digest(), dump.origin, tokens.digest, options.preparation.model_dump(), options.reposts.merge]
     make = partial(
         prepared_part, dump=dump.origin, merge=options.reposts.merge, options=options.preparation, tokens=tokens
     )
-    return derive_parts(make, dump.parts(options.shards), reposts, replies, by=by, processes=options.workers)
+    return map_parts(make, dump.parts(options.shards), reposts, replies, by=by, processes=options.workers)
 
 
-def sample_threads(threads: Shards, options: RawDataOptions) -> Derived:
+def sample_threads(threads: Shards, options: RawDataOptions) -> MappedShards:
     """The threads to go on with: all, or the `sample` of them with the smallest ids (`tables.FORUM_THREADS`)."""
     last = None
     if options.sample is not None:
         last = max(heapq.nsmallest(options.sample, (row["thread_id"] for row in threads.rows())), default=None)
-    return derive(partial(_up_to, last), threads, by=last)
+    return map_shards(partial(_up_to, last), threads, by=last)
 
 
 def summarise_raw_data(

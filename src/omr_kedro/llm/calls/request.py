@@ -1,0 +1,109 @@
+"""A model call and its outcome, as values."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
+
+import orjson
+
+from omr_kedro.llm.calls.prompt import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a model is sampled. What is None is not sent: hosted models refuse parameters they do not know."""
+
+    temperature: float = 0.0
+    top_p: float | None = None
+    max_tokens: int | None = None
+    """Tokens of the reply at most, reasoning included."""
+    seed: int | None = None
+    """Sample *i* of a request is drawn with seed + i, as vLLM does for `n` samples."""
+
+    def wire(self, sample_index: int) -> dict[str, Any]:
+        """The fields of the request body."""
+        body = {name: value for name, value in _fields_of(self).items() if value is not None}
+        if self.seed is not None:
+            body["seed"] = self.seed_of(sample_index)
+        return body
+
+    def seed_of(self, sample_index: int) -> int | None:
+        """The seed of one of several samples."""
+        return None if self.seed is None else self.seed + sample_index
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call to be made for a row.
+
+    `row_id`, `part` and `sample_index` say whose reply it is; the rest says what is asked.
+    """
+
+    row_id: str
+    messages: list[Message]
+    sampling: Sampling
+    prompt_hash: str
+    choices: tuple[str, ...] = ()
+    part: str = ""
+    """Which of several calls of one row this is; empty where a row has one."""
+    sample_index: int = 0
+
+    def key(self, model: str) -> str:
+        """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once."""
+        asked = [model, self.messages, self.sampling.wire(self.sample_index), self.choices, self.sample_index]
+        return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
+
+    def identity(self) -> dict[str, Any]:
+        """The columns that say whose call this is; small, unlike the messages."""
+        return {
+            "row_id": self.row_id,
+            "part": self.part,
+            "sample_index": self.sample_index,
+            "seed": self.sampling.seed_of(self.sample_index),
+            "prompt_hash": self.prompt_hash,
+        }
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What came of a call: a reply, or an error that will not pass."""
+
+    call_key: str
+    model: str
+    text: str = ""
+    reasoning: str | None = None
+    finish_reason: str | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    latency_s: float = 0.0
+    tries: int = 1
+    system_fingerprint: str | None = None
+    error_kind: str | None = None
+    """None for a reply; else the kind of `CallError`."""
+    error: str | None = None
+
+    @cached_property
+    def settled(self) -> bool:
+        """Whether asking again would be pointless or paid twice; False for failures that may pass."""
+        return self.error_kind in (None, "bad_request")
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Completion:
+        """Read back a journal line or a table row; columns of the request are passed over."""
+        return cls(**{name: row[name] for name in _FIELDS[cls] if name in row})
+
+    def row(self, identity: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of the completions table: whose call it was (`Request.identity`), and what came of it."""
+        return {**identity, **_fields_of(self)}
+
+
+_FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}
+
+
+def _fields_of(value: Sampling | Completion) -> dict[str, Any]:
+    # `asdict` copies deeply, which is a tenth of what a call costs; these values are flat and frozen.
+    return {name: getattr(value, name) for name in _FIELDS[type(value)]}

@@ -1,0 +1,35 @@
+"""About how many tokens a text has, where nobody counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from omr_kedro.llm.calls.prompt import Message
+
+BYTES_PER_TOKEN = 3.0
+"""Of forum posts, statements and worked examples, which hold many formulas."""
+PROSE_BYTES_PER_TOKEN = 4.4
+"""Of instructions."""
+TOKENS_PER_MESSAGE = 5
+"""What a chat template puts around each message (ChatML: two marks, the role, two line ends)."""
+TOKENS_TO_BEGIN = 3
+"""What it puts before the reply."""
+ERROR = 0.15
+"""How far the estimate of a stage's prompts may be off. The figures were measured with Qwen2's splitting rule on this
+project's prompts and 15 threads: all stages came out between -4 % and +12 %."""
+
+
+def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
+    """About how many tokens a server would count for these messages; see `ERROR`."""
+    content = sum(
+        len(message["content"].encode("utf-8", "surrogatepass"))
+        / (PROSE_BYTES_PER_TOKEN if message["role"] == "system" else BYTES_PER_TOKEN)
+        + TOKENS_PER_MESSAGE
+        for message in messages
+    )
+    return round(content) + TOKENS_TO_BEGIN
+
+
+def estimate_reply_tokens(*texts: str | None) -> int:
+    """About how many tokens a reply has."""
+    return round(sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts) / BYTES_PER_TOKEN)

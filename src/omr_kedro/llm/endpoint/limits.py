@@ -1,0 +1,137 @@
+"""How many calls may be in flight, and how fast they may start.
+
+`Window` adapts as TCP does: one more slot after a window's worth of successes, three quarters of the slots after a
+refusal (429, 503). A burst of refusals counts once: calls that were sent before the last cut say nothing about the
+window after it. `Pacer` spaces the starts evenly, which keeps a rolling requests-per-minute limit whatever its phase.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+
+from omr_kedro.llm.calls.plan import Priority
+
+_SHRINK = 0.75
+_DEFAULT_PAUSE_S = 0.25
+_MAX_PAUSE_S = 60.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How hard an endpoint may be asked."""
+
+    max_in_flight: int = 64
+    requests_per_minute: float | None = None
+    timeout_s: float = 600
+    """One try, from sending to the last byte. Hosted queues answer after minutes, so a short limit pays twice."""
+    max_tries: int = 6
+    """For errors that may pass. Refusals (429, 503) use up none."""
+    patience_s: float = 900
+    """How long the endpoint may refuse every call before the run stops."""
+
+
+class Window:
+    """A bounded number of calls in flight."""
+
+    def __init__(self, slots: int) -> None:
+        self.max_slots = slots
+        self.slots = float(slots)
+        self.in_flight = 0
+        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._arrivals = count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._resume_at = 0.0
+        self._pause_s = _DEFAULT_PAUSE_S
+        self._cut_at = float("-inf")
+
+    async def acquire(self, priority: Priority = ()) -> None:
+        """Wait for a slot, and for the end of the pause that a refusal asked for.
+
+        Args:
+            priority: the lowest goes first, and equal ones as they came.
+        """
+        await self._admitted((1, *priority))
+
+    async def exchange(self, priority: Priority = ()) -> None:
+        """Give the slot of a call that was refused to whoever may go, and wait for another one.
+
+        Such calls go before new ones, or else they would pile up. Whoever is cancelled meanwhile still holds a slot.
+        """
+        self.release()
+        try:
+            await self._admitted((0, *priority))
+        except asyncio.CancelledError:
+            self.in_flight += 1
+            raise
+
+    async def _admitted(self, rank: Priority) -> None:
+        admitted = asyncio.get_running_loop().create_future()
+        heappush(self._waiting, (rank, next(self._arrivals), admitted))
+        self._admit()
+        try:
+            await admitted
+        except asyncio.CancelledError:
+            if admitted.done() and not admitted.cancelled():  # the slot and the cancellation came together
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give the slot back."""
+        self.in_flight -= 1
+        self._admit()
+
+    def succeeded(self) -> None:
+        """One call was answered: grow by one slot for every window of them."""
+        self.slots = min(self.max_slots, self.slots + 1 / self.slots)
+        self._pause_s = _DEFAULT_PAUSE_S
+        self._admit()
+
+    def refused(self, sent_at: float, retry_after_s: float | None) -> None:
+        """A call sent at `sent_at` (monotonic seconds) was refused: cut once a burst, and hold new calls back."""
+        now = time.monotonic()
+        if sent_at > self._cut_at:
+            self._cut_at = now
+            self.slots = max(1.0, self.slots * _SHRINK)
+            self._pause_s = min(_MAX_PAUSE_S, self._pause_s * 2)
+        pause = self._pause_s / 2 if retry_after_s is None else retry_after_s
+        self._resume_at = max(self._resume_at, now + pause)
+
+    def _admit(self) -> None:
+        """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""
+        while self.in_flight < int(self.slots) and self._waiting:
+            if (wait := self._resume_at - time.monotonic()) > 0:
+                self._admit_in(wait)
+                return
+            _, _, admitted = heappop(self._waiting)
+            if not admitted.done():  # else its call was cancelled
+                self.in_flight += 1
+                admitted.set_result(None)
+
+    def _admit_in(self, wait_s: float) -> None:
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._resume)
+
+    def _resume(self) -> None:
+        self._timer = None
+        self._admit()
+
+
+class Pacer:
+    """At most so many starts a minute, evenly spaced; no limit when None."""
+
+    def __init__(self, per_minute: float | None) -> None:
+        self._gap_s = 60 / per_minute if per_minute else 0.0
+        self._next = 0.0
+
+    async def wait(self) -> None:
+        """Wait for the next start."""
+        if not self._gap_s:
+            return
+        now = time.monotonic()
+        start = max(now, self._next)
+        self._next = start + self._gap_s
+        await asyncio.sleep(start - now)

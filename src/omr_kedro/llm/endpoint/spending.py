@@ -1,0 +1,172 @@
+"""What the calls of a run take, in tokens and money, and where they have to stop.
+
+Rule
+    No call is started once what was spent and what the calls in flight are expected to take reach the limit. Calls in
+    flight are awaited and kept. So a limit is passed by no more than expectations are wrong: a prompt is estimated from
+    its bytes, a reply as the mean of its stage so far (nothing before the stage's first reply).
+Counted
+    What the server says it counted; where it says nothing, an estimate. Tries that failed count as nothing, since
+    nobody says what they cost.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from omr_kedro.llm.calls.errors import SpendingLimitError
+from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
+
+GO_ON = (
+    "Every finished call is kept: the same command goes on from here, and may spend as much again. Another limit: "
+    "--params=spending.total_tokens=… or spending.money=… (null: none)."
+)
+
+
+class SpendingLimits(BaseModel):
+    """What a run may spend."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    total_tokens: int | None = Field(default=None, gt=0)
+    """Tokens of prompts and replies together, of all stages and models."""
+    money: float | None = Field(default=None, gt=0)
+    """In the currency of `prices`."""
+
+
+class Price(BaseModel):
+    """Money for a million tokens; None where it is not known."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    prompt: float | None = Field(default=None, ge=0)
+    completion: float | None = Field(default=None, ge=0)
+
+    def of(self, prompt_tokens: float, completion_tokens: float) -> float | None:
+        """What these tokens cost; None where it is not known."""
+        if self.prompt is None or self.completion is None:
+            return None
+        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Calls, and what they took."""
+
+    calls: int = 0
+    prompt_tokens: float = 0
+    completion_tokens: float = 0
+    money: float = 0
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.completion_tokens + other.completion_tokens,
+            self.money + other.money,
+        )
+
+    @property
+    def tokens(self) -> float:
+        """Prompts and replies together."""
+        return self.prompt_tokens + self.completion_tokens
+
+
+@dataclass
+class _StageSpending:
+    in_flight: int = 0
+    prompts_in_flight: float = 0
+    spent: Spent = field(default_factory=Spent)
+
+    def expected(self, price: Price) -> Spent:
+        """What the calls in flight are expected to take."""
+        reply = self.spent.completion_tokens / self.spent.calls if self.spent.calls else 0
+        replies = self.in_flight * reply
+        return Spent(0, self.prompts_in_flight, replies, price.of(self.prompts_in_flight, replies) or 0)
+
+
+class Spending:
+    """The account of a run, shared by all models that a process asks."""
+
+    def __init__(self, limits: SpendingLimits | None = None) -> None:
+        self.limits = limits or SpendingLimits()
+        self.siblings = Spent()
+        """What other processes of the same run have spent, as far as is known."""
+        self._stages: dict[tuple[str, Price], _StageSpending] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def limited(self) -> bool:
+        """Whether there is a limit."""
+        return self.limits.total_tokens is not None or self.limits.money is not None
+
+    @property
+    def spent(self) -> Spent:
+        """What this process has spent."""
+        return sum((stage.spent for stage in self._stages.values()), start=Spent())
+
+    @property
+    def reached(self) -> bool:
+        """Whether no more calls may start."""
+        at_last = self.siblings + self.spent
+        for (_, price), stage in self._stages.items():
+            at_last += stage.expected(price)
+        tokens, money = self.limits.total_tokens, self.limits.money
+        return (tokens is not None and at_last.tokens >= tokens) or (money is not None and at_last.money >= money)
+
+    def tell(self) -> str:
+        """What was spent of what may be, in words."""
+        spent = self.siblings + self.spent
+        parts = []
+        if self.limits.total_tokens is not None:
+            parts.append(f"{spent.tokens:,.0f} of {self.limits.total_tokens:,} tokens")
+        if self.limits.money is not None:
+            parts.append(f"{in_words(spent.money)} of {in_words(self.limits.money)} in money")
+        return (
+            f"{' and '.join(parts)} ({spent.prompt_tokens:,.0f} prompt + {spent.completion_tokens:,.0f} completion "
+            f"tokens) in {spent.calls:,} calls"
+        )
+
+    @contextmanager
+    def call(self, stage: str, price: Price, request: Request) -> Iterator[list[Completion]]:
+        """Take a call into account while it is in flight, and for good what is put into the list that this gives.
+
+        Raises:
+            SpendingLimitError: the limit is reached; the call must not be made.
+        """
+        prompt = estimate_prompt_tokens(request.messages) if self.limited else 0
+        with self._lock:
+            account = self._stages.setdefault((stage, price), _StageSpending())
+            if self.limited and self.reached:
+                raise SpendingLimitError(stage)
+            account.in_flight += 1
+            account.prompts_in_flight += prompt
+        ended: list[Completion] = []
+        try:
+            yield ended
+        finally:
+            with self._lock:
+                account.in_flight -= 1
+                account.prompts_in_flight -= prompt
+                for completion in ended:
+                    account.spent += _taken(completion, price, request)
+
+
+def _taken(completion: Completion, price: Price, request: Request) -> Spent:
+    if completion.error_kind:
+        return Spent()
+    prompt, reply = completion.prompt_tokens, completion.completion_tokens
+    if not prompt + reply:
+        prompt = estimate_prompt_tokens(request.messages)
+        reply = estimate_reply_tokens(completion.text, completion.reasoning)
+    return Spent(1, prompt, reply, price.of(prompt, reply) or 0)
+
+
+def in_words(money: float) -> str:
+    """An amount of money, small ones with more digits."""
+    return f"{money:,.2f}" if money >= 10 else f"{money:.4f}"

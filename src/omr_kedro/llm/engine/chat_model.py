@@ -1,0 +1,29 @@
+"""A chat model that nodes can ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+
+from omr_kedro.llm.calls.plan import CallPlan
+from omr_kedro.llm.engine.engine import Engine
+from omr_kedro.llm.engine.session import ModelEntry, ModelSession
+from omr_kedro.shards import Finished, Scratch
+
+
+class ChatModel:
+    """A model behind an OpenAI-compatible endpoint, with the session that all who ask it share (`calls.Model`)."""
+
+    def __init__(self, entry: ModelEntry) -> None:
+        self.entry = entry
+        self.session = ModelSession(entry)
+
+    @property
+    def name(self) -> str:
+        """The name that the endpoint knows the model by."""
+        return self.entry.name
+
+    def make_calls(
+        self, plan: CallPlan, pending: Sequence[str], scratch: Callable[[str], Scratch]
+    ) -> Generator[Finished, None, None]:
+        """Make the calls of a plan; see `Engine.run`."""
+        return Engine(plan, self.session, pending, scratch).run()

@@ -1,0 +1,307 @@
+"""From requests to completions, with a window of calls in flight that spans shards.
+
+One feeder walks through the shards' requests and starts a call whenever the window has a slot: the next shard's first
+calls run beside the last shard's slow ones, so that no tail leaves the server idle. Every finished call goes to the
+journal before it counts; a shard is handed out when its last call has ended. The event loop runs in a thread of its
+own, and finished shards come out of a plain iterator.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import random
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import Future, wait
+from dataclasses import replace
+
+from omr_kedro.llm.calls.errors import (
+    STOPS,
+    THROTTLES,
+    CallError,
+    ModelServerError,
+    SpendingLimitError,
+)
+from omr_kedro.llm.calls.plan import CallPlan
+from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.endpoint.client import ChatClient
+from omr_kedro.llm.engine import messages
+from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
+from omr_kedro.llm.engine.progress import Tally, display
+from omr_kedro.llm.engine.session import ModelSession
+from omr_kedro.shards import Finished, Row, Scratch
+
+logger = logging.getLogger(__name__)
+
+_MAX_BACKOFF_S = 30.0
+_TICK_S = 0.5
+_MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
+_WRITER_POLL_S = 0.01
+_YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
+
+
+class OpenShard:
+    """A shard some of whose calls are still to come."""
+
+    def __init__(self, shard_id: str, journal: ShardJournal) -> None:
+        self.id = shard_id
+        self.journal = journal
+        self.rows: list[tuple[Row, str]] = []
+        """What identifies each row of the table, and the key of its call; without the messages, which are large."""
+        self.failures: dict[str, Completion] = {}
+        self.asked: set[str] = set()
+        self.fed = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether every call has ended."""
+        return self.fed and not self.asked
+
+    def settle(self, completion: Completion) -> None:
+        """Take the outcome of a call."""
+        target = self.journal.known if completion.settled else self.failures
+        target[completion.call_key] = completion
+        self.asked.discard(completion.call_key)
+
+    def finish(self) -> Finished:
+        """The shard in the order of its requests."""
+        self.journal.retire({key for _, key in self.rows})
+        found = {**self.failures, **self.journal.known}
+        rows = (found[key].row(identity) for identity, key in self.rows)
+        return Finished(self.id, rows, settled=not self.failures, after=self.journal.discard)
+
+
+class Engine:
+    """Makes the calls of one table."""
+
+    def __init__(
+        self, plan: CallPlan, session: ModelSession, pending: Sequence[str], scratch: Callable[[str], Scratch]
+    ) -> None:
+        self._plan = plan
+        self._session = session
+        self._pending = pending
+        self._scratch = scratch
+        self.tally = Tally(plan.name, session.entry.name, expected=sum(plan.expected[name] for name in pending))
+        self._writer = JournalWriter()
+        self._client: ChatClient | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+        self._idle: set[asyncio.Task[None]] = set()
+        """Those of the calls that wait for their turn, so that nothing is lost when they are cancelled."""
+        self._open: set[OpenShard] = set()
+        self._fatal: BaseException | None = None
+        self._feeder: asyncio.Task[None] | None = None
+        self._finished: queue.SimpleQueue[OpenShard | None] = queue.SimpleQueue()
+
+    def run(self) -> Generator[Finished, None, None]:
+        """Yield the shards as they finish.
+
+        When the consumer stops early (Ctrl-C, a full disk), no new call starts, and those in flight may end: they are
+        paid for. A second Ctrl-C gives them up.
+
+        Raises:
+            EndpointError, ModelServerError, TooManyFailuresError, SpendingLimitError: all calls that ended are in the
+                journal.
+        """
+        with self._session.run(self, self._main()) as calls:
+            calls.add_done_callback(lambda _: self._finished.put(None))
+            try:
+                while (shard := self._finished.get()) is not None:
+                    yield shard.finish()
+            finally:
+                self._wind_up(calls)
+        if self._fatal:
+            raise self._fatal
+        if self._plan.priority is None:
+            logger.info(self.tally.closing())
+
+    def _wind_up(self, calls: Future[None]) -> None:
+        if not calls.done():
+            self._session.call_soon(self.stop, None)
+            if sent := len(self.tally.in_flight):
+                logger.warning(
+                    "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
+                    self._plan.name,
+                    sent,
+                )
+        try:
+            self._fatal = calls.exception() or self._fatal
+        except KeyboardInterrupt:
+            self._session.call_soon(self.give_up)
+            wait([calls])
+            raise
+
+    async def _main(self) -> None:
+        helpers = [asyncio.create_task(self._writer.run()), asyncio.create_task(self._watch())]
+        self._feeder = asyncio.create_task(self._feed())
+        if self._fatal:  # stopped before it began; nobody would take its shards
+            self._feeder.cancel()
+        try:
+            await asyncio.gather(self._feeder, return_exceptions=True)
+            if not self._feeder.cancelled() and (error := self._feeder.exception()):
+                self.stop(error)
+            while self._calls:
+                await asyncio.wait(self._calls)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+            for shard in self._open:
+                shard.journal.close()
+            if self._client:
+                await self._client.__aexit__(None, None, None)
+        if self._fatal is None and self.tally.failed > self._allowed_failures():
+            self._fatal = messages.too_many_failures(self._plan, self._session.entry, self.tally)
+        if isinstance(self._fatal, SpendingLimitError):
+            self._fatal = messages.limit_reached(
+                self._plan, self._session.spending, self.tally
+            )  # only now is it known what the calls in flight took
+
+    async def _feed(self) -> None:
+        for shard_id in self._pending:
+            while self._finished.qsize() > _MOST_UNWRITTEN:  # noqa: ASYNC110 (the queue is another thread's)
+                await asyncio.sleep(_WRITER_POLL_S)
+            shard = OpenShard(shard_id, ShardJournal(self._scratch(shard_id)))
+            self._open.add(shard)
+            for number, request in enumerate(self._plan.requests(shard_id)):
+                key = request.key(self._session.entry.name)
+                shard.rows.append((request.identity(), key))
+                if key in shard.journal.known:
+                    self.tally.reused += 1
+                elif key not in shard.asked:
+                    await self._start(shard, request, key)
+                if number % _YIELD_EVERY == 0:
+                    await asyncio.sleep(0)
+            shard.fed = True
+            self._hand_out(shard)
+
+    async def _start(self, shard: OpenShard, request: Request, key: str) -> None:
+        if self._client is None:
+            self._session.check_halted()
+            self._client = await (await self._session.client()).__aenter__()
+        await self._session.window.acquire(self._plan.priority or ())
+        shard.asked.add(key)
+        call = asyncio.create_task(self._call(self._client, shard, request, key))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _call(self, client: ChatClient, shard: OpenShard, request: Request, key: str) -> None:
+        try:
+            with self._session.spending.call(self._plan.name, self._session.price, request) as ended:
+                completion = await self._attempt(client, request, key)
+                if completion is None:
+                    return
+                ended.append(completion)
+            if completion.settled:
+                await self._writer.append(shard.journal, completion)
+            self.tally.add(completion)
+            shard.settle(completion)
+            self._hand_out(shard)
+            if completion.error_kind:
+                self._check_failures()
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the run ends with it, after the calls in flight
+            self.stop(error)
+        finally:
+            self._session.window.release()
+
+    async def _attempt(self, client: ChatClient, request: Request, key: str) -> Completion | None:
+        """Try until there is an outcome; None when the run is stopping."""
+        limits = self._session.entry.limits
+        tries = 0
+        while self._fatal is None:
+            await self._idly(self._session.pacer.wait())
+            sent_at = time.monotonic()
+            self.tally.in_flight[key] = sent_at
+            self.tally.first_sent_at = self.tally.first_sent_at or sent_at
+            try:
+                completion = await client.complete(request, key)
+            except CallError as error:
+                self.tally.errors[error.kind] += 1
+                if error.kind in STOPS:
+                    raise messages.wrong_endpoint(self._session.entry, error) from error
+                if error.kind in THROTTLES:
+                    await self._refused(error, sent_at)
+                    continue
+                tries += 1
+                if not error.retryable or tries >= limits.max_tries:
+                    return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
+                await self._idly(asyncio.sleep(_backoff_s(tries)))
+            else:
+                self._session.refused_since = None
+                self._session.window.succeeded()
+                return replace(completion, tries=tries + 1)
+            finally:
+                self.tally.in_flight.pop(key, None)
+        return None
+
+    async def _refused(self, error: CallError, sent_at: float) -> None:
+        patience_s = self._session.entry.limits.patience_s
+        # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
+        pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
+        self._session.window.refused(sent_at, pause_s)
+        if self._session.refused_since is None:
+            self._session.refused_since = time.monotonic()
+        silent_s = time.monotonic() - self._session.refused_since
+        if silent_s > patience_s:
+            raise messages.refused_everything(self._session.entry, silent_s, error)
+        await self._idly(self._session.window.exchange(self._plan.priority or ()))
+
+    async def _idly(self, wait: Awaitable[None]) -> None:
+        call = asyncio.current_task()
+        assert call is not None, "calls are tasks"  # noqa: S101
+        self._idle.add(call)
+        try:
+            await wait
+        finally:
+            self._idle.discard(call)
+
+    def _hand_out(self, shard: OpenShard) -> None:
+        if shard.ended:
+            self._open.discard(shard)
+            self._finished.put(shard)
+
+    def stop(self, error: BaseException | None) -> None:
+        """Start no more calls; those in flight go on, those that wait for their turn do not."""
+        self._fatal = self._fatal or error or asyncio.CancelledError()
+        for call in self._idle:
+            call.cancel()
+        if self._feeder:
+            self._feeder.cancel()
+
+    def give_up(self) -> None:
+        """Abandon the calls in flight; they are paid for and lost."""
+        for call in self._calls:
+            call.cancel()
+
+    async def _watch(self) -> None:
+        screen = display() if self._plan.priority is None else None
+        try:
+            while True:
+                await asyncio.sleep(_TICK_S)
+                self.tally.window = int(self._session.window.slots)
+                if screen:
+                    screen.show(self.tally)
+                if self._fatal is None and self._client and (report := self._session.death_report()):
+                    self.stop(ModelServerError(f"The model server died. The same command resumes.\n{report}"))
+                    self.give_up()
+        finally:
+            if screen:
+                screen.close()
+
+    def _allowed_failures(self) -> float:
+        return max(
+            self._plan.tolerated_failures, self._plan.max_failed_share * max(self.tally.expected, self.tally.done)
+        )
+
+    def _check_failures(self) -> None:
+        if self.tally.failed > self._allowed_failures():
+            raise messages.too_many_failures(self._plan, self._session.entry, self.tally)
+
+
+def _backoff_s(tries: int) -> float:
+    # Jitter keeps calls that failed together from coming back together.
+    wait: float = min(_MAX_BACKOFF_S, 0.25 * 2**tries)
+    return wait * random.uniform(0.5, 1.0)  # noqa: S311

@@ -1,0 +1,166 @@
+"""What a person sees of calls: a live line on a terminal, plain log lines elsewhere, a closing line always."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from omr_kedro.llm.calls.request import Completion
+
+logger = logging.getLogger(__name__)
+
+_LOG_EVERY_S = 30.0
+_STALLED_S = 60.0
+"""A call older than this is worth a word: it tells a slow server from a dead connection."""
+
+
+@dataclass
+class Tally:
+    """Counts of one table's calls."""
+
+    name: str
+    model: str
+    expected: int
+    reused: int = 0
+    paid: int = 0
+    failed: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    """Errors of single tries by kind, those that a later try made good included."""
+    last_error: str = ""
+    window: int = 0
+    in_flight: dict[str, float] = field(default_factory=dict)
+    """Start (monotonic seconds) of each call in flight, by key; insertion order is age order."""
+    started: float = field(default_factory=time.monotonic)
+    first_sent_at: float | None = None
+    """When the first call was sent (monotonic seconds)."""
+
+    @property
+    def done(self) -> int:
+        """Calls that ended, however."""
+        return self.reused + self.paid + self.failed
+
+    def add(self, completion: Completion) -> None:
+        """Count a call that ended just now."""
+        if completion.error_kind is None:
+            self.paid += 1
+            self.prompt_tokens += completion.prompt_tokens
+            self.completion_tokens += completion.completion_tokens
+        else:
+            self.failed += 1
+            self.last_error = f"{completion.error_kind}: {completion.error}"
+
+    def oldest(self) -> tuple[str, float] | None:
+        """Key and age in seconds of the oldest call in flight."""
+        for key, started in self.in_flight.items():
+            return key, time.monotonic() - started
+        return None
+
+    def line(self) -> str:
+        """State of a run in progress, in one line."""
+        seconds = max(time.monotonic() - self.started, 1e-9)
+        rate = (self.paid + self.failed) / seconds
+        parts = [f"{self.name}: {self.done:,}/{max(self.expected, self.done):,} calls"]
+        if rate:
+            left = max(self.expected - self.done, 0) / rate
+            parts.append(f"{rate:.1f}/s, about {_duration(left)} left")
+        parts.append(f"{len(self.in_flight)} of {self.window} in flight")
+        parts += [f"{self.failed:,} failed"] if self.failed else []
+        parts += [f"tries that failed: {_counts(self.errors)}"] if self.errors else []
+        if (oldest := self.oldest()) and oldest[1] > _STALLED_S:
+            parts.append(f"oldest call {oldest[0]} since {_duration(oldest[1])}")
+        return "; ".join(parts)
+
+    def closing(self) -> str:
+        """What a finished table cost, in one line."""
+        tokens = f"{self.prompt_tokens:,} prompt + {self.completion_tokens:,} completion tokens"
+        seconds = time.monotonic() - self.started
+        retried = f"; tries that failed: {_counts(self.errors)}" if self.errors else ""
+        return (
+            f"{self.name}: {self.paid:,} calls to {self.model} ({tokens}), {self.reused:,} taken from earlier runs, "
+            f"{self.failed:,} failed{retried}; {_duration(seconds)}"
+        )
+
+
+class Display(Protocol):
+    """Shows a tally while it changes."""
+
+    def show(self, tally: Tally) -> None:
+        """Called about twice a second."""
+        ...
+
+    def close(self) -> None:
+        """Called once, before the closing line."""
+        ...
+
+
+class LogDisplay:
+    """A log line every half minute."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def show(self, tally: Tally) -> None:
+        """Log when it is time."""
+        if time.monotonic() - self._last >= _LOG_EVERY_S:
+            self._last = time.monotonic()
+            logger.info(tally.line())
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class TerminalDisplay:
+    """One live line below the log for each table, on the console that logs go to."""
+
+    # A console has one live area, whatever the number of tables that are asked for at the same time.
+    _live: ClassVar[Progress | None] = None
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        with self._lock:
+            if TerminalDisplay._live is None:
+                columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+                TerminalDisplay._live = Progress(*columns, console=get_console(), transient=True)
+                TerminalDisplay._live.start()
+            self._progress = TerminalDisplay._live
+            self._task = self._progress.add_task("")
+
+    def show(self, tally: Tally) -> None:
+        """Redraw."""
+        total = max(tally.expected, tally.done)
+        self._progress.update(self._task, completed=tally.done, total=total, description=tally.line())
+
+    def close(self) -> None:
+        """Take the line away; the closing line stands in the log."""
+        with self._lock:
+            self._progress.remove_task(self._task)
+            if not self._progress.tasks:
+                self._progress.stop()
+                TerminalDisplay._live = None
+
+
+def display() -> Display:
+    """The display that fits where this process writes."""
+    return TerminalDisplay() if sys.stdout.isatty() else LogDisplay()
+
+
+def _counts(counter: Counter[str]) -> str:
+    return ", ".join(f"{count:,} {kind}" for kind, count in counter.most_common())
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, seconds = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

@@ -1,0 +1,210 @@
+"""The session of a model: event loop, window of calls, pace, account and local server, shared by all who ask it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from omr_kedro.llm.calls.errors import StoppedError
+from omr_kedro.llm.endpoint.client import ChatClient, Constraint
+from omr_kedro.llm.endpoint.limits import Limits, Pacer, Window
+from omr_kedro.llm.endpoint.spending import Price, Spending
+from omr_kedro.llm.engine.progress import Tally
+from omr_kedro.llm.serving.process import ServerSpec
+from omr_kedro.llm.serving.server import LocalServer
+from omr_kedro.llm.serving.team import Team
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model as the catalog describes it: a remote one (`base_url`), or one for which a local `server` is started."""
+
+    name: str
+    base_url: str | None = None
+    server: ServerSpec | None = None
+    api_key: str | None = field(default=None, repr=False)
+    constraint: Constraint = "response_format"
+    limits: Limits = field(default_factory=Limits)
+    setting: str = "the model's entry in the catalog"
+    """Where a person changes endpoint and model; for error messages."""
+
+    @property
+    def place(self) -> str:
+        """Model and address, for messages."""
+        return f"{self.name} at {self.base_url or 'the local server'}"
+
+
+class Caller(Protocol):
+    """Makes calls, and can be told to stop; both methods are called on the endpoint's loop."""
+
+    tally: Tally
+
+    def stop(self, error: BaseException | None) -> None:
+        """Start no more calls."""
+        ...
+
+    def give_up(self) -> None:
+        """Abandon the calls in flight."""
+        ...
+
+
+@dataclass(frozen=True)
+class Account:
+    """Where the calls of a model are counted, and their price."""
+
+    spending: Spending = field(default_factory=Spending)
+    price: Price = field(default_factory=Price)
+
+
+class ModelSession:
+    """One per model and process. Several callers at once share its window, so that it is never asked for more."""
+
+    def __init__(self, entry: ModelEntry) -> None:
+        self.entry = entry
+        self.window = Window(entry.limits.max_in_flight)
+        self.pacer = Pacer(entry.limits.requests_per_minute)
+        self.refused_since: float | None = None
+        """Since when (monotonic seconds) every call was refused; None once one is answered."""
+        self.tallies: list[Tally] = []
+        """Of all callers there ever were."""
+        self._account = Account()
+        self._callers: set[Caller] = set()
+        self._halted: str | None = None
+        self._users = 0
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._starting = asyncio.Lock()
+        self._server: LocalServer | None = None
+        self._team: Team | None = None
+        self.server_started_in_s: float | None = None
+        """How long the local server took to answer, when it was last started."""
+
+    @property
+    def spending(self) -> Spending:
+        """The run's account; other models may share it."""
+        return self._account.spending
+
+    @property
+    def price(self) -> Price:
+        """Money for a million tokens of this model."""
+        return self._account.price
+
+    def charge(self, spending: Spending, price: Price) -> None:
+        """Let an account bear the calls from here on."""
+        self._account = Account(spending, price)
+
+    def serve_with(self, team: Team) -> None:
+        """Let several nodes serve the model together, since one cannot hold it."""
+        self._team = team
+
+    @contextmanager
+    def open(self) -> Iterator[asyncio.AbstractEventLoop]:
+        """The loop that calls run on; it lives as long as somebody has it open."""
+        with self._lock:
+            if self._users == 0:
+                # Waiting calls and timers belong to a loop, so these are as young as it is.
+                self.window, self._starting = Window(self.entry.limits.max_in_flight), asyncio.Lock()
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
+                self._thread.start()
+            self._users += 1
+            loop = self._loop
+            assert loop is not None, "made with the first user"  # noqa: S101
+        try:
+            yield loop
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0 and self._thread:
+                    loop.call_soon_threadsafe(loop.stop)
+                    self._thread.join()
+                    loop.close()
+
+    @contextmanager
+    def run(self, caller: Caller, calls: Coroutine[Any, Any, None]) -> Iterator[Future[None]]:
+        """Run `calls` on the loop, on behalf of the caller."""
+        with self.open() as loop:
+            self.tallies.append(caller.tally)
+            self._callers.add(caller)
+            try:
+                yield asyncio.run_coroutine_threadsafe(calls, loop)
+            finally:
+                self._callers.discard(caller)
+
+    def call_soon(self, callback: Callable[..., None], *args: Any) -> None:
+        """Call it on the loop; whoever calls this has the loop open."""
+        assert self._loop is not None, "made when it was opened"  # noqa: S101
+        self._loop.call_soon_threadsafe(callback, *args)
+
+    def halt(self, reason: str, grace_s: float) -> None:
+        """Start no more calls, give those in flight some time, then abandon them. Returns at once; safe in a handler.
+
+        Every caller, also a later one, ends with `StoppedError(reason)`.
+        """
+        self._halted = reason
+        if self._loop and self._users:
+            self._loop.call_soon_threadsafe(self._halt_callers, grace_s)
+
+    def resume(self) -> None:
+        """Let calls start again after a halt."""
+        self._halted = None
+
+    def check_halted(self) -> None:
+        """Raise when no call may start any more.
+
+        Raises:
+            StoppedError: see `halt`.
+        """
+        if self._halted:
+            raise StoppedError(self._halted)
+
+    def _halt_callers(self, grace_s: float) -> None:
+        for caller in list(self._callers):
+            caller.stop(StoppedError(self._halted or ""))
+            asyncio.get_running_loop().call_later(grace_s, caller.give_up)
+
+    async def client(self) -> ChatClient:
+        """A client for an endpoint that answers; starts the local server unless it runs.
+
+        Raises:
+            ModelServerError: the server does not start.
+        """
+        entry = self.entry
+        url = entry.base_url or await self._serve()
+        return ChatClient(url, entry.name, entry.api_key, entry.constraint, entry.limits.timeout_s)
+
+    async def _serve(self) -> str:
+        """Base URL of the local server; it starts on first use, so that a run without calls starts none."""
+        if self.entry.server is None:
+            raise ValueError(f"model '{self.entry.name}' has neither a base_url nor a server")
+        # Held across the start: a second caller waits for the server instead of starting another.
+        async with self._starting:
+            if self._server is None or not self._server.alive:
+                server = LocalServer(self.entry.server, self.entry.name, self._team)
+                began = time.monotonic()
+                try:
+                    await server.start()
+                except BaseException:
+                    server.stop()
+                    raise
+                self._server = server
+                self.server_started_in_s = time.monotonic() - began
+            return self._server.base_url
+
+    def death_report(self) -> str | None:
+        """Command, exit status and last log lines of a local server that died; None while all is well."""
+        server = self._server
+        return server.death_report() if server and not server.alive else None
+
+    def stop_server(self) -> None:
+        """Stop the local server, if one runs."""
+        server, self._server = self._server, None
+        if server:
+            server.stop()

@@ -1,0 +1,84 @@
+"""A local model server: started where the calls are made, probed, watched, and stopped with the run."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from omr_kedro.llm.calls.errors import CallError, ModelServerError
+from omr_kedro.llm.calls.request import Request, Sampling
+from omr_kedro.llm.endpoint.client import ChatClient
+from omr_kedro.llm.serving.process import ServerProcess, ServerSpec, free_port
+from omr_kedro.llm.serving.team import Team
+
+
+class LocalServer:
+    """A running server; `base_url` answers once `start` has returned."""
+
+    def __init__(self, spec: ServerSpec, model: str, team: Team | None = None) -> None:
+        self.spec = spec
+        self.model = model
+        self.base_url = ""
+        self._team = team
+        self._start = ""
+        self._process = ServerProcess(spec, spec.log)
+
+    @property
+    def alive(self) -> bool:
+        """Whether its process runs, and those of the other nodes that hold parts of the model."""
+        return self._process.alive and not self._loss
+
+    async def start(self) -> None:
+        """Start the process and wait until it answers a request for one token.
+
+        Raises:
+            ModelServerError: it ended or stayed silent; ends with what its log says.
+        """
+        port = free_port()
+        self.base_url = f"http://127.0.0.1:{port}/v1"
+        words = self.spec.words(self.model, port)
+        if self._team:
+            self._start, words = self._team.announce(words)
+        self._process.start(words)
+        await self._wait_until_answering()
+
+    def stop(self) -> None:
+        """Stop the process; returns when it is gone."""
+        self._process.stop()
+
+    def death_report(self) -> str:
+        """What is left to say of a server that died: command, exit status, what its log says."""
+        return self._loss or self._process.death_report()
+
+    @property
+    def _loss(self) -> str | None:
+        return self._team.loss(self._start) if self._team else None
+
+    async def _wait_until_answering(self) -> None:
+        deadline = time.monotonic() + self.spec.start_timeout_s
+        probe = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
+        async with ChatClient(self.base_url, self.model, None, timeout_s=60) as client:
+            while True:
+                try:
+                    await client.complete(probe, "probe")
+                except CallError as error:
+                    self._check_start(error, deadline)
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+
+    def _check_start(self, error: CallError, deadline: float) -> None:
+        if not self.alive:
+            raise ModelServerError(f"The model server ended before it answered.\n{self.death_report()}")
+        if not error.retryable:
+            story = self.death_report()
+            self.stop()
+            raise ModelServerError(f"The model server refuses a request for one token: {error.message}\n{story}")
+        if time.monotonic() > deadline:
+            story = self.death_report()
+            self.stop()
+            raise ModelServerError(
+                f"The model server did not answer within {self.spec.start_timeout_s:g} s (last: {error.message}).\n"
+                f"{story}\n"
+                "Raise `server.start_timeout_s` of the model in the catalog if it only needs longer."
+            )

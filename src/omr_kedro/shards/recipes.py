@@ -1,0 +1,224 @@
+"""What nodes take and give: finished shards to read, and recipes by which shards will be made.
+
+A node never holds a table. It gets `Shards`, and returns a `Recipe`: for every shard a fingerprint of how it is made,
+and a way to make it. The dataset that saves it makes only the shards whose fingerprint is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import orjson
+
+from omr_kedro.shards.identity import code_digest, fingerprint, shard_names
+
+Row = dict[str, Any]
+Check = Callable[[Iterator[Row]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One finished shard. `digest` changes exactly when the rows do."""
+
+    id: str
+    digest: str
+    count: int
+    read: Callable[[], Iterator[Row]]
+
+    def rows(self) -> Iterator[Row]:
+        """Stream the rows in their stored order."""
+        return self.read() if self.count else iter(())
+
+
+class Shards(Mapping[str, Shard]):
+    """A finished table, or some shards of one (`whole` is false): its shards by id, none of them in memory."""
+
+    def __init__(self, shards: Iterable[Shard], *, whole: bool = True) -> None:
+        self._shards = {shard.id: shard for shard in shards}
+        self.whole = whole
+
+    def __getitem__(self, shard_id: str) -> Shard:
+        return self._shards[shard_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shards)
+
+    def __len__(self) -> int:
+        return len(self._shards)
+
+    @property
+    def count(self) -> int:
+        """Rows in all shards, known without reading them."""
+        return sum(shard.count for shard in self._shards.values())
+
+    def rows(self) -> Iterator[Row]:
+        """Stream all rows, shard by shard."""
+        for shard in self._shards.values():
+            yield from shard.rows()
+
+
+class Finished(NamedTuple):
+    """A shard that is ready to be written."""
+
+    id: str
+    rows: Iterable[Row]
+    settled: bool = True
+    """False when some row failed in a way that may pass: the next run opens the shard again."""
+    after: Callable[[], None] | None = None
+    """Called once the shard is on disk, so that what helped to make it can go."""
+
+
+class Scratch(NamedTuple):
+    """Where a maker may leave work that should survive it, and what was made before."""
+
+    open: Path
+    """File for this shard's unfinished work; deleted by its owner once the shard is written."""
+    retired: Path
+    """File for finished work that the shard no longer holds."""
+    earlier: Callable[[], Iterator[Row]]
+    """Rows of this shard as it was last written; none when it was not."""
+
+
+class Recipe(Protocol):
+    """Shards to be made."""
+
+    @property
+    def fingerprints(self) -> Mapping[str, str]:
+        """How each shard is made: equal fingerprints give equal rows."""
+        ...
+
+    @property
+    def check(self) -> Check:
+        """Called with all rows of these shards once they are written; raises when they must not count as finished."""
+        ...
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Make the pending shards, in any order."""
+        ...
+
+
+def accept(rows: Iterator[Row]) -> None:
+    """The check of tables that may hold any rows."""
+
+
+@dataclass(frozen=True)
+class MappedShards:
+    """Shards that a pure function makes, one at a time."""
+
+    fingerprints: Mapping[str, str]
+    make: Callable[[str], Iterable[Row]]
+    check: Check = accept
+    processes: int = 1
+    """How many processes may make shards at once; with more than one, `make` must be picklable."""
+    during: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Entered once for all shards that are made in one go: what `make` needs and somebody must close."""
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Make one shard after the other; no rows are held between them."""
+        del scratch  # A pure function has nothing to keep.
+        with self.during:
+            for shard_id in pending:
+                yield Finished(shard_id, self.make(shard_id))
+
+
+def map_shards(make: Callable[..., Iterable[Row]], *tables: Shards, by: object = None) -> MappedShards:
+    """Map shards to shards of the same id.
+
+    Args:
+        make: takes one `Shard` of each table, yields the rows of the new shard.
+        tables: tables with the same shard ids.
+        by: whatever else decides the rows (parameters, digests of other inputs), as JSON can hold it.
+    """
+    ids = list(tables[0])
+    return MappedShards(
+        fingerprints={
+            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in ids
+        },
+        make=lambda shard_id: make(*(table[shard_id] for table in tables)),
+    )
+
+
+def map_parts(
+    make: Callable[..., Iterable[Row]], parts: Sequence[object], *tables: Shards, by: object, processes: int
+) -> MappedShards:
+    """A table whose n-th shard is made of the n-th part of something, in several processes.
+
+    Args:
+        make: picklable; takes a part and one `Shard` of each table, yields the rows of the new shard.
+        parts: what was split; picklable.
+        tables: tables with as many shards.
+        by: whatever else decides the rows (the digest of what was split, parameters), as JSON can hold it.
+        processes: how many shards may be made at once.
+    """
+    split = dict(zip(shard_names(len(parts)), parts, strict=True))
+    return MappedShards(
+        fingerprints={
+            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in split
+        },
+        make=partial(_make_part, make, split, tables),
+        processes=processes,
+    )
+
+
+def _make_part(
+    make: Callable[..., Iterable[Row]], parts: Mapping[str, object], tables: Sequence[Shards], shard_id: str
+) -> Iterable[Row]:
+    return make(parts[shard_id], *(table[shard_id] for table in tables))
+
+
+@dataclass(frozen=True)
+class SplitShards:
+    """A stream of rows, each of which names its shard."""
+
+    fingerprints: Mapping[str, str]
+    stream: Callable[[], Iterable[tuple[str, Row]]]
+    tidy: Callable[[Iterator[Row]], Iterable[Row]]
+    check: Check = accept
+
+    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
+        """Spool every row to its shard's file in one pass, then give the shards one at a time."""
+        # Not work to be taken up again, so it has the name of what is left aside: a save after a kill deletes it.
+        works = {shard_id: scratch(shard_id).open for shard_id in pending}
+        spools = {shard_id: path.with_name(f".{path.name}.spool.tmp") for shard_id, path in works.items()}
+        files = {shard_id: path.open("wb") for shard_id, path in spools.items()}
+        try:
+            for shard_id, row in self.stream():
+                if file := files.get(shard_id):
+                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+            for file in files.values():
+                file.close()
+            for shard_id, path in spools.items():
+                yield Finished(shard_id, self.tidy(_lines(path)))
+        finally:
+            for shard_id, path in spools.items():
+                files[shard_id].close()
+                path.unlink(missing_ok=True)
+
+
+def split_stream(
+    stream: Callable[[], Iterable[tuple[str, Row]]],
+    shards: int,
+    by: object,
+    tidy: Callable[[Iterator[Row]], Iterable[Row]] = lambda rows: rows,
+) -> SplitShards:
+    """Split a stream of `(shard id, row)` into a table.
+
+    Args:
+        stream: starts the stream anew at each call.
+        shards: number of shards of the table.
+        by: what decides the rows, as JSON can hold it: a digest of the source, parameters.
+        tidy: applied to the rows of each shard, in the stream's order.
+    """
+    made_by = fingerprint(code_digest(), by)
+    return SplitShards(dict.fromkeys(shard_names(shards), made_by), stream, tidy)
+
+
+def _lines(path: Path) -> Iterator[Row]:
+    with path.open("rb") as file:
+        for line in file:
+            yield orjson.loads(line)

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+import resource
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from omr_kedro.llm.calls import Completion
+from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
+from omr_kedro.shards import Row, Scratch
+
+
+def scratch(folder: Path, earlier: list[Row] | None = None) -> Scratch:
+    return Scratch(folder / "open.jsonl", folder / "retired.jsonl", lambda: iter(earlier or []))
+
+
+def completion(key: str, text: str = "fine") -> Completion:
+    return Completion(key, "model", text)
+
+
+def test_what_was_written_is_known_to_the_next_journal(tmp_path: Path) -> None:
+    first = ShardJournal(scratch(tmp_path))
+    first.write([completion("a"), completion("b")])
+    first.close()
+    assert ShardJournal(scratch(tmp_path)).known == {"a": completion("a"), "b": completion("b")}
+
+
+@settings(max_examples=60)
+@given(st.lists(st.text(st.characters(codec="utf-8")), min_size=1, max_size=5), st.data())
+def test_a_journal_cut_at_any_byte_is_read_up_to_there_and_can_be_appended_to(
+    tmp_path_factory: pytest.TempPathFactory, texts: list[str], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = ShardJournal(scratch(folder))
+    journal.write([completion(str(number), text) for number, text in enumerate(texts)])
+    journal.close()
+    whole = (folder / "open.jsonl").read_bytes()
+    cut = data.draw(st.integers(0, len(whole)))
+    (folder / "open.jsonl").write_bytes(whole[:cut])
+
+    resumed = ShardJournal(scratch(folder))
+    survived = whole[:cut].count(b"\n")
+    assert list(resumed.known) == [str(number) for number in range(survived)]
+    resumed.write([completion("new", "line\nend")])
+    resumed.close()
+    last = ShardJournal(scratch(folder))
+    assert last.known["new"] == completion("new", "line\nend")
+    assert set(last.known) >= set(resumed.known)
+
+
+def test_calls_of_the_finished_shard_are_known_and_failures_that_may_pass_are_not(tmp_path: Path) -> None:
+    rows = [
+        {"call_key": "a", "model": "m", "text": "x", "row_id": "r1", "error_kind": None},
+        {"call_key": "b", "model": "m", "text": "", "row_id": "r2", "error_kind": "timeout"},
+        {"call_key": "c", "model": "m", "text": "", "row_id": "r3", "error_kind": "bad_request"},
+    ]
+    assert set(ShardJournal(scratch(tmp_path, rows)).known) == {"a", "c"}
+
+
+def test_calls_that_a_new_shard_does_not_hold_are_kept_for_a_later_one(tmp_path: Path) -> None:
+    journal = ShardJournal(scratch(tmp_path))
+    journal.write([completion("old"), completion("used")])
+    journal.known.update(old=completion("old"), used=completion("used"))
+    journal.retire({"used"})
+    journal.discard()
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"old"}
+
+
+def test_a_retired_call_that_is_used_again_stays_until_its_shard_is_on_disk(tmp_path: Path) -> None:
+    first = ShardJournal(scratch(tmp_path))
+    first.known.update(a=completion("a"), b=completion("b"))
+    first.retire({"b"})
+    second = ShardJournal(scratch(tmp_path, [{"call_key": "b", "model": "model", "text": "fine"}]))
+    second.retire({"a"})
+    # Killed here, before the shard with `a` is written: nothing may be missing.
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"a", "b"}
+
+
+async def test_what_cannot_be_written_is_an_error_for_the_call_that_waits_and_for_no_other(tmp_path: Path) -> None:
+    writer, journal = JournalWriter(), ShardJournal(scratch(tmp_path))
+    running = asyncio.create_task(writer.run())
+    with pytest.raises(TypeError, match="surrogates"):
+        await asyncio.wait_for(writer.append(journal, completion("a", "\ud800")), timeout=30)
+    await asyncio.wait_for(writer.append(journal, completion("b")), timeout=30)
+    running.cancel()
+    journal.close()
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"b"}
+
+
+def test_a_line_that_a_full_disk_cut_does_not_swallow_the_next(tmp_path: Path) -> None:
+    journal = ShardJournal(scratch(tmp_path))
+    journal.write([completion("a")])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            journal.write([completion("b", "long" * 500)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    journal.write([completion("c")])
+    journal.close()
+    assert set(ShardJournal(scratch(tmp_path)).known) == {"a", "c"}
