@@ -73,7 +73,8 @@ def test_a_note_on_the_embedded_model_is_not_made_of_another_endpoint() -> None:
 
 
 def test_the_server_runs_and_logs_in_its_folder(tmp_path: Path) -> None:
-    server = dataset(server={"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}).load().entry.server
+    given = {"command": ["python"], "path": str(tmp_path), "log": "logs/server.log"}
+    server = dataset(server=given).load().entry.server
     assert server is not None
     assert (server.folder, server.log) == (tmp_path, tmp_path / "logs/server.log")
 
