@@ -44,7 +44,7 @@ def _nothing(*args: object, **options: object) -> None:
     del args, options
 
 
-def _no_lines(path: Path) -> Iterator[dict[str, Any]]:
+def _no_lines(path: Path) -> Iterator[tuple[dict[str, Any], int, int]]:
     del path
     return iter(())
 
@@ -67,8 +67,9 @@ async def _count_first(writer: JournalWriter, shard: ShardJournal, completion: C
     writer._queue.put_nowait((shard, completion, later))
 
 
-def _open_as_it_is(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+def _open_as_it_is(path: Path) -> tuple[int, int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    return descriptor, os.fstat(descriptor).st_size
 
 
 def _give_up(asked: engine.Engine, error: BaseException | None) -> None:
@@ -87,7 +88,7 @@ FAULTS = {
     "a journal is not synced": Fault(_set(journal, "os", _Os("fdatasync")), ("calls", "power")),
     "a journal's name is not synced": Fault(_set(journal, "sync_folder", _nothing), ("calls", "power")),
     "a cut line is not ended": Fault(_set(journal, "_open_for_append", _open_as_it_is), ("calls", "full once")),
-    "a journal is not read": Fault(_set(journal, "whole_lines", _no_lines), ("calls", "SIGKILL")),
+    "a journal is not read": Fault(_set(journal, "whole_lines_at", _no_lines), ("calls", "SIGKILL")),
     "paid calls are not retired": Fault(_set(ShardJournal, "retire", _nothing), ("calls", "before", "SIGKILL")),
     "calls count before they are on disk": Fault(_set(JournalWriter, "append", _count_first), ("calls", "SIGKILL")),
     "an old mark stays": Fault(_set(store, "delete_for_good", _nothing), ("tables", "before", "after", "torn")),

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from omr_kedro.estimate.measured import call_means, row_rate
 from omr_kedro.llm.calls import Completion
+from omr_kedro.llm.calls.request import CallIdentity
 from omr_kedro.shards import Row, TableStore
 from omr_kedro.tables import COMPLETIONS
 from tests.support import tables
@@ -23,9 +24,8 @@ def write(
 
 
 def calls(count: int, model: str = "m", prompt: str = "p", **values: Any) -> list[Row]:
-    identity = {"part": "", "sample_index": 0, "seed": None, "prompt_hash": prompt}
     completion = Completion("k", model, "x", **{"prompt_tokens": 100, "completion_tokens": 7, **values})
-    return [completion.row({"row_id": f"r{number}", **identity}) for number in range(count)]
+    return [completion.row(CallIdentity(f"r{number}", "", 0, None, prompt)) for number in range(count)]
 
 
 def ids(count: int) -> list[Row]:

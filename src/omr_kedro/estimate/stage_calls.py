@@ -16,7 +16,7 @@ from omr_kedro.estimate.rates import Rate, tables_read
 from omr_kedro.llm.calls import CallPlan, Completion, Prompt, Request
 from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.llm.engine import ChatModel
-from omr_kedro.llm.engine.journal import ShardJournal
+from omr_kedro.llm.engine.journal import paid_calls
 from omr_kedro.shards import Row, Shard, Shards
 
 _STAND_IN = 1000
@@ -85,7 +85,7 @@ class StageCalls:
 
     def _look_at(self, plan: CallPlan, shard: str) -> tuple[list[Row], set[str]]:
         store = self._overlay.store(self.table)
-        known = ShardJournal(store.scratch(shard)).known
+        known = {paid.call_key: paid for paid in paid_calls(store.scratch(shard))}
         rows_now = store.part([shard]).rows() if shard in store.written() else ()
         earlier = {_whose(row): row for row in rows_now if not row["error_kind"]}
         found = self.sampled.shards[shard]
@@ -93,10 +93,10 @@ class StageCalls:
         waiting = set[str]()
         seen = set[str]()
         for request in plan.requests(shard):
-            key, identity = request.key(self.model.name), request.identity()
+            key, identity = request.key(self.model.name), request.identity()._asdict()
             completion = known.get(key)
             if completion:
-                rows.append(completion.row(identity))
+                rows.append(completion.row(request.identity()))
             elif stand_in := earlier.get(_whose(identity)):
                 rows.append({**stand_in, **identity})
                 self.sampled.stood_in += 1

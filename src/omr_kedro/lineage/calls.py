@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from omr_kedro.lineage.project_tables import ProjectTables
-from omr_kedro.llm.calls import CallPlan, Message, Prompt, Request
-from omr_kedro.llm.engine.journal import ShardJournal
+from omr_kedro.llm.calls import CallPlan, Completion, Message, Prompt, Request
+from omr_kedro.llm.engine.journal import paid_calls
 from omr_kedro.runners.work import GroupWork
 from omr_kedro.shards import Row
 
@@ -51,7 +51,7 @@ class Call:
 def calls_in(tables: ProjectTables, name: str, shard: str, ids: Collection[str]) -> list[Call]:
     """The calls of a table of completions about the rows with these ids, finished or in the journal."""
     requests, prompt, trouble = _requests(tables, name, shard, ids)
-    by_identity = {_identity(request.identity()): request for request in requests}
+    by_identity = {_identity(request.identity()._asdict()): request for request in requests}
     calls = []
     for row in tables.rows(name, shard):
         if row["row_id"] in ids:
@@ -95,11 +95,16 @@ def _journalled(
 ) -> Iterator[Call]:
     if not requests:
         return
-    known = ShardJournal(tables.stores[name].scratch(shard)).known
-    models = {completion.model for completion in known.values()}
-    for request in requests:
-        for completion in filter(None, (known.get(request.key(model)) for model in models)):
-            yield _call(name, completion.row(request.identity()), prompt, request.messages, IN_JOURNAL)
+    keys: dict[str, dict[str, Request]] = {}
+    found: dict[str, tuple[Request, Completion]] = {}
+    for completion in paid_calls(tables.stores[name].scratch(shard)):
+        by_key = keys.get(completion.model) or keys.setdefault(
+            completion.model, {request.key(completion.model): request for request in requests}
+        )
+        if request := by_key.get(completion.call_key):
+            found[completion.call_key] = request, completion
+    for request, completion in found.values():
+        yield _call(name, completion.row(request.identity()), prompt, request.messages, IN_JOURNAL)
 
 
 def _identity(row: Row) -> tuple[Any, ...]:

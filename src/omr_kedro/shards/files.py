@@ -49,16 +49,24 @@ def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
 
     For files that a kill or a full disk may have cut. None when there is no file.
     """
+    return (row for row, _, _ in whole_lines_at(path))
+
+
+def whole_lines_at(path: Path) -> Iterator[tuple[dict[str, Any], int, int]]:
+    """As `whole_lines`, each object with the place of its line: offset and size in bytes, the line's end included."""
     if not path.exists():
         return
+    offset = 0
     with path.open("rb") as file:
         for line in file:
+            size = len(line)
             try:
                 row = orjson.loads(line) if line.endswith(b"\n") else None
             except orjson.JSONDecodeError:
-                continue
+                row = None
             if isinstance(row, dict):
-                yield row
+                yield row, offset, size
+            offset += size
 
 
 def make_folder(folder: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -36,6 +36,16 @@ class Sampling:
         return None if self.seed is None else self.seed + sample_index
 
 
+class CallIdentity(NamedTuple):
+    """Columns of a completions table that say whose call a row is."""
+
+    row_id: str
+    part: str
+    sample_index: int
+    seed: int | None
+    prompt_hash: str
+
+
 @dataclass(frozen=True)
 class Request:
     """One call to be made for a row.
@@ -57,15 +67,10 @@ class Request:
         asked = [model, self.messages, self.sampling.wire(self.sample_index), self.choices, self.sample_index]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
 
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> CallIdentity:
         """The columns that say whose call this is; small, unlike the messages."""
-        return {
-            "row_id": self.row_id,
-            "part": self.part,
-            "sample_index": self.sample_index,
-            "seed": self.sampling.seed_of(self.sample_index),
-            "prompt_hash": self.prompt_hash,
-        }
+        seed = self.sampling.seed_of(self.sample_index)
+        return CallIdentity(self.row_id, self.part, self.sample_index, seed, self.prompt_hash)
 
 
 @dataclass(frozen=True)
@@ -96,9 +101,9 @@ class Completion:
         """Read back a journal line or a table row; columns of the request are passed over."""
         return cls(**{name: row[name] for name in _FIELDS[cls] if name in row})
 
-    def row(self, identity: Mapping[str, Any]) -> dict[str, Any]:
-        """The row of the completions table: whose call it was (`Request.identity`), and what came of it."""
-        return {**identity, **_fields_of(self)}
+    def row(self, identity: CallIdentity | None = None) -> dict[str, Any]:
+        """The row of the completions table: whose call it was, if that is given, and what came of it."""
+        return {**(identity._asdict() if identity else {}), **_fields_of(self)}
 
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}

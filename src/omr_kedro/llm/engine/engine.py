@@ -25,13 +25,13 @@ from omr_kedro.llm.calls.errors import (
     SpendingLimitError,
 )
 from omr_kedro.llm.calls.plan import CallPlan
-from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.calls.request import CallIdentity, Completion, Request
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.engine import messages
 from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
 from omr_kedro.llm.engine.progress import Tally, display
 from omr_kedro.llm.engine.session import ModelSession
-from omr_kedro.shards import Finished, Row, Scratch
+from omr_kedro.shards import Finished, Scratch
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class OpenShard:
     def __init__(self, shard_id: str, journal: ShardJournal) -> None:
         self.id = shard_id
         self.journal = journal
-        self.rows: list[tuple[Row, str]] = []
-        """What identifies each row of the table, and the key of its call; without the messages, which are large."""
+        self.rows: list[tuple[CallIdentity, str]] = []
+        """Identity of each row of the table, and the key of its call; no texts, which are large."""
         self.failures: dict[str, Completion] = {}
         self.asked: set[str] = set()
         self.fed = False
@@ -60,17 +60,19 @@ class OpenShard:
         return self.fed and not self.asked
 
     def settle(self, completion: Completion) -> None:
-        """Take the outcome of a call."""
-        target = self.journal.known if completion.settled else self.failures
-        target[completion.call_key] = completion
+        """Take the outcome of a call; the journal has it already, unless it may pass."""
+        if not completion.settled:
+            self.failures[completion.call_key] = completion
         self.asked.discard(completion.call_key)
 
     def finish(self) -> Finished:
-        """The shard in the order of its requests."""
+        """The shard in the order of its requests, its rows read back one at a time."""
         self.journal.retire({key for _, key in self.rows})
-        found = {**self.failures, **self.journal.known}
-        rows = (found[key].row(identity) for identity, key in self.rows)
+        rows = (self._outcome(key).row(identity) for identity, key in self.rows)
         return Finished(self.id, rows, settled=not self.failures, after=self.journal.discard)
+
+    def _outcome(self, key: str) -> Completion:
+        return self.failures.get(key) or self.journal.completion(key)
 
 
 class Engine:
@@ -162,12 +164,13 @@ class Engine:
         for shard_id in self._pending:
             while self._finished.qsize() > _MOST_UNWRITTEN:  # noqa: ASYNC110 (the queue is another thread's)
                 await asyncio.sleep(_WRITER_POLL_S)
-            shard = OpenShard(shard_id, ShardJournal(self._scratch(shard_id)))
+            # In a thread: what earlier runs have left may be long, and calls are in flight.
+            shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, self._scratch(shard_id)))
             self._open.add(shard)
             for number, request in enumerate(self._plan.requests(shard_id)):
                 key = request.key(self._session.entry.name)
                 shard.rows.append((request.identity(), key))
-                if key in shard.journal.known:
+                if key in shard.journal:
                     self.tally.reused += 1
                 elif key not in shard.asked:
                     await self._start(shard, request, key)

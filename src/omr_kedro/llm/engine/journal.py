@@ -1,11 +1,14 @@
 """The journal: a finished call is on disk before it counts.
 
 Promise
-    A completion that `Journal.append` has returned from survives the death of the process and of the machine. Killed at
-    any byte, a journal can be read: a torn last line is owed again and never an error. No key is stored twice.
+    A completion that `JournalWriter.append` has returned from survives the death of the process and of the machine.
+    Killed at any byte, a journal can be read: a torn last line is owed again and never an error.
 How
     One file of JSON lines for each open shard, appended by one process (the table's lock sees to that). Completions
     that arrive while the disk is busy are written and synced together: a sync costs a window of calls, not each call.
+Memory
+    Keys and places in files. Texts are read back one at a time when the shard is written, so that it does not matter
+    how long replies are.
 Not promised
     A call that the server answered and that was not yet on disk is paid again: at most those in flight. Calls are found
     within their shard: two shards that ask exactly the same each pay for it.
@@ -17,48 +20,106 @@ import asyncio
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
 import orjson
 
 from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.request import Completion
-from omr_kedro.shards import Scratch
-from omr_kedro.shards.files import sync_folder, whole_file, whole_lines
+from omr_kedro.shards import Row, Scratch
+from omr_kedro.shards.files import sync_folder, whole_file, whole_lines, whole_lines_at
+
+
+class Place(NamedTuple):
+    """One line of one file."""
+
+    file: LineFile
+    offset: int
+    size: int
+    """Bytes, the line's end included."""
+
+
+class LineFile:
+    """A file whose lines are read one at a time, by their places; opened with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor: int | None = None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes at a place. Goes on reading the file that was opened first, also when another took its name."""
+        self.open()
+        assert self._descriptor is not None, "opened just now"  # noqa: S101
+        return os.pread(self._descriptor, size, offset)
+
+    def open(self) -> None:
+        """Hold the file that has this name now."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self.path, os.O_RDONLY)
+
+    def close(self) -> None:
+        """Let the file go; reading opens it again by its name."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
 
 
 class ShardJournal:
-    """The finished calls of one open shard, found by key."""
+    """The finished calls of one open shard, found by key.
+
+    Later sources win: what was retired, then the open journal, then the shard as it was last written. The last is
+    copied to lines of its own, since it may be a format that cannot be read line by line.
+    """
 
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
-        self.known: dict[str, Completion] = {}
-        self._learn(whole_lines(scratch.retired))
-        self._retired = dict(self.known)
-        self._learn(whole_lines(scratch.open))
-        self._learn(scratch.earlier())
-        self._descriptor: int | None = None
+        self._places: dict[str, Place] = {}
+        self._written = LineFile(scratch.open)
+        self._earlier = LineFile(scratch.open.with_name(f".{scratch.open.stem}.earlier.tmp"))
+        self._append: int | None = None
+        self._end = 0
+        retired = LineFile(scratch.retired)
+        self._files = (retired, self._written, self._earlier)
+        self._learn(retired)
+        self._retired = dict(self._places)
+        self._learn(self._written)
+        if _copy(scratch.earlier(), self._earlier.path):
+            self._learn(self._earlier)
 
     @property
     def path(self) -> Path:
         """The file that is appended to."""
         return self._scratch.open
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._places
+
+    def completion(self, key: str) -> Completion:
+        """What came of a call, read from its file.
+
+        Raises:
+            KeyError: the call is not here.
+        """
+        return Completion.from_row(orjson.loads(self._line(self._places[key])))
+
     def write(self, completions: list[Completion]) -> None:
-        """Append and sync; returns when they are durable."""
-        if self._descriptor is None:
-            self._descriptor = _open_for_append(self._scratch.open)
-        lines = b"".join(
-            orjson.dumps(completion.row({}), option=orjson.OPT_APPEND_NEWLINE) for completion in completions
-        )
-        view = memoryview(lines)
+        """Append and sync; returns when they are durable and can be found."""
+        if self._append is None:
+            self._append, self._end = _open_for_append(self._scratch.open)
+        lines = [orjson.dumps(item.row(), option=orjson.OPT_APPEND_NEWLINE) for item in completions]
+        view = memoryview(b"".join(lines))
         try:
             while view:
-                view = view[os.write(self._descriptor, view) :]
-            os.fdatasync(self._descriptor)
+                view = view[os.write(self._append, view) :]
+            os.fdatasync(self._append)
         except OSError:
-            self.close()  # The line that was cut must not swallow a later one: opening the file again ends it.
+            self._close_append()  # The line that was cut must not swallow a later one: opening the file again ends it.
             raise
+        for completion, line in zip(completions, lines, strict=True):
+            self._places[completion.call_key] = Place(self._written, self._end, len(line))
+            self._end += len(line)
 
     def retire(self, used: set[str]) -> None:
         """Put paid calls that the new shard does not hold where a later one finds them; call before it is written.
@@ -66,30 +127,65 @@ class ShardJournal:
         A prompt that is changed and changed back is not paid for again. What was retired stays, also what the new
         shard holds: it is not on disk yet.
         """
-        unused = {key: item for key, item in self.known.items() if key not in used}
+        unused = {key: place for key, place in self._places.items() if key not in used}
         if unused.keys() - self._retired.keys():
             with whole_file(self._scratch.retired) as file:
-                items = {**self._retired, **unused}.values()
-                file.writelines(orjson.dumps(item.row({}), option=orjson.OPT_APPEND_NEWLINE) for item in items)
+                file.writelines(self._line(place) for place in {**self._retired, **unused}.values())
 
     def close(self) -> None:
-        """Close the file and keep it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Close the files and keep what was written."""
+        self._close_append()
+        for file in self._files:
+            file.close()
+        self._earlier.path.unlink(missing_ok=True)
 
     def discard(self) -> None:
-        """Drop the file; call when the shard that holds its calls is on disk."""
+        """Drop the journal; call when the shard that holds its calls is on disk."""
         self.close()
         self._scratch.open.unlink(missing_ok=True)
 
-    def _learn(self, rows: Iterator[dict[str, object]]) -> None:
-        for row in rows:
-            if "call_key" not in row or "model" not in row:
-                continue
-            completion = Completion.from_row(row)
-            if completion.settled:
-                self.known[completion.call_key] = completion
+    def _close_append(self) -> None:
+        if self._append is not None:
+            os.close(self._append)
+            self._append = None
+
+    def _line(self, place: Place) -> bytes:
+        return place.file.read(place.offset, place.size)
+
+    def _learn(self, file: LineFile) -> None:
+        for row, offset, size in whole_lines_at(file.path):
+            if paid := _paid(row):
+                file.open()  # now, so that it is still this file when its lines are read
+                self._places[paid.call_key] = Place(file, offset, size)
+
+
+def paid_calls(scratch: Scratch) -> Iterator[Completion]:
+    """Stream the calls of a shard that are paid for, wherever they lie, to be looked at: nothing is written.
+
+    Where a key comes several times, the last one counts.
+    """
+    sources = (whole_lines(scratch.retired), whole_lines(scratch.open), scratch.earlier())
+    return (found for rows in sources for row in rows if (found := _paid(row)))
+
+
+def _paid(row: Row) -> Completion | None:
+    """A call that is paid for; None for failures that may pass, and for lines that are no calls."""
+    if "call_key" not in row or "model" not in row:
+        return None
+    completion = Completion.from_row(row)
+    return completion if completion.settled else None
+
+
+def _copy(rows: Iterator[Row], path: Path) -> bool:
+    """Write rows as lines; returns whether there was one. Nobody misses the file after a crash."""
+    first = next(rows, None)
+    if first is None:
+        return False
+    with path.open("wb") as file:
+        for row in chain((first,), rows):
+            if _paid(row):
+                file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+    return True
 
 
 class JournalWriter:
@@ -150,15 +246,16 @@ def _resolve(futures: list[asyncio.Future[None]], error: Exception | None) -> No
             future.set_exception(error)
 
 
-def _open_for_append(path: Path) -> int:
+def _open_for_append(path: Path) -> tuple[int, int]:
+    """A descriptor that appends, and where the next line will begin."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         sync_folder(path.parent)
         size = os.fstat(descriptor).st_size
         # A line that a kill cut short must not swallow the first line written after it.
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            os.write(descriptor, b"\n")
+            size += os.write(descriptor, b"\n")
     except OSError:
         os.close(descriptor)
         raise
-    return descriptor
+    return descriptor, size
