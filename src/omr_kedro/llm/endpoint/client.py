@@ -43,7 +43,10 @@ class ChatClient:
     async def __aenter__(self) -> Self:
         # The window bounds what is in flight; a second bound in the connection pool would only hide calls from it.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
-        self._session = aiohttp.ClientSession(connector=connector, timeout=self._timeout, headers=self._headers)
+        # No cookies: a chat endpoint needs none, and looking for them is a part of what each call costs.
+        self._session = aiohttp.ClientSession(
+            connector=connector, timeout=self._timeout, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
+        )
         return self
 
     async def __aexit__(

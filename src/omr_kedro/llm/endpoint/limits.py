@@ -127,6 +127,11 @@ class Pacer:
         self._gap_s = 60 / per_minute if per_minute else 0.0
         self._next = 0.0
 
+    @property
+    def paced(self) -> bool:
+        """Whether there is a limit."""
+        return self._gap_s > 0
+
     async def wait(self) -> None:
         """Wait for the next start."""
         if not self._gap_s:

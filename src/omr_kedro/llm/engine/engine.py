@@ -215,7 +215,8 @@ class Engine:
         limits = self._session.entry.limits
         tries = 0
         while self._fatal is None:
-            await self._idly(self._session.pacer.wait())
+            if self._session.pacer.paced:
+                await self._idly(self._session.pacer.wait())
             sent_at = time.monotonic()
             self.tally.in_flight[key] = sent_at
             self.tally.first_sent_at = self.tally.first_sent_at or sent_at

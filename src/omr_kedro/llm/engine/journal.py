@@ -188,6 +188,10 @@ def _copy(rows: Iterator[Row], path: Path) -> bool:
     return True
 
 
+_GATHER_S = 0.005
+"""Time in which completions are gathered for one write: little beside a call, and much beside the hop to a thread."""
+
+
 class JournalWriter:
     """Groups the completions of many calls into few syncs."""
 
@@ -211,6 +215,7 @@ class JournalWriter:
         try:
             while True:
                 batch = [await self._queue.get()]
+                await asyncio.sleep(_GATHER_S)
                 while not self._queue.empty():
                     batch.append(self._queue.get_nowait())
                 await loop.run_in_executor(self._disk, _write, batch, loop)
