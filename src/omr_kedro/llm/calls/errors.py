@@ -35,7 +35,7 @@ _TERMINAL: frozenset[Kind] = frozenset({"bad_request", *STOPS})
 
 
 class CallError(Exception):
-    """One try of one call went wrong."""
+    """Failure of one try of one call."""
 
     def __init__(self, kind: Kind, message: str, retry_after_s: float | None = None) -> None:
         super().__init__(message)

@@ -38,14 +38,14 @@ class CallPlan:
     requests: Callable[[str], Iterable[Request]]
     """The calls of one shard, in the order of the table."""
     expected: Mapping[str, int]
-    """About how many calls each shard has, for progress and for the share of failures."""
+    """Estimated number of calls of each shard, for progress and for the share of failures."""
     fingerprints: Mapping[str, str]
     max_failed_share: float = 0.05
     tolerated_failures: float = 1
     """Failures that say nothing about a share, however few the calls are."""
     check: Check = accept
     priority: Priority | None = None
-    """Its place among plans that are carried out at the same time. Such plans log nothing of their own; whoever shares
+    """The plan's place among those that are carried out at the same time. Such plans log nothing of their own; whoever shares
     the work out reports on all."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:

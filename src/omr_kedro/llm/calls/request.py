@@ -75,7 +75,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Completion:
-    """What came of a call: a reply, or an error that will not pass."""
+    """The outcome of a call: a reply, or the error of its last try."""
 
     call_key: str
     model: str
@@ -88,7 +88,7 @@ class Completion:
     tries: int = 1
     system_fingerprint: str | None = None
     error_kind: str | None = None
-    """None for a reply; else the kind of `CallError`."""
+    """Kind of the last `CallError`; None for a reply."""
     error: str | None = None
 
     @cached_property

@@ -11,16 +11,16 @@ BYTES_PER_TOKEN = 3.0
 PROSE_BYTES_PER_TOKEN = 4.4
 """Of instructions."""
 TOKENS_PER_MESSAGE = 5
-"""What a chat template puts around each message (ChatML: two marks, the role, two line ends)."""
+"""Tokens that a chat template puts around each message (ChatML: two marks, the role, two line ends)."""
 TOKENS_TO_BEGIN = 3
-"""What it puts before the reply."""
+"""Tokens that a chat template puts before the reply."""
 ERROR = 0.15
 """How far the estimate of a stage's prompts may be off. The figures were measured with Qwen2's splitting rule on this
 project's prompts and 15 threads: all stages came out between -4 % and +12 %."""
 
 
 def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
-    """About how many tokens a server would count for these messages; see `ERROR`."""
+    """Estimated tokens that a server would count for these messages; see `ERROR`."""
     content = sum(
         len(message["content"].encode("utf-8", "surrogatepass"))
         / (PROSE_BYTES_PER_TOKEN if message["role"] == "system" else BYTES_PER_TOKEN)
@@ -31,5 +31,5 @@ def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
 
 
 def estimate_reply_tokens(*texts: str | None) -> int:
-    """About how many tokens a reply has."""
+    """Estimated tokens of a reply."""
     return round(sum(len((text or "").encode("utf-8", "surrogatepass")) for text in texts) / BYTES_PER_TOKEN)

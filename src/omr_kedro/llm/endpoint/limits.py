@@ -27,9 +27,9 @@ class Limits:
     max_in_flight: int = 64
     requests_per_minute: float | None = None
     timeout_s: float = 600
-    """One try, from sending to the last byte. Hosted queues answer after minutes, so a short limit pays twice."""
+    """Limit of one try, from sending to the last byte. Hosted queues answer after minutes, so a short limit pays twice."""
     max_tries: int = 6
-    """For errors that may pass. Refusals (429, 503) use up none."""
+    """Tries of a call whose errors may pass. Refusals (429, 503) use up none."""
     patience_s: float = 900
     """How long the endpoint may refuse every call before the run stops."""
 
@@ -85,7 +85,7 @@ class Window:
         self._admit()
 
     def succeeded(self) -> None:
-        """One call was answered: grow by one slot for every window of them."""
+        """Take note of a call that was answered: grow by one slot for every window of them."""
         self.slots = min(self.max_slots, self.slots + 1 / self.slots)
         self._pause_s = _DEFAULT_PAUSE_S
         self._admit()
@@ -121,7 +121,7 @@ class Window:
 
 
 class Pacer:
-    """At most so many starts a minute, evenly spaced; no limit when None."""
+    """Spaces the starts of calls evenly; no limit when `per_minute` is None."""
 
     def __init__(self, per_minute: float | None) -> None:
         self._gap_s = 60 / per_minute if per_minute else 0.0

@@ -1,11 +1,11 @@
-"""What the calls of a run take, in tokens and money, and where they have to stop.
+"""Spending of a run: tokens and money that its calls take, and the limit at which they stop.
 
 Rule
     No call is started once what was spent and what the calls in flight are expected to take reach the limit. Calls in
     flight are awaited and kept. So a limit is passed by no more than expectations are wrong: a prompt is estimated from
     its bytes, a reply as the mean of its stage so far (nothing before the stage's first reply).
 Counted
-    What the server says it counted; where it says nothing, an estimate. Tries that failed count as nothing, since
+    The server's own counts; where it says nothing, an estimate. Tries that failed count as nothing, since
     nobody says what they cost.
 """
 
@@ -29,14 +29,14 @@ GO_ON = (
 
 
 class SpendingLimits(BaseModel):
-    """What a run may spend."""
+    """Limits of what a run may spend."""
 
     model_config = ConfigDict(extra="forbid")
 
     total_tokens: int | None = Field(default=None, gt=0)
     """Tokens of prompts and replies together, of all stages and models."""
     money: float | None = Field(default=None, gt=0)
-    """In the currency of `prices`."""
+    """Limit in the currency of `prices`."""
 
 
 class Price(BaseModel):
@@ -48,7 +48,7 @@ class Price(BaseModel):
     completion: float | None = Field(default=None, ge=0)
 
     def of(self, prompt_tokens: float, completion_tokens: float) -> float | None:
-        """What these tokens cost; None where it is not known."""
+        """Cost of these tokens; None where it is not known."""
         if self.prompt is None or self.completion is None:
             return None
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
@@ -84,7 +84,7 @@ class _StageSpending:
     spent: Spent = field(default_factory=Spent)
 
     def expected(self, price: Price) -> Spent:
-        """What the calls in flight are expected to take."""
+        """Expected spending of the calls in flight."""
         reply = self.spent.completion_tokens / self.spent.calls if self.spent.calls else 0
         replies = self.in_flight * reply
         return Spent(0, self.prompts_in_flight, replies, price.of(self.prompts_in_flight, replies) or 0)
@@ -96,7 +96,7 @@ class Spending:
     def __init__(self, limits: SpendingLimits | None = None) -> None:
         self.limits = limits or SpendingLimits()
         self.siblings = Spent()
-        """What other processes of the same run have spent, as far as is known."""
+        """Spending of other processes of the same run, as far as it is known."""
         self._stages: dict[tuple[str, Price], _StageSpending] = {}
         self._lock = threading.Lock()
 
@@ -107,7 +107,7 @@ class Spending:
 
     @property
     def spent(self) -> Spent:
-        """What this process has spent."""
+        """Spending of this process."""
         return sum((stage.spent for stage in self._stages.values()), start=Spent())
 
     @property
@@ -120,7 +120,7 @@ class Spending:
         return (tokens is not None and at_last.tokens >= tokens) or (money is not None and at_last.money >= money)
 
     def tell(self) -> str:
-        """What was spent of what may be, in words."""
+        """Spending beside its limits, in words."""
         spent = self.siblings + self.spent
         parts = []
         if self.limits.total_tokens is not None:

@@ -33,7 +33,7 @@ from omr_kedro.shards.files import sync_folder, whole_file, whole_lines, whole_l
 
 
 class Place(NamedTuple):
-    """One line of one file."""
+    """The place of one line in one file."""
 
     file: LineFile
     offset: int
@@ -97,7 +97,7 @@ class ShardJournal:
         return key in self._places
 
     def completion(self, key: str) -> Completion:
-        """What came of a call, read from its file.
+        """The outcome of a call, read from its file.
 
         Raises:
             KeyError: the call is not here.

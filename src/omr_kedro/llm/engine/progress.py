@@ -1,4 +1,4 @@
-"""What a person sees of calls: a live line on a terminal, plain log lines elsewhere, a closing line always."""
+"""Progress of calls, for people: a live line on a terminal, plain log lines elsewhere, a closing line always."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Tally:
         return "; ".join(parts)
 
     def closing(self) -> str:
-        """What a finished table cost, in one line."""
+        """The closing line of a finished table: calls, tokens, failures, time."""
         tokens = f"{self.prompt_tokens:,} prompt + {self.completion_tokens:,} completion tokens"
         seconds = time.monotonic() - self.started
         retried = f"; tries that failed: {_counts(self.errors)}" if self.errors else ""
@@ -95,11 +95,11 @@ class Display(Protocol):
     """Shows a tally while it changes."""
 
     def show(self, tally: Tally) -> None:
-        """Called about twice a second."""
+        """Show the tally as it is now; called about twice a second."""
         ...
 
     def close(self) -> None:
-        """Called once, before the closing line."""
+        """Take the display away; called once, before the closing line."""
         ...
 
 

@@ -63,7 +63,7 @@ class Account:
 
 
 class ModelSession:
-    """One per model and process. Several callers at once share its window, so that it is never asked for more."""
+    """The shared state of one model in one process. Several callers at once share its window, so that it is never asked for more."""
 
     def __init__(self, entry: ModelEntry) -> None:
         self.entry = entry
@@ -72,7 +72,7 @@ class ModelSession:
         self.refused_since: float | None = None
         """Since when (monotonic seconds) every call was refused; None once one is answered."""
         self.tallies: list[Tally] = []
-        """Of all callers there ever were."""
+        """Tallies of all callers since the session began."""
         self._account = Account()
         self._callers: set[Caller] = set()
         self._halted: str | None = None

@@ -93,7 +93,7 @@ class ServerProcess:
         self._process = None
 
     def death_report(self) -> str:
-        """What is left to say of a server that died: command, exit status, what its log says."""
+        """Command, exit status and last log lines of a server that died."""
         status = self._process.poll() if self._process else None
         return f"command: {' '.join(self._words)}\nexit status: {status}\n{self._last_words()}"
 

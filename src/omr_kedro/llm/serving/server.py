@@ -47,7 +47,7 @@ class LocalServer:
         self._process.stop()
 
     def death_report(self) -> str:
-        """What is left to say of a server that died: command, exit status, what its log says."""
+        """Command, exit status and last log lines of a server that died."""
         return self._loss or self._process.death_report()
 
     @property
@@ -71,14 +71,14 @@ class LocalServer:
         if not self.alive:
             raise ModelServerError(f"The model server ended before it answered.\n{self.death_report()}")
         if not error.retryable:
-            story = self.death_report()
+            report = self.death_report()
             self.stop()
-            raise ModelServerError(f"The model server refuses a request for one token: {error.message}\n{story}")
+            raise ModelServerError(f"The model server refuses a request for one token: {error.message}\n{report}")
         if time.monotonic() > deadline:
-            story = self.death_report()
+            report = self.death_report()
             self.stop()
             raise ModelServerError(
                 f"The model server did not answer within {self.spec.start_timeout_s:g} s (last: {error.message}).\n"
-                f"{story}\n"
+                f"{report}\n"
                 "Raise `server.start_timeout_s` of the model in the catalog if it only needs longer."
             )

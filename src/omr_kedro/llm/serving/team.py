@@ -29,7 +29,7 @@ _POLL_S = 0.5
 
 
 class Notice(BaseModel):
-    """What stands on the board."""
+    """The content of the board."""
 
     start: str = ""
     """Differs from start to start; empty when there is nothing to start."""
@@ -40,10 +40,10 @@ class Notice(BaseModel):
 
 
 class Loss(BaseModel):
-    """What another node says of its server that died."""
+    """Report of another node whose server died."""
 
     start: str
-    story: str
+    report: str
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Team:
 
     nodes: int
     address: str
-    """Of the first node, as the others reach it."""
+    """Address of the first node, as the others reach it."""
     board: Path
 
     def announce(self, words: list[str]) -> tuple[str, list[str]]:
@@ -67,14 +67,14 @@ class Team:
         self._write(self.board, Notice(over=True))
 
     def loss(self, start: str) -> str | None:
-        """What is to be said of a node that has lost its part; None while all is well."""
+        """Report of a node that has lost its part; None while all is well."""
         for rank in range(1, self.nodes):
             try:
                 loss = Loss.model_validate_json(self._loss_path(rank).read_bytes())
             except (FileNotFoundError, ValidationError):
                 continue
             if loss.start == start:
-                return loss.story
+                return loss.report
         return None
 
     def follow(self, rank: int, spec: ServerSpec) -> None:
@@ -93,7 +93,7 @@ class Team:
                 elif process and not process.alive and lost != started:
                     lost = started
                     self._write(
-                        self._loss_path(rank), Loss(start=started, story=f"node {rank}: {process.death_report()}")
+                        self._loss_path(rank), Loss(start=started, report=f"node {rank}: {process.death_report()}")
                     )
                 time.sleep(_POLL_S)
         finally:

@@ -29,7 +29,7 @@ _SHOWN_CHARS = 60
 
 
 def check_options(args: Sequence[str], reserved: Collection[str] = ()) -> list[str]:
-    """What is wrong with the words after `vllm serve`, in their order; nothing when vLLM's parser would take them.
+    """Faults of the words after `vllm serve`, in their order; nothing when vLLM's parser would take them.
 
     All of vLLM's spellings are understood: `--name value`, `--name=value`, `--a_name`, `-tp 4`, `-q=fp8`, `-O3`,
     `--no-name`, `--disable-x` for `--enable-x`, and `--config-name.key value` for a JSON option.
@@ -75,7 +75,7 @@ class _Option:
     aliases: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
-    """Of an object."""
+    """Fields of an object."""
     loose: bool = False
     """Choices in any case, with - for _."""
     none: bool = False
@@ -106,7 +106,7 @@ class _Use:
     option: _Option | None
     values: tuple[str, ...] = ()
     key: str = ""
-    """What follows the dot: `mode` in `--compilation-config.mode 3`."""
+    """The part behind the dot: `mode` in `--compilation-config.mode 3`."""
 
     @property
     def appends(self) -> bool:
@@ -186,7 +186,7 @@ def _following(left: deque[str], option: _Option | None, key: str) -> Iterator[s
 
 
 def _complaints(use: _Use) -> Iterator[str]:
-    """What is wrong with one option, whatever the others are."""
+    """Faults of one option, whatever the others are."""
     option, written = use.option, use.written
     if not written:
         yield f"{_shown(use.values[0])} belongs to no option; the model tag comes first."
@@ -238,14 +238,14 @@ def _earlier(use: _Use, first: dict[str, str]) -> str:
 
 
 def _wanted_instead(option: _Option, value: str) -> str:
-    """What the option takes, if it does not take this value."""
+    """The values that the option takes, if it does not take this one."""
     if option.none and value in _NO_VALUE:
         return ""
     if option.kind == "choice":
-        told = value.lower().replace("-", "_") if option.loose else value
-        if told in option.choices:
+        given = value.lower().replace("-", "_") if option.loose else value
+        if given in option.choices:
             return ""
-        near = get_close_matches(told, option.choices, n=1)
+        near = get_close_matches(given, option.choices, n=1)
         return f"one of {', '.join(option.choices)}" + (f" (perhaps {near[0]})" if near else "")
     if option.kind not in _READERS:
         return ""
