@@ -45,8 +45,8 @@ class CallPlan:
     """Failures that say nothing about a share, however few the calls are."""
     check: Check = accept
     priority: Priority | None = None
-    """The plan's place among those that are carried out at the same time. Such plans log nothing of their own; whoever shares
-    the work out reports on all."""
+    """The plan's place among those that are carried out at the same time. Such plans log nothing of their own; whoever
+    shares the work out reports on all."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make the calls that no earlier run has paid for."""

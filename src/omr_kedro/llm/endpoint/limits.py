@@ -27,7 +27,7 @@ class Limits:
     max_in_flight: int = 64
     requests_per_minute: float | None = None
     timeout_s: float = 600
-    """Limit of one try, from sending to the last byte. Hosted queues answer after minutes, so a short limit pays twice."""
+    """Limit of a try, from sending to the last byte. Hosted queues answer after minutes: a short limit pays twice."""
     max_tries: int = 6
     """Tries of a call whose errors may pass. Refusals (429, 503) use up none."""
     patience_s: float = 900

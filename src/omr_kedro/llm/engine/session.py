@@ -63,7 +63,7 @@ class Account:
 
 
 class ModelSession:
-    """The shared state of one model in one process. Several callers at once share its window, so that it is never asked for more."""
+    """The shared state of one model in one process: several callers share its window, so that it bounds them all."""
 
     def __init__(self, entry: ModelEntry) -> None:
         self.entry = entry
