@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
-from kedro.runner import SequentialRunner, ThreadRunner
+from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 
+from omr_kedro.hooks import Preflight, RunSummary
 from omr_kedro.runners import ConfiguredRunner, SlurmRunner
 from omr_kedro.runners.errors import RunnerConfigError
-from omr_kedro.session import OMRSession
+from omr_kedro.session import OMRSession, hooks_for
 from tests.support.project import Project
 
 
@@ -65,3 +66,23 @@ def test_each_environment_has_its_jobs_in_a_folder_of_its_own(project: Path) -> 
     for env in ("base", "offline"):
         with session(project, env) as made:
             assert made.job_folder == project / "data/08_reporting" / env / "slurm"
+
+
+@pytest.mark.parametrize(
+    ("runner", "served_here", "summary"),
+    [
+        (SequentialRunner(), True, True),
+        (SlurmRunner(where="here"), True, True),
+        (SlurmRunner(where="slurm"), False, True),
+        (SlurmRunner(where="slurm", dry_run=True), False, False),
+        (SlurmRunner(where="here", dry_run=True), False, False),
+    ],
+    ids=str,
+)
+def test_checks_and_summary_fit_where_the_runner_serves_models(
+    runner: AbstractRunner, served_here: bool, summary: bool
+) -> None:
+    preflight, *others = hooks_for(runner)
+    assert isinstance(preflight, Preflight)
+    assert preflight._served_here is served_here
+    assert [type(hook) for hook in others] == [RunSummary] * summary

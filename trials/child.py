@@ -107,10 +107,10 @@ def _be_the_child(work: Callable[[Callable[[Any], None]], None], writing: int, l
         work(tell)
         status = 0
     except BaseException as error:
-        from omr_kedro.hooks import _explained  # noqa: PLC0415 (Kedro is slow to import, and not every scene needs it)
+        from omr_kedro.hooks.terminal import explained  # noqa: PLC0415 (Kedro is slow to import, and not every scene needs it)
 
         traceback.print_exc()
-        told = _explained(error)
+        told = explained(error)
         tell({"kind": type(told or error).__name__, "text": str(told or error), "explained": told is not None})
     finally:
         os._exit(status)

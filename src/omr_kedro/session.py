@@ -12,12 +12,13 @@ from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 from kedro.utils import load_obj
 
+from omr_kedro.hooks import Preflight, RunSummary
 from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner
 from omr_kedro.runners.errors import RunnerConfigError
 
 
 class OMRSession(KedroSession):
-    """`KedroSession` with a configured runner."""
+    """`KedroSession` with a configured runner, and with hooks that know it."""
 
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """As `KedroSession.run`; without a runner, `runner.yml` names it."""
@@ -34,6 +35,8 @@ class OMRSession(KedroSession):
                     pipeline_names=[names] if isinstance(names, str) else list(names),
                 )
             )
+        for hook in hooks_for(runner):
+            self._hook_manager.register(hook)
         result: dict[str, Any] = super().run(*call.args, **call.kwargs)
         return result
 
@@ -64,6 +67,14 @@ class OMRSession(KedroSession):
         except TypeError as error:
             raise RunnerConfigError(f"{kind.__name__} (runner.yml, --runner-params): {error}") from None
         return chosen
+
+
+def hooks_for(runner: AbstractRunner) -> list[object]:
+    """The hooks of one run that depend on its runner; Kedro tells hooks no more than the runner's name."""
+    slurm = runner if isinstance(runner, SlurmRunner) else None
+    dry_run = bool(slurm and slurm.options.dry_run)
+    served_here = not slurm or (slurm.where == "here" and not dry_run)
+    return [Preflight(served_here=served_here), *([] if dry_run else [RunSummary()])]
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

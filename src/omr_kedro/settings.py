@@ -1,13 +1,15 @@
-"""Kedro's settings for this project."""
+"""Kedro's settings for this project: session, hooks, configuration."""
 
-from omr_kedro.hooks import Allowance, ModelServers, Preflight, RunSummary, Terminal
+from omr_kedro.hooks import ModelServers, RunAccount, Terminal
 from omr_kedro.session import OMRSession
 
 SESSION_CLASS = OMRSession
 
-HOOKS = (Terminal(), Preflight(), Allowance(), ModelServers(), RunSummary())
+# Those of every session; a run gets two more (`session.hooks_for`).
+HOOKS = (Terminal(), RunAccount(), ModelServers())
 
-# Its run-status view understands only full runs of one runner, and warns about every other run.
+# Kedro-Viz's hooks record a run only of `SequentialRunner`, and warn about every other one; kedro-telemetry's send
+# reports to a server.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")
 
 CONFIG_LOADER_ARGS = {
@@ -16,9 +18,10 @@ CONFIG_LOADER_ARGS = {
     "config_patterns": {"runner": ["runner*", "**/runner*"]},
     "custom_resolvers": {
         "sum": lambda *numbers: sum(numbers),
-        # What goes with a default is not for the value that somebody gives in its place.
+        # A setting that belongs to a default (a model's commit) is void where somebody gives another value.
         "unless": lambda given, otherwise: otherwise if given is None else None,
     },
-    # An environment lists only what differs from base.
+    # Deep merging: an environment lists only what differs from base. Not so for the patterns of the catalog, whose
+    # entries are merged by their own name alone (conf/base/catalog.yml).
     "merge_strategy": dict.fromkeys(("catalog", "credentials", "globals", "parameters", "runner"), "soft"),
 }

@@ -1,0 +1,55 @@
+"""Checks before any work, and before anything is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+
+from omr_kedro.datasets import ChatModelDataset, Checked
+from omr_kedro.hooks.inputs import chat_models, input_datasets
+from omr_kedro.shards import OmrError
+
+
+class Preflight:
+    """Says at once everything that a prompt, a file, a parameter or a model lacks.
+
+    The session makes it for each run, since it depends on the runner.
+    """
+
+    def __init__(self, *, served_here: bool) -> None:
+        """Take note of where models will be served.
+
+        Args:
+            served_here: whether local servers start in this process, so that what they need must be installed here.
+        """
+        self._served_here = served_here
+
+    @hook_impl
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Check all that the run takes from outside.
+
+        Raises:
+            OmrError: the one thing that is wrong, or a list of all.
+        """
+        wrong: list[OmrError] = []
+        for check in self._checks(pipeline, catalog):
+            try:
+                check()
+            except OmrError as error:
+                wrong.append(error)
+        if wrong:
+            several = OmrError("Several things are in the way:\n" + "\n".join(f"- {error}" for error in wrong))
+            raise wrong[0] if len(wrong) == 1 else several
+
+    def _checks(self, pipeline: Pipeline, catalog: DataCatalog) -> Iterator[Callable[[], None]]:
+        """Models first, since without one nothing else matters."""
+        if self._served_here:
+            yield from (model.check_installed for model in chat_models(pipeline, catalog).values())
+        datasets = input_datasets(pipeline, catalog).values()
+        parameters = [catalog.load(name) for name in sorted(pipeline.inputs()) if name.startswith("params:")]
+        for item in sorted([*datasets, *parameters], key=lambda item: not isinstance(item, ChatModelDataset)):
+            if isinstance(item, Checked):
+                yield item.check

@@ -1,0 +1,94 @@
+"""The end of a run: results, and their places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import rich
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from rich.table import Table
+
+from omr_kedro.datasets import ShardsDataset
+from omr_kedro.hooks.inputs import chat_models
+
+
+class RunSummary:
+    """Says what a run has made, and where it is. The session adds it to runs that make something."""
+
+    @hook_impl
+    def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Close the run with what a person wants to know."""
+        env = run_params.get("env") or "base"
+        if "funnel" in pipeline.all_outputs():
+            _show_funnel(pipeline, catalog, env)
+        elif "raw_data_summary" in pipeline.all_outputs():
+            _show_preparation(catalog, env)
+        else:
+            _show_tables(pipeline, catalog)
+
+
+_RESULTS = {
+    "problems": "clean problems with answers:",
+    "contamination": "judged benchmark pairs:",
+    "contamination_review": "pairs without a clear verdict:",
+    "contamination_report": "contamination by benchmark:",
+    "answer_quality_summary": "what is doubtful about answers:",
+    "funnel": "the funnel:",
+    "funnel_reasons": "what was not kept, by reason:",
+    "funnel_plot": "the funnel as a plot:",
+}
+
+
+def _show_funnel(pipeline: Pipeline, catalog: DataCatalog, env: str) -> None:
+    rich.get_console().print(_funnel_table(catalog.load("funnel")))
+    for name, meaning in _RESULTS.items():
+        _say(f"  {meaning:<34} {_where(catalog, name)}")
+    for model in chat_models(pipeline, catalog).values():
+        note = f" ({model.note})" if model.note else ""
+        _say(f"Replies came from {model.load().name}{note}.")
+    _say(f"Look at the lineage: kedro viz run --env {env}")
+
+
+def _show_preparation(catalog: DataCatalog, env: str) -> None:
+    rich.get_console().print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
+    _say(f"  Next: kedro run --env {env} --params=raw_threads={_where(catalog, 'forum_threads')}")
+
+
+def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """List the tables that a part of the pipeline has made, in its order."""
+    for name in (name for node in pipeline.nodes for name in node.outputs):
+        if isinstance(catalog.get(name), ShardsDataset):
+            _say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
+
+
+def _say(line: str) -> None:
+    rich.get_console().print(line, soft_wrap=True, highlight=False)
+
+
+def _where(catalog: DataCatalog, name: str) -> str:
+    dataset = catalog.get(name)
+    return str(dataset._describe().get("filepath")) if dataset else name
+
+
+def _funnel_table(funnel: pd.DataFrame) -> Table:
+    table = Table(title="Funnel: rows in = kept + dropped + failed")
+    for name in ("stage", "unit"):
+        table.add_column(name)
+    numbers = ("rows_in", "kept", "dropped", "failed", "rows_out")
+    for name in numbers:
+        table.add_column(name.replace("_", " "), justify="right")
+    for row in funnel.to_dict("records"):
+        table.add_row(row["stage"], row["unit"], *(f"{row[name]:,}" for name in numbers))
+    return table
+
+
+def _plain_table(title: str, frame: pd.DataFrame) -> Table:
+    table = Table(title=title)
+    for name in frame.columns:
+        table.add_column(name.replace("_", " "), justify="right" if name == "rows" else "left")
+    for row in frame.fillna("").itertuples(index=False):
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in row))
+    return table
