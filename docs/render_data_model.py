@@ -5,14 +5,14 @@ A test renders it anew and compares, so that the page cannot fall behind.
 
 from __future__ import annotations
 
-import re
+from collections import defaultdict
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
-import yaml
+from kedro.framework.project import pipelines, settings
+from kedro.framework.startup import bootstrap_project
 
-from omr_kedro import tables
+from omr_kedro.datasets import ShardsDataset
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "data-model.md"
@@ -23,36 +23,30 @@ Every table is a folder of shards (`shard-00003-of-00512.jsonl` or `.parquet`). 
 in the shard that follows from its id; the tables of `raw_data` are split as the dump is. Columns marked * are always
 filled.
 Rows join by `thread_id` and `problem_id`, which are hashes of content. `<workspace>` is the environment's: `base`,
-`demo` or `offline`. `python docs/render_data_model.py` writes this page from the schemas and the catalog.
+`demo` or `offline`. `python docs/render_data_model.py` writes this page from the pipelines, the catalog and the schemas.
 """
 
 
 def render() -> str:
-    """The page."""
-    entries = _sharded_tables()
-    sections = [HEAD]
-    for name, schema in _schemas().items():
-        own = {table: entry for table, entry in entries.items() if entry["schema"] == f"omr_kedro.tables.{name}"}
-        if own:
-            sections.append(_section(schema, own))
-    return "\n".join(sections)
+    """The page: a section for each schema, in the order in which the pipelines make the first table of it."""
+    alike: dict[pa.Schema, dict[str, ShardsDataset]] = defaultdict(dict)
+    for name, table in _tables().items():
+        alike[table.store.schema][name] = table
+    return "\n".join([HEAD, *(_section(schema, tables) for schema, tables in alike.items())])
 
 
-def _schemas() -> dict[str, pa.Schema]:
-    return {name: value for name, value in vars(tables).items() if isinstance(value, pa.Schema)}
+def _tables() -> dict[str, ShardsDataset]:
+    bootstrap_project(ROOT)
+    with settings.SESSION_CLASS.create(project_path=ROOT, env="base", save_on_close=False) as session:
+        catalog = session.load_context().catalog
+    names = [name for pipeline in pipelines.values() for node in pipeline.nodes for name in node.outputs]
+    datasets = {name: catalog.get(name) for name in names}
+    return {name: dataset for name, dataset in datasets.items() if isinstance(dataset, ShardsDataset)}
 
 
-def _sharded_tables() -> dict[str, dict[str, Any]]:
-    entries: dict[str, dict[str, Any]] = {}
-    for path in sorted((ROOT / "conf" / "base").glob("catalog*.yml")):
-        for name, entry in yaml.safe_load(path.read_text(encoding="utf-8")).items():
-            entries |= {name: entry} if isinstance(entry, dict) and "schema" in entry else {}
-    return entries
-
-
-def _section(schema: pa.Schema, own: dict[str, dict[str, Any]]) -> str:
-    title = ", ".join(f"`{name}`" for name in own)
-    places = "\n".join(f"- `{_folder(entry)}` ({entry.get('format', 'jsonl')})" for entry in own.values())
+def _section(schema: pa.Schema, tables: dict[str, ShardsDataset]) -> str:
+    title = ", ".join(f"`{name}`" for name in tables)
+    places = "\n".join(f"- `{_folder(table)}` ({table.store.format})" for table in tables.values())
     rows = "\n".join(
         f"| `{field.name}`{'' if field.nullable else ' *'} | {_kind(field.type)} | {_meaning(field)} |"
         for field in schema
@@ -60,8 +54,8 @@ def _section(schema: pa.Schema, own: dict[str, dict[str, Any]]) -> str:
     return f"## {title}\n\n{places}\n\n| column | type | meaning |\n|---|---|---|\n{rows}\n"
 
 
-def _folder(entry: dict[str, Any]) -> str:
-    return re.sub(r"\$\{globals:workspace\}", "<workspace>", entry["filepath"])
+def _folder(table: ShardsDataset) -> str:
+    return table.store.folder.relative_to(ROOT).as_posix().replace("/base/", "/<workspace>/")
 
 
 def _kind(kind: pa.DataType) -> str:

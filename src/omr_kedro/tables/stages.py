@@ -1,0 +1,45 @@
+"""Tables that many stages have: calls, and rows that were not kept."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from omr_kedro.tables.columns import FLOAT, INT, TEXT, column
+
+COMPLETIONS = pa.schema(
+    [
+        column("row_id", TEXT, "thread or problem that was asked about", required=True),
+        column("part", TEXT, "which of several calls of the row; empty where it has one", required=True),
+        column("sample_index", INT, "number of the sample, from 0", required=True),
+        column("seed", INT, "seed that was sent"),
+        column("prompt_hash", TEXT, "hash of the prompt's fixed text and examples", required=True),
+        column("call_key", TEXT, "hash of all that decides the reply; what is paid for once", required=True),
+        column("model", TEXT, "model that was asked", required=True),
+        column("text", TEXT, "the reply", required=True),
+        column("reasoning", TEXT, "reasoning that the server gave apart from the reply"),
+        column("finish_reason", TEXT, "`stop`, or `length` for a reply that was cut"),
+        column("prompt_tokens", INT, "tokens of the prompt, as the server counts"),
+        column("completion_tokens", INT, "tokens of the reply, as the server counts"),
+        column("latency_s", FLOAT, "seconds from sending to the last byte of the try that succeeded"),
+        column("tries", INT, "tries made, refusals not counted"),
+        column("system_fingerprint", TEXT, "what the server says of its configuration"),
+        column("error_kind", TEXT, "kind of the last error; empty for a reply"),
+        column("error", TEXT, "what the endpoint said"),
+    ]
+)
+
+DROPPED = pa.schema(
+    [
+        column("stage", TEXT, "stage that the row did not pass", required=True),
+        column(
+            "row_id", TEXT, "thread or problem; for records that are no thread, a hash of file and line", required=True
+        ),
+        column("thread_id", TEXT, "thread of the row, where it has one"),
+        column("outcome", TEXT, "`dropped` by decision, or `failed` without one", required=True),
+        column("reason", TEXT, "short name to group by", required=True),
+        column("detail", TEXT, "what a person wants to know beside the reason"),
+        column("text", TEXT, "statement or beginning of the post"),
+        column("reply", TEXT, "what the model said, where it was asked"),
+        column("model", TEXT, "model that was asked"),
+    ]
+)
