@@ -23,7 +23,7 @@ Every table is a folder of shards (`shard-00003-of-00512.jsonl` or `.parquet`). 
 in the shard that follows from its id; the tables of `raw_data` are split as the dump is. Columns marked * are always
 filled.
 Rows join by `thread_id` and `problem_id`, which are hashes of content. `<workspace>` is the environment's: `base`,
-`demo` or `offline`. `python docs/render_data_model.py` writes this page from the pipelines, the catalog and the schemas.
+`demo` or `offline`. `python docs/render_data_model.py` writes this page from pipelines, catalog and schemas.
 """
 
 

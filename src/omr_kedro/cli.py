@@ -104,7 +104,7 @@ def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_jso
     ID is a problem_id or a thread_id, or its first digits.
     """
     with _open_session(env, params) as session:
-        found = trace(ProjectTables(_every_node(), session.load_context().catalog), id)
+        found = trace(ProjectTables(pipelines.values(), session.load_context().catalog), id)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:

@@ -19,7 +19,10 @@ from omr_kedro.pipelines import (
     report,
 )
 
-# Named one by one: Kedro's `find_pipelines` imports only what was asked for by name, and so finds no part of a sum.
+_PREPARATION = {"raw_data": raw_data, "model_preparation": model_preparation, "benchmarks": benchmarks}
+
+# In the order of the funnel. Named one by one: Kedro's `find_pipelines` imports only what was asked for by name, and so
+# finds no part of a sum.
 _PROBLEM_GENERATION = {
     "prepare_threads": prepare_threads,
     "extract_problems": extract_problems,
@@ -31,15 +34,13 @@ _PROBLEM_GENERATION = {
     "assess_answers": assess_answers,
     "deduplicate": deduplicate,
     "decontaminate": decontaminate,
-    "report": report,
 }
-
-_PREPARATION = {"raw_data": raw_data, "model_preparation": model_preparation, "benchmarks": benchmarks}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """What goes before; each stage by itself; `problem_generation`, which is all stages and what `kedro run` does."""
-    stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
-    problem_generation = sum(stages.values(), start=Pipeline([]))
+    """The pipelines of preparation, each stage by itself, and `problem_generation`: all stages, and the default."""
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
-    return {**preparation, **stages, "problem_generation": problem_generation, "__default__": problem_generation}
+    stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
+    parts = {**stages, "report": report.create_pipeline(stages.values())}
+    problem_generation = sum(parts.values(), start=Pipeline([]))
+    return {**preparation, **parts, "problem_generation": problem_generation, "__default__": problem_generation}

@@ -10,23 +10,24 @@ from pathlib import Path
 import pytest
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
-from kedro.pipeline import Pipeline
 
 from omr_kedro.lineage import Lineage, UnknownIdError, calls, trace
 from omr_kedro.lineage.project_tables import ProjectTables
-from omr_kedro.pipelines.report.nodes import STAGES
+from omr_kedro.pipeline_registry import register_pipelines
+from omr_kedro.pipelines.stages import stages_of
 from omr_kedro.shards import TableStore
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
+
+STAGES = stages_of(register_pipelines().values())
 
 
 @contextmanager
 def tables_of(project: Project) -> Iterator[ProjectTables]:
     bootstrap_project(project.path)
     with settings.SESSION_CLASS.create(project_path=project.path, env="offline", save_on_close=False) as session:
-        every = sum(pipelines.values(), start=Pipeline([]))
-        yield ProjectTables(every, session.load_context().catalog)
+        yield ProjectTables(pipelines.values(), session.load_context().catalog)
 
 
 def traced(project: Project, given: str) -> Lineage:

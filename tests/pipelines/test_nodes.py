@@ -23,14 +23,8 @@ from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
-from omr_kedro.pipelines.report.nodes import (
-    STAGES,
-    FunnelError,
-    check_funnel,
-    count_reasons,
-    dropped_table,
-    plot_funnel,
-)
+from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_funnel, count_reasons, plot_funnel
+from omr_kedro.pipelines.stages import Stage
 from omr_kedro.shards import BadInputError, Row, Source
 from tests.support.tables import rows_made, shards_of
 
@@ -192,8 +186,32 @@ def test_the_plot_has_a_bar_for_each_outcome() -> None:
 
 
 def test_reasons_are_counted_by_stage() -> None:
-    dropped = {dropped_table(stage): shards_of([]) for stage in STAGES}
-    dropped["classify_mcq_dropped"] = shards_of([{"outcome": "dropped", "reason": "mcq"}] * 3)
-    assert count_reasons(**dropped).to_dict("records") == [
-        {"stage": "classify_mcq", "outcome": "dropped", "reason": "mcq", "rows": 3}
+    stages = [Stage(name, ("given",), ("kept",), f"{name}_dropped") for name in ("first", "second")]
+    not_kept = [{"outcome": "dropped", "reason": "mcq"}] * 3
+    tables = {"first_dropped": shards_of([{"outcome": "failed", "reason": "late"}, *not_kept])}
+    assert count_reasons(stages, {**tables, "second_dropped": shards_of(not_kept[:1])}).to_dict("records") == [
+        {"stage": "first", "outcome": "dropped", "reason": "mcq", "rows": 3},
+        {"stage": "first", "outcome": "failed", "reason": "late", "rows": 1},
+        {"stage": "second", "outcome": "dropped", "reason": "mcq", "rows": 1},
+    ]
+
+
+def test_a_stage_whose_rows_give_several_counts_those_that_gave_some(tmp_path: Path) -> None:
+    path = tmp_path / "threads.jsonl"
+    path.write_text("{}\n" * 4, encoding="utf-8")
+    stages = [
+        Stage("prepare", ("raw",), ("threads",), "threads_dropped"),
+        Stage("extract", ("threads",), ("problems",), "extract_dropped", per="thread"),
+    ]
+    tables = {
+        "raw": Source(path),
+        "threads": shards_of([{"thread_id": str(number)} for number in range(3)]),
+        "threads_dropped": shards_of([{"outcome": "failed"}]),
+        "problems": shards_of([{"thread_id": "0"}, {"thread_id": "0"}]),
+        "extract_dropped": shards_of([{"outcome": "dropped"}]),
+    }
+    columns = ["unit", "rows_in", "kept", "dropped", "failed", "lost", "rows_out"]
+    assert count_funnel(stages, tables)[columns].values.tolist() == [
+        ["record", 4, 3, 0, 1, 0, 3],
+        ["thread", 3, 1, 1, 0, 1, 2],
     ]

@@ -27,7 +27,7 @@ from omr_kedro.estimate.figures import (
 )
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
-from omr_kedro.estimate.rates import parents_of, rate_of, tables_read, told
+from omr_kedro.estimate.rates import parents_of, rate_of, rows_given, tables_read, told
 from omr_kedro.estimate.stage_calls import StageCalls
 from omr_kedro.lineage.project_tables import is_completions
 from omr_kedro.runners.account import parameter, read_prices
@@ -135,6 +135,7 @@ class Walk:
         folder: Path,
     ) -> None:
         self._nodes = list(pipeline.nodes)
+        self._given = rows_given(pipeline)
         self._read = {name for node in self._nodes for name in node.inputs}
         self._catalog = catalog
         self._options = options
@@ -190,12 +191,12 @@ class Walk:
     def _expect(self, node: Node, table: str) -> None:
         """Say how many rows of a table would come of rows that wait for a call, and what its rows rest on."""
         self._kinds[table] = set[str]().union(*(self._kinds[name] for name in node.inputs))
-        parents = parents_of(self._overlay, node, table)
+        parents = parents_of(self._overlay, node, self._given.get(table, ()))
         missing = {shard: sum(self._missing(name)[shard] for name in parents) for shard in self._weights}
         if not any(missing.values()):
             return
         seen = sum(self._overlay.shards(name).count for name in parents), self._overlay.shards(table).count
-        rate = rate_of(self._overlay, self._options, self._model, node, table, seen)
+        rate = rate_of(self._overlay, self._options, self._model, node, table, parents, seen)
         self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
         self._kinds[table].add(rate.kind)
         self._notes[told(table, parents, rate)] = None

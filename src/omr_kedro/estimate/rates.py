@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kedro.pipeline import Node
+from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.estimate.figures import ASSUMED, MEASURED, SAMPLED
 from omr_kedro.estimate.measured import row_rate
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.lineage.project_tables import is_completions
-from omr_kedro.pipelines.report.nodes import STAGES, dropped_table
-
-_GIVEN = {name: stage.given for stage in STAGES for name in (*stage.kept, dropped_table(stage))}
+from omr_kedro.pipelines.stages import stages_of
 
 
 @dataclass(frozen=True)
@@ -26,10 +24,14 @@ class Rate:
     told: str
 
 
-def parents_of(overlay: Overlay, node: Node, table: str) -> list[str]:
-    """What the rows of a table are made from: the stage's rows, or else the first table that its node reads."""
-    given = _GIVEN.get(table) or tuple(tables_read(overlay, node))[:1]
-    return list(given)
+def rows_given(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
+    """For each table that a stage settles its rows into: the tables that these come from."""
+    return {name: stage.given for stage in stages_of([pipeline]) for name in (*stage.kept, stage.dropped)}
+
+
+def parents_of(overlay: Overlay, node: Node, given: Sequence[str]) -> list[str]:
+    """The tables that rows are made from: a stage's rows, or else the first table that the node reads."""
+    return [name for name in given if overlay.is_table(name)] or tables_read(overlay, node)[:1]
 
 
 def tables_read(overlay: Overlay, node: Node) -> list[str]:
@@ -38,7 +40,13 @@ def tables_read(overlay: Overlay, node: Node) -> list[str]:
 
 
 def rate_of(
-    overlay: Overlay, options: EstimateOptions, model: str, node: Node, table: str, seen: tuple[int, int]
+    overlay: Overlay,
+    options: EstimateOptions,
+    model: str,
+    node: Node,
+    table: str,
+    parents: Sequence[str],
+    seen: tuple[int, int],
 ) -> Rate:
     """Rows of a table for each row that it is made from, by the best that is known.
 
@@ -48,14 +56,14 @@ def rate_of(
         model: whose earlier calls may tell; models keep and write differently.
         node: makes the table.
         table: its name.
+        parents: tables that its rows are made from.
         seen: rows that the sample has made it from, and rows that it has made.
     """
     given, made = seen
     store = overlay.store(table)
-    parents = [overlay.store(name) for name in parents_of(overlay, node, table)]
     calls = [overlay.store(name) for name in node.inputs if overlay.is_table(name)]
     calls = [completions for completions in calls if is_completions(completions)]
-    found = row_rate(store, parents, calls, model, options.few)
+    found = row_rate(store, [overlay.store(name) for name in parents], calls, model, options.few)
     # The sample's rows are among those of its own workspace, which has more.
     known_better = found is not None and found.where == store.folder.parent.name and found.count > given
     if given >= options.few and not known_better:

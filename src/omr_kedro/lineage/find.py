@@ -62,7 +62,7 @@ def find(tables: ProjectTables, given: str) -> Place:
 
 def _hits(tables: ProjectTables, wanted: str) -> Iterator[Place]:
     for stage in tables.stages:
-        names = stage.outcome if not stage.stage.given else stage.stage.kept
+        names = stage.stage.kept if stage.given else stage.outcome
         for name in names:
             yield from _hits_in(tables, name, wanted)
 

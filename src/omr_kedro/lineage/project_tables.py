@@ -1,4 +1,4 @@
-"""The tables of a project, as the funnel's stages and the catalog name them; no table is named here."""
+"""The tables of a project, as its pipelines' stages and the catalog name them; no table is named here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.pipelines.report.nodes import STAGES, Stage, dropped_table
+from omr_kedro.pipelines.stages import Stage, stages_of
 from omr_kedro.shards import Row, TableStore
 from omr_kedro.tables import COMPLETIONS
 
@@ -34,52 +34,48 @@ class StageTables:
     """A stage and every table that is made on the way to its outcome."""
 
     stage: Stage
+    given: tuple[str, ...]
+    """Tables of the rows that the stage was given; none where these are records of files."""
     names: tuple[str, ...]
     """In the order in which they are made; those that an earlier stage has made are not among them."""
 
     @property
-    def dropped(self) -> str:
-        """The table of rows that the stage did not keep."""
-        return dropped_table(self.stage)
-
-    @property
     def outcome(self) -> tuple[str, ...]:
         """The tables that say what became of the stage's rows."""
-        return (*self.stage.kept, self.dropped)
+        return (*self.stage.kept, self.stage.dropped)
 
 
 class ProjectTables:
-    """The sharded tables of a pipeline."""
+    """The sharded tables of pipelines, whose order is that of the stages."""
 
-    def __init__(self, pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
-        self.pipeline = pipeline
+    def __init__(self, pipelines: Iterable[Pipeline], catalog: CatalogProtocol[Any, Any]) -> None:
+        self._pipelines = list(pipelines)
+        self._whole = sum(self._pipelines, start=Pipeline([]))
         self.catalog = catalog
-        datasets = {name: catalog.get(name) for name in pipeline.datasets() if not name.startswith("param")}
+        datasets = {name: catalog.get(name) for name in self._whole.datasets() if not name.startswith("param")}
         self.stores = {name: item.store for name, item in datasets.items() if isinstance(item, ShardsDataset)}
 
     @cached_property
     def makers(self) -> dict[str, Node]:
         """The node that makes each table."""
-        return {name: node for node in self.pipeline.nodes for name in node.outputs if name in self.stores}
+        return {name: node for node in self._whole.nodes for name in node.outputs if name in self.stores}
 
     @cached_property
     def stages(self) -> list[StageTables]:
-        """The stages that this pipeline has, each with the tables that belong to it."""
+        """The stages of the pipelines, each with the tables that belong to it."""
         taken = set[str]()
         found = []
-        for stage in STAGES:
-            ends = [name for name in (*stage.kept, dropped_table(stage)) if name in self.makers]
-            if not ends:
-                continue
-            nodes = self.pipeline.to_outputs(*ends).nodes
+        for stage in stages_of(self._pipelines):
+            nodes = self._whole.to_outputs(*stage.kept, stage.dropped).nodes
             names = [name for node in nodes for name in node.outputs if name in self.stores and name not in taken]
             taken.update(names)
-            found.append(StageTables(stage, tuple(names)))
+            given = tuple(name for name in stage.given if name in self.stores)
+            found.append(StageTables(stage, given, tuple(names)))
         return found
 
     @property
     def others(self) -> list[str]:
-        """The tables that no stage of the funnel needs."""
+        """The tables that no stage needs."""
         taken = {name for stage in self.stages for name in stage.names}
         return [name for name in self.makers if name not in taken]
 

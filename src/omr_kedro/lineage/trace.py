@@ -16,7 +16,7 @@ from omr_kedro.shards import Row
 
 @dataclass(frozen=True)
 class Decision:
-    """What a stage made of one row."""
+    """A stage's decision about one row."""
 
     row_id: str
     outcome: str
@@ -153,9 +153,9 @@ class _Tracer:
         return [Evidence(name, self._key(name), rows)] if rows else []
 
     def _decisions(self, stage: StageTables) -> Iterator[Decision]:
-        given = [row[self._key(name)] for name in stage.stage.given for row in self._about(name)]
+        given = [row[self._key(name)] for name in stage.given for row in self._about(name)]
         dropped = self._dropped(stage)
-        if not stage.stage.given:
+        if not stage.given:
             # Records have no row before this stage; those of the table are copies of the thread, or what was no thread.
             given = [*self._ids[:1], *(row["row_id"] for row in dropped)]
         for row_id in dict.fromkeys(given):
@@ -170,8 +170,8 @@ class _Tracer:
                 yield Decision(row_id, "open" if unfinished else "missing")
 
     def _dropped(self, stage: StageTables) -> list[Row]:
-        rows = self._tables.rows(stage.dropped, self._place.shard)
-        first = not stage.stage.given
+        rows = self._tables.rows(stage.stage.dropped, self._place.shard)
+        first = not stage.given
         thread = self._place.thread_id
         return [row for row in rows if row["row_id"] in self._ids or (first and thread and row["thread_id"] == thread)]
 

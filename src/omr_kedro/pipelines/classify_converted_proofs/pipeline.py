@@ -12,6 +12,7 @@ from omr_kedro.pipelines.classify_converted_proofs.nodes import (
     read_converted_invalid_label,
     read_converted_mcq_label,
 )
+from omr_kedro.pipelines.stages import AskingStage
 from omr_kedro.shards import MappedShards
 
 
@@ -29,21 +30,5 @@ def create_pipeline() -> Pipeline:
 
 
 def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: str) -> list[Node]:
-    prompt = f"classify_{label}_prompt"
-    completions = f"classify_converted_{label}_completions"
-    return [
-        Node(
-            ask_converted_label,
-            inputs=[problems, prompt, "problem_model", "params:classify_problems"],
-            outputs=completions,
-            name=f"ask_classify_converted_{label}",
-            tags="gpu",
-        ),
-        Node(
-            read,
-            inputs=[problems, completions, prompt, "params:classify_problems"],
-            outputs=[kept, f"classify_converted_{label}_dropped"],
-            name=f"read_classify_converted_{label}",
-            tags="by_shard",
-        ),
-    ]
+    stage = AskingStage(f"classify_converted_{label}", prompt=f"classify_{label}_prompt", options="classify_problems")
+    return [stage.ask(ask_converted_label, problems), stage.read(read, problems, kept=[kept])]

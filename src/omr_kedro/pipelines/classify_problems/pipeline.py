@@ -13,6 +13,7 @@ from omr_kedro.pipelines.classify_problems.nodes import (
     read_mcq_label,
     read_proof_label,
 )
+from omr_kedro.pipelines.stages import AskingStage
 from omr_kedro.shards import MappedShards
 
 
@@ -31,21 +32,5 @@ def create_pipeline() -> Pipeline:
 
 
 def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: list[str]) -> list[Node]:
-    prompt = f"classify_{label}_prompt"
-    completions = f"classify_{label}_completions"
-    return [
-        Node(
-            ask_label,
-            inputs=[problems, prompt, "problem_model", "params:classify_problems"],
-            outputs=completions,
-            name=f"ask_classify_{label}",
-            tags="gpu",
-        ),
-        Node(
-            read,
-            inputs=[problems, completions, prompt, "params:classify_problems"],
-            outputs=[*kept, f"classify_{label}_dropped"],
-            name=f"read_classify_{label}",
-            tags="by_shard",
-        ),
-    ]
+    stage = AskingStage(f"classify_{label}", options="classify_problems")
+    return [stage.ask(ask_label, problems), stage.read(read, problems, kept=kept)]

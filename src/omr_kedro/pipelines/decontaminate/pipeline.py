@@ -9,6 +9,7 @@ from omr_kedro.pipelines.decontaminate.nodes import (
     retrieve_similar,
 )
 from omr_kedro.pipelines.decontaminate.report import check_contamination_report, report_contamination
+from omr_kedro.pipelines.stages import AskingStage
 
 PROBLEMS = "distinct_problems"
 """The table that is cleaned."""
@@ -25,18 +26,8 @@ def create_pipeline() -> Pipeline:
                 name="retrieve_similar",
                 tags="by_shard",
             ),
-            Node(
-                ask_decontaminate,
-                inputs=[
-                    "similar_benchmarks",
-                    PROBLEMS,
-                    "judge_contamination_prompt",
-                    "problem_model",
-                    "params:decontaminate",
-                ],
-                outputs="decontaminate_completions",
-                name="ask_decontaminate",
-                tags="gpu",
+            AskingStage("decontaminate", prompt="judge_contamination_prompt").ask(
+                ask_decontaminate, "similar_benchmarks", PROBLEMS
             ),
             Node(
                 read_judgements,

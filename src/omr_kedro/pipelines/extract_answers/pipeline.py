@@ -1,34 +1,18 @@
 """Valid problems -> problems with the answers that their threads give."""
 
-from kedro.pipeline import Node, Pipeline
+from kedro.pipeline import Pipeline
 
 from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers, read_extract_answers
+from omr_kedro.pipelines.stages import AskingStage
 
 
 def create_pipeline() -> Pipeline:
     """Ask the discussion for answers, read the replies."""
+    stage = AskingStage("extract_answers")
     return Pipeline(
         [
-            Node(
-                ask_extract_answers,
-                inputs=[
-                    "valid_problems",
-                    "threads",
-                    "extract_answers_prompt",
-                    "problem_model",
-                    "params:extract_answers",
-                ],
-                outputs="extract_answers_completions",
-                name="ask_extract_answers",
-                tags="gpu",
-            ),
-            Node(
-                read_extract_answers,
-                inputs=["valid_problems", "extract_answers_completions", "params:extract_answers"],
-                outputs=["answered_problems", "extract_answers_dropped"],
-                name="read_extract_answers",
-                tags="by_shard",
-            ),
+            stage.ask(ask_extract_answers, "valid_problems", "threads"),
+            stage.read(read_extract_answers, "valid_problems", kept=["answered_problems"]),
         ],
         namespace="extract_answers",
         prefix_datasets_with_namespace=False,

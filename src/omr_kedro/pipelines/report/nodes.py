@@ -1,14 +1,14 @@
-"""The funnel: what came in, what stayed, what did not and why; and the check that nothing vanished."""
+"""The funnel: rows that came in, that stayed, that did not and why; and the check that nothing vanished."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
-from omr_kedro.pipelines.assess_answers.nodes import ASSESSED_TABLE
+from omr_kedro.pipelines.stages import Stage
 from omr_kedro.shards import OmrError, Shards, Source
 
 
@@ -16,66 +16,38 @@ class FunnelError(OmrError):
     """Some stage lost rows or made some up."""
 
 
-class Stage(NamedTuple):
-    """Where a stage's rows come from and go to, as names of tables."""
-
-    name: str
-    unit: str
-    """What is counted: a record of the file, a thread, or a problem."""
-    given: tuple[str, ...]
-    kept: tuple[str, ...]
-
-
-STAGES = (
-    Stage("prepare_threads", "record", (), ("threads",)),
-    Stage("extract_problems", "thread", ("threads",), ("extracted_problems",)),
-    Stage("classify_proof", "problem", ("extracted_problems",), ("proofs", "non_proofs")),
-    Stage("classify_mcq", "problem", ("non_proofs",), ("open_problems",)),
-    Stage("classify_binary", "problem", ("open_problems",), ("non_binary_problems",)),
-    Stage("classify_invalid", "problem", ("non_binary_problems",), ("valid_problems",)),
-    Stage("extract_answers", "problem", ("valid_problems",), ("answered_problems",)),
-    Stage("convert_proofs", "problem", ("proofs",), ("converted_proofs",)),
-    Stage("classify_converted_mcq", "problem", ("converted_proofs",), ("open_converted_proofs",)),
-    Stage("classify_converted_binary", "problem", ("open_converted_proofs",), ("non_binary_converted_proofs",)),
-    Stage("classify_converted_invalid", "problem", ("non_binary_converted_proofs",), ("valid_converted_proofs",)),
-    Stage("merge_problems", "problem", ("answered_problems", "valid_converted_proofs"), ("all_problems",)),
-    Stage("assess_answers", "problem", (ASSESSED_TABLE,), ("assessed_problems",)),
-    Stage("deduplicate", "problem", ("assessed_problems",), ("distinct_problems",)),
-    Stage("decontaminate", "problem", ("distinct_problems",), ("problems",)),
-)
-"""In the order of the pipeline; each also has a table `<name>_dropped` (threads: `threads_dropped`)."""
-
-
-def dropped_table(stage: Stage) -> str:
-    """Name of the table of rows that the stage did not keep."""
-    return "threads_dropped" if stage.name == "prepare_threads" else f"{stage.name}_dropped"
-
-
-def tables() -> list[str]:
-    """Names of all tables that the funnel is counted from."""
-    names = [name for stage in STAGES for name in (*stage.given, *stage.kept, dropped_table(stage))]
-    return list(dict.fromkeys(names))
-
-
-def count_funnel(raw: Source, **tables: Shards) -> pd.DataFrame:
+def count_funnel(stages: Sequence[Stage], tables: Mapping[str, Shards | Source]) -> pd.DataFrame:
     """Counts of each stage, the ins and the outs each from their own table.
+
+    Args:
+        stages: in the order of the funnel.
+        tables: all that the stages name.
 
     Returns:
         Columns `stage`, `unit`, `rows_in`, `kept`, `dropped`, `failed`, `lost`, `rows_out`. A stage reconciles when
         `lost` is 0. `rows_out` differs from `kept` where a row gives several: threads give problems.
     """
-    return pd.DataFrame([_count(stage, raw, tables) for stage in STAGES])
+    return pd.DataFrame([_count(stage, tables) for stage in stages])
 
 
-def count_reasons(**tables: Shards) -> pd.DataFrame:
-    """How many rows each stage dropped or failed for which reason, the most frequent first."""
-    reasons = Counter(
-        (stage.name, row["outcome"], row["reason"]) for stage in STAGES for row in tables[dropped_table(stage)].rows()
-    )
-    rows = [(*key, count) for key, count in reasons.most_common()]
-    order = {stage.name: place for place, stage in enumerate(STAGES)}
-    rows.sort(key=lambda row: order[row[0]])
-    return pd.DataFrame(rows, columns=["stage", "outcome", "reason", "rows"])
+def count_reasons(stages: Sequence[Stage], tables: Mapping[str, Shards]) -> pd.DataFrame:
+    """Rows that each stage dropped or failed for each reason, the most frequent first.
+
+    Args:
+        stages: in the order of the funnel.
+        tables: their tables of rows that were not kept.
+
+    Returns:
+        Columns `stage`, `outcome`, `reason`, `rows`.
+    """
+    counts = [
+        (stage.name, *reason, rows)
+        for stage in stages
+        for reason, rows in Counter(
+            (row["outcome"], row["reason"]) for row in tables[stage.dropped].rows()
+        ).most_common()
+    ]
+    return pd.DataFrame(counts, columns=["stage", "outcome", "reason", "rows"])
 
 
 def check_funnel(funnel: pd.DataFrame) -> None:
@@ -106,15 +78,17 @@ def plot_funnel(funnel: pd.DataFrame) -> Any:
     return go.Figure(bars, layout={**layout, "yaxis": {"autorange": "reversed"}})
 
 
-def _count(stage: Stage, raw: Source, tables: dict[str, Shards]) -> dict[str, Any]:
-    rows_in = sum(tables[name].count for name in stage.given) if stage.given else sum(1 for _ in raw.records())
-    outcomes = Counter(row["outcome"] for row in tables[dropped_table(stage)].rows())
-    rows_out = sum(tables[name].count for name in stage.kept)
-    kept = _threads(tables[name] for name in stage.kept) if stage.unit == "thread" else rows_out
+def _count(stage: Stage, tables: Mapping[str, Shards | Source]) -> dict[str, Any]:
+    given = [tables[name] for name in stage.given]
+    rows_in = sum(table.count if isinstance(table, Shards) else sum(1 for _ in table.records()) for table in given)
+    kept_tables = [_shards(tables, name) for name in stage.kept]
+    rows_out = sum(table.count for table in kept_tables)
+    kept = _count_ids(kept_tables, f"{stage.per}_id") if stage.per else rows_out
+    outcomes = Counter(row["outcome"] for row in _shards(tables, stage.dropped).rows())
     dropped, failed = outcomes["dropped"], outcomes["failed"]
     return {
         "stage": stage.name,
-        "unit": stage.unit,
+        "unit": stage.per or ("problem" if all(isinstance(table, Shards) for table in given) else "record"),
         "rows_in": rows_in,
         "kept": kept,
         "dropped": dropped,
@@ -124,6 +98,12 @@ def _count(stage: Stage, raw: Source, tables: dict[str, Shards]) -> dict[str, An
     }
 
 
-def _threads(tables: Iterable[Shards]) -> int:
-    # A thread's rows share its shard, so one shard's ids at a time are enough.
-    return sum(len({row["thread_id"] for row in shard.rows()}) for table in tables for shard in table.values())
+def _shards(tables: Mapping[str, Shards | Source], name: str) -> Shards:
+    table = tables[name]
+    assert isinstance(table, Shards), f"{name} is made by a stage"  # noqa: S101
+    return table
+
+
+def _count_ids(tables: Iterable[Shards], column: str) -> int:
+    # Rows that come of one row share its shard, so one shard's ids at a time are enough.
+    return sum(len({row[column] for row in shard.rows()}) for table in tables for shard in table.values())

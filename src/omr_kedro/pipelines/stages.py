@@ -1,0 +1,122 @@
+"""Stages of a pipeline: the nodes of one that asks a model, and what the graph of nodes tells of each.
+
+A stage gives every row that it gets one outcome. All that is its own is named after it: the nodes `ask_<stage>` and
+`read_<stage>`, the prompt `<stage>_prompt`, the tables `<stage>_completions` and `<stage>_dropped`. The catalog has a
+pattern for each of these datasets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from itertools import takewhile
+from typing import Any, NamedTuple
+
+from kedro.pipeline import Node, Pipeline
+
+_DROPPED = "_dropped"
+_PER = "per_"
+# Older than the rule, and a table in every workspace.
+_NAMED_OTHERWISE = {"threads_dropped": "prepare_threads"}
+
+
+@dataclass(frozen=True)
+class AskingStage:
+    """The nodes of a stage that asks a model.
+
+    A node's function gets its inputs by the names of its arguments: `prompt`, `model`, `options` and `completions` are
+    the stage's own, the others are the tables that are given, in their order.
+    """
+
+    name: str
+    prompt: str = ""
+    """Dataset of the prompt, where it is not `<name>_prompt`."""
+    options: str = ""
+    """Section of the parameters, where it is not named like the stage."""
+    model: str = "problem_model"
+    """Entry of conf/base/catalog_models.yml."""
+
+    @property
+    def completions(self) -> str:
+        """The table of its calls."""
+        return f"{self.name}_completions"
+
+    def ask(self, function: Callable[..., Any], *tables: str) -> Node:
+        """The node `ask_<name>`: makes the calls about the rows of the first table."""
+        return Node(function, self._inputs(function, tables), self.completions, name=f"ask_{self.name}", tags="gpu")
+
+    def read(self, function: Callable[..., Any], *tables: str, kept: Sequence[str], per: str = "") -> Node:
+        """The node `read_<name>`: settles the rows of the first table by the replies.
+
+        Args:
+            function: gives a table for each name of `kept`, then the rows that are not kept.
+            tables: what it reads beside the stage's own.
+            kept: tables of the rows that go on.
+            per: what is counted in the funnel, where one row may give several; see `Stage.per`.
+        """
+        tags = ["by_shard", *([_PER + per] if per else [])]
+        outputs = [*kept, self.name + _DROPPED]
+        return Node(function, self._inputs(function, tables), outputs, name=f"read_{self.name}", tags=tags)
+
+    def _inputs(self, function: Callable[..., Any], tables: Sequence[str]) -> list[str]:
+        own = {
+            "prompt": self.prompt or f"{self.name}_prompt",
+            "model": self.model,
+            "options": f"params:{self.options or self.name}",
+            "completions": self.completions,
+        }
+        arguments = list(signature(function).parameters)
+        others = [argument for argument in arguments if argument not in own]
+        if len(others) != len(tables):
+            raise TypeError(f"stage {self.name}: {function.__name__} takes the tables {others}, not {list(tables)}")
+        filled = own | dict(zip(others, tables, strict=True))
+        return [filled[argument] for argument in arguments]
+
+
+class Stage(NamedTuple):
+    """Where a stage's rows come from and go to, as names of datasets."""
+
+    name: str
+    given: tuple[str, ...]
+    """Tables that its rows come from; for the first stage, the files."""
+    kept: tuple[str, ...]
+    dropped: str
+    """Table of the rows that it did not keep."""
+    per: str = ""
+    """`thread` where one thread may give several rows: kept are the threads that gave some. Empty where each row that
+    is kept gives one."""
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """All of them."""
+        return (*self.given, *self.kept, self.dropped)
+
+
+def stages_of(pipelines: Iterable[Pipeline]) -> list[Stage]:
+    """The stages of pipelines, in their order.
+
+    A node that makes a table `<stage>_dropped` settles that stage's rows. Its other tables hold what was kept. Its rows
+    come from its first input, and from those after it that are tables which another stage has kept; the first that is
+    not is evidence. A tag `per_<unit>` says that a unit may give several rows.
+    """
+    nodes = dict.fromkeys(node for pipeline in pipelines for node in pipeline.nodes)
+    settling = [(node, name) for node in nodes for name in node.outputs if name.endswith(_DROPPED)]
+    kept = {name for node, dropped in settling for name in node.outputs if name != dropped}
+    return [_stage(node, dropped, kept) for node, dropped in settling]
+
+
+def _stage(node: Node, dropped: str, kept: set[str]) -> Stage:
+    return Stage(
+        name=_NAMED_OTHERWISE.get(dropped, dropped.removesuffix(_DROPPED)),
+        given=tuple(_rows_of(node, kept)),
+        kept=tuple(name for name in node.outputs if name != dropped),
+        dropped=dropped,
+        per=next((tag.removeprefix(_PER) for tag in node.tags if tag.startswith(_PER)), ""),
+    )
+
+
+def _rows_of(node: Node, kept: set[str]) -> Iterator[str]:
+    first, *others = node.inputs
+    yield first
+    yield from takewhile(kept.__contains__, others)
