@@ -4,11 +4,11 @@ from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
-from omr_kedro.datasets.csv import WholeCSVDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
+from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset
 
 __all__ = [
     "BenchmarkDataset",
@@ -20,6 +20,7 @@ __all__ = [
     "SourceDataset",
     "TokenizerDataset",
     "WholeCSVDataset",
+    "WholeJSONDataset",
 ]
 
 

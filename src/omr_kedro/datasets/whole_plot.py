@@ -1,0 +1,19 @@
+"""A plot as a small file that is there whole or not at all; in a file of its own, since Plotly takes long to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+from kedro_datasets.plotly import JSONDataset
+
+from omr_kedro.shards.files import whole_file
+
+
+class WholePlotDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has no types
+    """A plot, as the JSON that Plotly and Kedro-Viz draw."""
+
+    def save(self, data: go.Figure) -> None:
+        """Write aside, then rename."""
+        with whole_file(Path(self._filepath), "w") as file:
+            data.write_json(file, **self._save_args)

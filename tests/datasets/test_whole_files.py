@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+from kedro.io import AbstractDataset, DatasetError
+
+from omr_kedro.datasets import WholeCSVDataset, WholeJSONDataset
+from omr_kedro.datasets.whole_plot import WholePlotDataset
+
+
+class Unprintable:
+    def __str__(self) -> str:
+        raise ValueError("in the middle of the file")
+
+
+class UnprintablePlot(go.Figure):
+    def write_json(self, file: Any, **_: Any) -> None:
+        file.write('{"data": [')
+        raise ValueError("in the middle of the file")
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (WholeCSVDataset, pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": ["x", Unprintable()]})),
+        (WholeJSONDataset, {"model": "m"}, {"model": Unprintable()}),
+        (WholePlotDataset, go.Figure(go.Bar(x=[1], y=[2])), UnprintablePlot()),
+    ],
+)
+def test_a_file_that_cannot_be_written_to_its_end_leaves_the_old_one(
+    tmp_path: Path, kind: type[AbstractDataset[Any, Any]], good: Any, bad: Any
+) -> None:
+    path = tmp_path / "file"
+    dataset = kind(filepath=str(path))  # type: ignore[call-arg]  # the base class takes no arguments
+    dataset.save(good)
+    before = path.read_bytes()
+    with pytest.raises(DatasetError):
+        dataset.save(bad)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+    dataset.load()
+
+
+def test_a_plot_is_previewed_as_it_was_drawn(tmp_path: Path) -> None:
+    dataset = WholePlotDataset(filepath=str(tmp_path / "plot.json"))
+    dataset.save(go.Figure(go.Bar(x=[1], y=[2])))
+    assert dataset.preview()["data"][0]["type"] == "bar"
+    assert json.loads((tmp_path / "plot.json").read_text())["data"]
