@@ -1,4 +1,4 @@
-"""Which rule answers which prompt."""
+"""Prompts and the rules that answer them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from omr_kedro.llm.calls import Prompt, PromptError
+from omr_kedro.offline_model.nearest_example import nearest_reply
 from omr_kedro.offline_model.rules_answers import extract_answer
 from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
 from omr_kedro.offline_model.rules_convert import convert
@@ -61,7 +62,9 @@ STAGES: Mapping[str, Stage] = {
 
 
 def load_prompts(folder: Path) -> tuple[Prompt, ...]:
-    """All prompts of a folder, checked against the rules; a prompt without a rule is known but not answered.
+    """All prompts of a folder, checked against the rules.
+
+    A prompt without a rule is known all the same: where it has choices, the worked examples answer it.
 
     Raises:
         PromptError: the folder holds no prompt, or one that cannot be used.
@@ -80,9 +83,15 @@ def answer(messages: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt]) -> 
     for prompt in prompts:
         values = prompt.match(messages)
         if values is not None:
-            return STAGES[prompt.name].reply(values) if prompt.name in STAGES else _no_rule(prompt)
+            return _reply(prompt, values)
     known = ", ".join(prompt.name for prompt in prompts)
     return f"I am a set of rules, not a language model, and know only these prompts: {known}."
+
+
+def _reply(prompt: Prompt, values: Mapping[str, str]) -> str:
+    if rule := STAGES.get(prompt.name):
+        return rule.reply(values)
+    return nearest_reply(prompt, values) if prompt.choices and prompt.examples else _no_rule(prompt)
 
 
 def _no_rule(prompt: Prompt) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -13,7 +14,6 @@ from omr_kedro.pipelines.classify_converted_proofs.nodes import (
     read_converted_mcq_label,
 )
 from omr_kedro.pipelines.stages import AskingStage
-from omr_kedro.shards import MappedShards
 
 
 def create_pipeline() -> Pipeline:
@@ -29,6 +29,6 @@ def create_pipeline() -> Pipeline:
     )
 
 
-def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: str) -> list[Node]:
+def _label(label: str, read: Callable[..., Any], problems: str, kept: str) -> list[Node]:
     stage = AskingStage(f"classify_converted_{label}", prompt=f"classify_{label}_prompt", options="classify_problems")
     return [stage.ask(ask_converted_label, problems), stage.read(read, problems, kept=[kept])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
@@ -14,7 +15,6 @@ from omr_kedro.pipelines.classify_problems.nodes import (
     read_proof_label,
 )
 from omr_kedro.pipelines.stages import AskingStage
-from omr_kedro.shards import MappedShards
 
 
 def create_pipeline() -> Pipeline:
@@ -31,6 +31,6 @@ def create_pipeline() -> Pipeline:
     )
 
 
-def _label(label: str, read: Callable[..., tuple[MappedShards, ...]], problems: str, kept: list[str]) -> list[Node]:
+def _label(label: str, read: Callable[..., Any], problems: str, kept: list[str]) -> list[Node]:
     stage = AskingStage(f"classify_{label}", options="classify_problems")
     return [stage.ask(ask_label, problems), stage.read(read, problems, kept=kept)]
