@@ -20,7 +20,7 @@ from omr_kedro.cli import cli
 from omr_kedro.pipeline_registry import register_pipelines
 from tests.support.project import ROOT, Project
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PAGES.remove(ROOT / "docs/adding-a-stage.md")  # tests/docs/test_adding_a_stage.py does what it says
 _BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:kedro|make) [^`\n]*)`")
