@@ -27,7 +27,7 @@ from omr_kedro.session import OMRSession
 
 
 def _with_configured_runner(command: click.Command) -> click.Command:
-    """Kedro makes a SequentialRunner where none is named, which would refuse the parameters of any other."""
+    """The command with `ConfiguredRunner` as its default; Kedro's own would refuse other runners' parameters."""
     changed = copy.copy(command)
     changed.params = [copy.copy(param) for param in command.params]
     for param in changed.params:
@@ -43,7 +43,7 @@ class RunUnlessNamed(click.Group):
     """A group whose options are those of `run` where no command is named."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the command in."""
+        """Parse the arguments, with `run` before them where no command is named."""
         if not args or (args[0] not in self.commands and args[0] != "--help"):
             args = ["run", *args]
         return super().parse_args(ctx, args)

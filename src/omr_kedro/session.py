@@ -21,7 +21,7 @@ class OMRSession(KedroSession):
     """`KedroSession` with a configured runner, and with hooks that know it."""
 
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """As `KedroSession.run`; without a runner, `runner.yml` names it."""
+        """Run as `KedroSession.run` does; without a runner, `runner.yml` names it."""
         call = inspect.signature(super().run).bind(*args, **kwargs)
         runner = call.arguments["runner"] = self._chosen(call.arguments.get("runner"))
         if isinstance(runner, SlurmRunner):
@@ -42,7 +42,7 @@ class OMRSession(KedroSession):
 
     @property
     def job_folder(self) -> Path:
-        """Where this environment's jobs have their specs, logs and results."""
+        """Folder of this environment's jobs: specs, logs and results."""
         given = self._runner_config().get(SlurmRunner.__name__) or {}
         return Path(str(self._project_path), given.get("folder", SlurmOptions.model_fields["folder"].default))
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
-from kedro.io import CatalogConfigResolver, DataCatalog, MemoryDataset
+from kedro.io import CatalogConfigResolver, DataCatalog, DatasetError, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import BenchmarkDataset, PromptDataset, ShardsDataset
 from omr_kedro.pipeline_registry import register_pipelines
-from omr_kedro.pipelines.stages import stages_of
-from tests.support.project import ROOT
+from omr_kedro.pipelines.stages import Stage, stages_of
+from tests.support.project import ROOT, Project
 
 EVERY = sum(register_pipelines().values(), start=Pipeline([]))
 NAMES = sorted(name for name in EVERY.datasets() if not name.startswith("params:"))
@@ -33,13 +36,12 @@ def fits(catalog: DataCatalog, name: str) -> str | None:
     return None if name in resolver.config else resolver.match_dataset_pattern(name)
 
 
-def is_meant(pattern: str | None, name: str, pipeline: Pipeline) -> bool:
+def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages: Sequence[Stage]) -> bool:
     """Whether a name is one that the pattern is there for: as the graph tells, and not the name alone."""
     if pattern is None:
         return True
     own = name.removesuffix(pattern.rpartition("}")[2])
-    maker = next((node for node in pipeline.nodes if name in node.outputs), None)
-    stages = stages_of([pipeline])
+    maker = makers.get(name)
     match pattern:
         case "{stage}_completions":
             return maker is not None and maker.name.endswith(f".ask_{own}")
@@ -66,8 +68,10 @@ def renamed(pipeline: Pipeline, node: str, old: str, new: str) -> Pipeline:
 
 
 def slips(catalog: DataCatalog, pipeline: Pipeline) -> list[str]:
+    makers = {name: node for node in pipeline.nodes for name in node.outputs}
+    stages = stages_of([pipeline])
     names = [name for name in pipeline.datasets() if not name.startswith("params:")]
-    return sorted(name for name in names if not is_meant(fits(catalog, name), name, pipeline))
+    return sorted(name for name in names if not is_meant(fits(catalog, name), name, makers, stages))
 
 
 def test_every_dataset_is_in_the_catalog_with_a_layer_and_none_lives_in_memory(catalog: DataCatalog) -> None:
@@ -145,3 +149,20 @@ def test_a_misspelt_name_is_such_a_slip(catalog: DataCatalog, node: str, name: s
 def test_each_benchmark_that_is_collected_has_an_entry_of_its_own(catalog: DataCatalog) -> None:
     names = {name for name in NAMES if isinstance(catalog.get(name), BenchmarkDataset)}
     assert names == {name for name in EVERY.datasets() if name.startswith("benchmark_")} - {"benchmark_table"}
+
+
+def prompt_of_demo(project: Project, entry: str) -> Any:
+    """The prompt of `classify_mcq` in an environment that has an entry for it."""
+    (project.path / "conf/demo/catalog_prompts.yml").write_text(entry, encoding="utf-8")
+    bootstrap_project(project.path)
+    with settings.SESSION_CLASS.create(project_path=project.path, env="demo", save_on_close=False) as session:
+        return session.load_context().catalog.get("classify_mcq_prompt")
+
+
+def test_an_environment_changes_a_prompt_of_the_pattern_by_an_entry_that_is_whole(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    page = (ROOT / "docs/prompts-and-models.md").read_text(encoding="utf-8")
+    (entry,) = re.findall(r"```yaml\n# conf/demo/catalog_prompts.yml\n(.*?)```", page, re.DOTALL)
+    assert prompt_of_demo(project, entry)._describe()["filepath"].endswith("conf/demo/prompts/classify_mcq.yml")
+    with pytest.raises(DatasetError, match="'type' is missing from dataset catalog configuration"):
+        prompt_of_demo(project, "classify_mcq_prompt: {filepath: conf/demo/prompts/classify_mcq.yml}")

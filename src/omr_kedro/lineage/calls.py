@@ -45,7 +45,7 @@ class Call:
     messages: list[Message] | None
     """None where they cannot be known."""
     note: str
-    """What is to be said about the messages; empty when the call's key proves that these were sent."""
+    """Caveat about the messages; empty when the call's key proves that these were sent."""
 
 
 def calls_in(tables: ProjectTables, name: str, shard: str, ids: Collection[str]) -> list[Call]:
@@ -65,7 +65,7 @@ def calls_in(tables: ProjectTables, name: str, shard: str, ids: Collection[str])
 def _requests(
     tables: ProjectTables, name: str, shard: str, ids: Collection[str]
 ) -> tuple[list[Request], Prompt | None, str]:
-    """What would be asked about these rows today, the prompt, and why that cannot be known (mostly nothing)."""
+    """The requests that would be made about these rows today, the prompt, and the reason why these cannot be known."""
     node = tables.makers[name]
     prompt = None
     try:

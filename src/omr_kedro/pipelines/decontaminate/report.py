@@ -1,4 +1,4 @@
-"""What decontamination found in each benchmark, and the check that it agrees with the tables."""
+"""Findings of decontamination by benchmark, and the check that it agrees with the tables."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class DeduplicateOptions(NearDuplicateOptions):
 
 @dataclass(slots=True)
 class _Cluster:
-    """What the copies of one problem answer."""
+    """Answers of the copies of one problem."""
 
     size: int = 0
     answers: Counter[str] = field(default_factory=Counter)
@@ -119,7 +119,7 @@ def rank(problem: Row, discussion_chars: int) -> int:
 
 
 def _clusters(problems: Shards, matches: Mapping[str, Match]) -> dict[str, _Cluster]:
-    """What the problems of each cluster answer, by its representative."""
+    """Answers of each cluster, by its representative."""
     clusters: dict[str, _Cluster] = defaultdict(_Cluster)
     involved = {match.representative for match in matches.values()}
     for row in problems.rows():

@@ -127,7 +127,7 @@ def sample_threads(threads: Shards, options: RawDataOptions) -> MappedShards:
 def summarise_raw_data(
     rejected: Shards, reposts: Shards, prepared: Shards, threads: Shards, options: RawDataOptions
 ) -> pd.DataFrame:
-    """What became of the dump's records; columns `what`, `of_which`, `rows`."""
+    """Counts of the dump's records by their fate; columns `what`, `of_which`, `rows`."""
     merged = reposts.count if options.reposts.merge else 0
     return pd.DataFrame(
         [
