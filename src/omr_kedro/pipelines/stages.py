@@ -75,7 +75,7 @@ class AskingStage:
 
 
 class Stage(NamedTuple):
-    """Where a stage's rows come from and go to, as names of datasets."""
+    """A stage, by the names of the datasets that its rows come from and go to."""
 
     name: str
     given: tuple[str, ...]
