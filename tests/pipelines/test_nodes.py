@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from omr_kedro.llm.calls import Completion, Prompt
+from omr_kedro.llm.calls.request import CallIdentity
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.pipelines.classify_converted_proofs.nodes import read_converted_invalid_label
 from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
@@ -127,7 +128,7 @@ def test_with_converted_proofs_switched_off_nothing_is_asked_and_every_proof_is_
 def test_converted_proofs_are_sorted_as_problems_are_under_a_stage_of_their_own() -> None:
     prompt = Prompt("classify_invalid", "{{problem}}", choices=("invalid", "not invalid"))
     replies = {"p1": "invalid", "p2": "not invalid", "p3": "well"}
-    completions = [said(text)[0].row({"row_id": name}) for name, text in replies.items()]
+    completions = [said(text)[0].row(CallIdentity(name, "", 0, None, "h")) for name, text in replies.items()]
     options = CallOptions(max_failed_share=1)
     converted = shards_of([problem(number, original_problem="Prove it.") for number in (1, 2, 3)], 1)
     valid, rest = read_converted_invalid_label(converted, shards_of(completions, 1), prompt, options)
