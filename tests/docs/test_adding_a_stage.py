@@ -67,7 +67,7 @@ def test_the_page_gives_a_stage_that_runs_and_is_counted(copy: Project) -> None:
     touched = follow(page, copy.path)
     assert len(touched) == len(_BLOCK.findall(page)) - 1, "all blocks but that of commands"
     shown = run(copy)
-    assert "classify_proof: 0 calls" in shown, "what was paid for before is not asked again"
+    assert "classify_proof_completions: up to date" in shown, "what rests on none of the new code is not made again"
     (funnel,) = re.findall(r"label_topics\W+problem\W+(\d+)\W+(\d+)", shown)
     assert funnel[0] == funnel[1] != "0", "every problem has a topic"
     topics = pd.concat(map(pd.read_parquet, (copy.path / "data/03_primary/offline/problem_topics").glob("*.parquet")))

@@ -84,9 +84,8 @@ if __name__ == "__main__":
 """
     (tmp_path / "run.py").write_text(script)
     root = Path(__file__).parents[2]
-    parent = subprocess.Popen(
-        [sys.executable, tmp_path / "run.py"], env={**os.environ, "PYTHONPATH": str(root)}, cwd=root
-    )
+    paths = os.pathsep.join((str(root), str(root / "src")))
+    parent = subprocess.Popen([sys.executable, tmp_path / "run.py"], env={**os.environ, "PYTHONPATH": paths}, cwd=root)
     made = tmp_path / "table/_made"
     wait_until(lambda: list(made.glob("*.json")))
     assert parent.poll() is None

@@ -65,6 +65,16 @@ def test_a_second_save_makes_nothing(tmp_path: Path) -> None:
     assert again.made == []
 
 
+def test_other_columns_make_a_table_anew_and_another_description_does_not(tmp_path: Path) -> None:
+    recipe = given([row(n) for n in range(6)])
+    store(tmp_path).save(recipe)
+    described = pa.schema([field.with_metadata({"description": "a column"}) for field in SCHEMA])
+    assert TableStore(tmp_path, "jsonl", described).save(recipe) == 0
+    for columns in (SCHEMA.append(pa.field("more", pa.int64())), SCHEMA.set(0, pa.field("id", pa.int64()))):
+        assert TableStore(tmp_path, "jsonl", columns).save(recipe) == 3
+        assert TableStore(tmp_path, "jsonl", columns).save(recipe) == 0
+
+
 def test_only_a_shard_whose_rows_will_change_is_made_again(tmp_path: Path) -> None:
     store(tmp_path).save(given([row(n) for n in range(6)]))
     changed = given([*(row(n) for n in range(5)), row(99)])

@@ -16,8 +16,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request, Sampling, TooManyFailuresError
-from omr_kedro.shards import MappedShards, Row, Shard, Shards, code_digest, map_shards
-from omr_kedro.shards.identity import fingerprint
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, fingerprints_of, map_shards
 from omr_kedro.text import Unreadable
 
 _DETAIL_CHARS = 500
@@ -41,7 +40,7 @@ class CallOptions(BaseModel):
 
     @property
     def sampling(self) -> Sampling:
-        """What the endpoint is told."""
+        """Sampling as the endpoint is told."""
         return Sampling(self.temperature, self.top_p, self.max_tokens, self.seed)
 
 
@@ -98,10 +97,7 @@ def ask(
         model=model,
         requests=lambda shard_id: requests(*(table[shard_id] for table in tables)),
         expected={shard.id: round(shard.count * calls_per_row) for shard in tables[0].values()},
-        fingerprints={
-            shard_id: fingerprint(code_digest(), how, [table[shard_id].digest for table in tables])
-            for shard_id in tables[0]
-        },
+        fingerprints=fingerprints_of(tables[0], [requests], tables, how),
         max_failed_share=options.max_failed_share,
         tolerated_failures=_tolerated_failures(tables[0]),
     )
@@ -197,7 +193,7 @@ def sole_reply(completions: list[Completion]) -> str | Failed:
 
 
 def read_sole(completions: list[Completion], parse: Callable[[str], Result | Unreadable]) -> Result | Failed:
-    """What a parser makes of the reply of a row that has one call."""
+    """The reading of a parser, of the reply of a row that has one call."""
     reply = sole_reply(completions)
     if isinstance(reply, Failed):
         return reply

@@ -53,7 +53,8 @@ class GroupWork:
     @property
     def settings(self) -> dict[str, str]:
         """Digest of everything but tables that decides what is made, by name of the dataset; and of the code."""
-        return {"code": code_digest(), **{name: _digest(value) for name, value in sorted(self.constants.items())}}
+        code = code_digest(*(node.func for node in self.nodes))
+        return {"code": code, **{name: _digest(value) for name, value in sorted(self.constants.items())}}
 
     def shard_ids(self) -> list[str]:
         """The shards of the first table that the group reads.

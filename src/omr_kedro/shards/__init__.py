@@ -1,6 +1,7 @@
 """Tables as folders of shards: identity of rows, recipes for shards, atomic files. Knows neither Kedro nor models."""
 
 from omr_kedro.shards.benchmark import Benchmark
+from omr_kedro.shards.code import code_digest
 from omr_kedro.shards.errors import (
     BadInputError,
     DiskFullError,
@@ -10,7 +11,7 @@ from omr_kedro.shards.errors import (
     TableBusyError,
     UnmadeError,
 )
-from omr_kedro.shards.identity import code_digest, content_id, shard_names, shard_of
+from omr_kedro.shards.identity import content_id, shard_names, shard_of
 from omr_kedro.shards.recipes import (
     Check,
     Finished,
@@ -22,6 +23,7 @@ from omr_kedro.shards.recipes import (
     Shards,
     SplitShards,
     accept,
+    fingerprints_of,
     map_parts,
     map_shards,
     split_stream,
@@ -57,6 +59,7 @@ __all__ = [
     "checked_text",
     "code_digest",
     "content_id",
+    "fingerprints_of",
     "map_parts",
     "map_shards",
     "shard_names",

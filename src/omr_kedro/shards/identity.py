@@ -1,14 +1,10 @@
-"""Who a row is and where it lives: both follow from its content, so neither changes when rows are added."""
+"""Ids of rows and the shards that they live in: both follow from content, so neither changes when rows are added."""
 
 from __future__ import annotations
 
 import hashlib
-from functools import cache
-from pathlib import Path
 
 import orjson
-
-import omr_kedro
 
 
 def content_id(*parts: str) -> str:
@@ -37,17 +33,3 @@ def shard_of(thread_id: str, count: int) -> str:
 def fingerprint(*parts: object) -> str:
     """32 hex digits of anything that JSON can hold: how a shard was made."""
     return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()[:32]
-
-
-@cache
-def code_digest() -> str:
-    """Digest of this package's source.
-
-    Part of how every shard was made: better code makes its shards again, and model calls are found by key all the same.
-    """
-    root = Path(omr_kedro.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What nodes take and give: finished shards to read, and recipes by which shards will be made.
+"""The values that nodes take and give: finished shards to read, and recipes by which shards will be made.
 
 A node never holds a table. It gets `Shards`, and returns a `Recipe`: for every shard a fingerprint of how it is made,
 and a way to make it. The dataset that saves it makes only the shards whose fingerprint is new.
@@ -15,7 +15,8 @@ from typing import Any, NamedTuple, Protocol
 
 import orjson
 
-from omr_kedro.shards.identity import code_digest, fingerprint, shard_names
+from omr_kedro.shards.code import code_digest
+from omr_kedro.shards.identity import fingerprint, shard_names
 
 Row = dict[str, Any]
 Check = Callable[[Iterator[Row]], None]
@@ -126,6 +127,21 @@ class MappedShards:
                 yield Finished(shard_id, self.make(shard_id))
 
 
+def fingerprints_of(
+    ids: Iterable[str], functions: Sequence[Callable[..., Any]], tables: Sequence[Shards], by: object
+) -> dict[str, str]:
+    """How each shard is made, where it is made of the shards of the same id.
+
+    Args:
+        ids: the shards to be made.
+        functions: make the rows.
+        tables: are read.
+        by: whatever else decides the rows, as JSON can hold it.
+    """
+    code = code_digest(*functions)
+    return {shard_id: fingerprint(code, by, [table[shard_id].digest for table in tables]) for shard_id in ids}
+
+
 def map_shards(make: Callable[..., Iterable[Row]], *tables: Shards, by: object = None) -> MappedShards:
     """Map shards to shards of the same id.
 
@@ -134,11 +150,8 @@ def map_shards(make: Callable[..., Iterable[Row]], *tables: Shards, by: object =
         tables: tables with the same shard ids.
         by: whatever else decides the rows (parameters, digests of other inputs), as JSON can hold it.
     """
-    ids = list(tables[0])
     return MappedShards(
-        fingerprints={
-            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in ids
-        },
+        fingerprints=fingerprints_of(tables[0], [make], tables, by),
         make=lambda shard_id: make(*(table[shard_id] for table in tables)),
     )
 
@@ -157,9 +170,7 @@ def map_parts(
     """
     split = dict(zip(shard_names(len(parts)), parts, strict=True))
     return MappedShards(
-        fingerprints={
-            shard_id: fingerprint(code_digest(), by, [table[shard_id].digest for table in tables]) for shard_id in split
-        },
+        fingerprints=fingerprints_of(split, [make], tables, by),
         make=partial(_make_part, make, split, tables),
         processes=processes,
     )
@@ -214,7 +225,7 @@ def split_stream(
         by: what decides the rows, as JSON can hold it: a digest of the source, parameters.
         tidy: applied to the rows of each shard, in the stream's order.
     """
-    made_by = fingerprint(code_digest(), by)
+    made_by = fingerprint(code_digest(stream, tidy), by)
     return SplitShards(dict.fromkeys(shard_names(shards), made_by), stream, tidy)
 
 

@@ -7,8 +7,9 @@
     <table>/_complete.json                  all marks in one file, present when every shard is there
     <table>/_lock                           held by the one process that writes, or shared by those that write parts
 
-A shard counts as made when its mark names the wanted fingerprint and the file has the marked size. The mark goes before
-the file is replaced and comes after it, so a kill in between makes one shard again and trusts neither half.
+A shard counts as made when its mark names the wanted fingerprint (the recipe's, with the columns of the table) and the
+file has the marked size. The mark goes before the file is replaced and comes after it, so a kill in between makes one
+shard again and trusts neither half.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from omr_kedro.shards.files import (
     whole_file,
     whole_lines,
 )
+from omr_kedro.shards.identity import fingerprint
 from omr_kedro.shards.processes import spread
 from omr_kedro.shards.recipes import Finished, MappedShards, Recipe, Row, Scratch, Shard, Shards
 
@@ -57,7 +59,7 @@ _TELL_EVERY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is known of a finished shard without reading it."""
+    """All that is known of a finished shard without reading it."""
 
     fingerprint: str
     digest: str
@@ -115,7 +117,7 @@ class TableStore:
             RowError: a row does not fit the schema.
             DiskFullError: what was finished is kept.
         """
-        wanted = recipe.fingerprints
+        wanted = self._wanted(recipe)
         with room_for(self.folder), sole_writer(self.folder):
             remove_leftovers(self.folder)
             marks = self._marks()
@@ -133,7 +135,7 @@ class TableStore:
         Waits for shards that another process has begun. Raises as `save` does, and `TableBusyError` only when a process
         writes the whole table.
         """
-        wanted = recipe.fingerprints
+        wanted = self._wanted(recipe)
         with room_for(self.folder), fellow_writer(self.folder), ExitStack() as leases:
             # In one order, so that two processes never wait for each other.
             for name in sorted(self._pending(wanted, self._marks_of(wanted))):
@@ -155,7 +157,7 @@ class TableStore:
             UnmadeError: some shard is not there as this recipe would make it.
             TableBusyError: another process still writes this table.
         """
-        wanted = recipe.fingerprints
+        wanted = self._wanted(recipe)
         with room_for(self.folder), sole_writer(self.folder):
             remove_leftovers(self.folder)
             marks = self._marks()
@@ -175,7 +177,7 @@ class TableStore:
         Raises:
             ShardCountError: the table exists with another number of shards.
         """
-        wanted = recipe.fingerprints
+        wanted = self._wanted(recipe)
         marks = self._marks()
         self._check_count(set(marks), set(wanted))
         return self._pending(wanted, marks, settled=settled)
@@ -198,7 +200,7 @@ class TableStore:
         return list(islice((row for name in filled for row in self._read(name)), count))
 
     def _marks(self) -> dict[str, Mark]:
-        """What is known of each shard that was ever written, by id."""
+        """Marks of all shards that were ever written, by id."""
         try:
             known = orjson.loads((self.folder / "_complete.json").read_bytes())
         except FileNotFoundError:
@@ -222,6 +224,11 @@ class TableStore:
     def _mark_path(self, name: str) -> Path:
         return self.folder / "_made" / f"{name}.json"
 
+    def _wanted(self, recipe: Recipe) -> dict[str, str]:
+        """How each shard is made: by the recipe, and into which columns; their descriptions are for people alone."""
+        columns = [[field.name, str(field.type), field.nullable] for field in self.schema]
+        return {name: fingerprint(made_by, columns) for name, made_by in recipe.fingerprints.items()}
+
     def _pending(self, wanted: Mapping[str, str], marks: Mapping[str, Mark], *, settled: bool = True) -> list[str]:
         return [name for name, made_by in wanted.items() if not self._is_made(name, marks.get(name), made_by, settled)]
 
@@ -234,7 +241,7 @@ class TableStore:
             return False
 
     def _make(self, recipe: Recipe, pending: Sequence[str]) -> dict[str, Mark]:
-        wanted = recipe.fingerprints
+        wanted = self._wanted(recipe)
         if isinstance(recipe, MappedShards) and recipe.processes > 1 and len(pending) > 1:
             return self._make_apart(recipe, pending)
         # Closed at once when a write fails: its maker may be spending money in another thread.
@@ -323,7 +330,7 @@ class TableStore:
 
 
 def _make_one(store: TableStore, recipe: MappedShards, name: str) -> Mark:
-    return store._write(Finished(name, recipe.make(name)), recipe.fingerprints[name])
+    return store._write(Finished(name, recipe.make(name)), store._wanted(recipe)[name])
 
 
 def _splits(names: Iterable[str]) -> set[str]:

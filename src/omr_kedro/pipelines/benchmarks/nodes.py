@@ -41,7 +41,7 @@ def collect_benchmarks(options: CollectOptions, *benchmarks: Benchmark) -> Mappe
             yield from table
 
     identities = _of_each(wanted, lambda benchmark: benchmark.identity)
-    return MappedShards({name: fingerprint(code_digest(), identities) for name in shard_names(1)}, rows)
+    return MappedShards({name: fingerprint(code_digest(rows), identities) for name in shard_names(1)}, rows)
 
 
 def _of_each(benchmarks: Sequence[Benchmark], ask: Callable[[Benchmark], _Result]) -> list[_Result]:
