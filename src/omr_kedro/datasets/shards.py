@@ -48,8 +48,6 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
         self.metadata = metadata
         self._filepath = Path(filepath)
         self._store = TableStore(self._filepath, format, load_obj(schema))
-        self.made_elsewhere = False
-        """Whether jobs make the shards: saving then only checks that they are there, and finishes the table."""
 
     @property
     def store(self) -> TableStore:
@@ -62,10 +60,6 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
 
     def save(self, data: Recipe) -> None:
         """Make and write what is missing."""
-        if self.made_elsewhere:
-            with explained():
-                self._store.conclude(data)
-            return
         with explained():
             made = self._store.save(data)
         if made:

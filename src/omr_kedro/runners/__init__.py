@@ -1,6 +1,8 @@
 """Which node runs where: in this process, or in Slurm jobs."""
 
 from omr_kedro.runners.configured import ConfiguredRunner
-from omr_kedro.runners.runner import SessionSpec, SlurmOptions, SlurmRunner
+from omr_kedro.runners.options import SlurmOptions
+from omr_kedro.runners.runner import SlurmRunner
+from omr_kedro.runners.submission import SessionSpec
 
 __all__ = ["ConfiguredRunner", "SessionSpec", "SlurmOptions", "SlurmRunner"]

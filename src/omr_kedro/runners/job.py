@@ -197,8 +197,8 @@ class Job:
 
     def _spent(self) -> int:
         self._count()
-        told = self._work.spending.tell() if self._work else ""
-        return self._ended(Result(state="spent", error=f"this run has spent what it may: {told}"))
+        spent = self._work.spending.tell() if self._work else ""
+        return self._ended(Result(state="spent", error=f"this run has spent what it may: {spent}"))
 
     def _failed(self, error: str, *, retry: bool) -> int:
         return self._ended(Result(state="failed", error=error, retry=retry))

@@ -1,4 +1,4 @@
-"""What a job asks Slurm for, as `runner.yml` says it."""
+"""Resources that a job asks Slurm for, as `runner.yml` says it."""
 
 from __future__ import annotations
 
@@ -102,13 +102,13 @@ def check_gpus(model: str, wanted: int, resources: Resources) -> None:
     there = resources.nodes * resources.gpus_per_node
     if wanted == there:
         return
-    told = (
+    message = (
         f"{model}: its server spreads over {wanted} GPUs (tensor x pipeline x data parallel size in its catalog "
         f"entry), and a job has {there} (nodes x gpus_per_node in runner.yml)."
     )
     if wanted > there:
-        raise RunnerConfigError(f"{told} Set one of them to fit the other.")
-    logger.warning("%s %d GPUs of each job will stand idle.", told, there - wanted)
+        raise RunnerConfigError(f"{message} Set one of them to fit the other.")
+    logger.warning("%s %d GPUs of each job will stand idle.", message, there - wanted)
 
 
 def check_names(sections: Mapping[str, Any], known: Collection[str]) -> None:

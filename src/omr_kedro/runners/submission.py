@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -25,6 +26,17 @@ from omr_kedro.shards.files import whole_file
 _TAIL_LINES = 15
 
 News = TypeVar("News", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """Everything that a job needs to open the project as this session did."""
+
+    project_path: str
+    env: str | None
+    conf_source: str | None
+    runtime_params: dict[str, Any] = field(default_factory=dict)
+    pipeline_names: list[str] = field(default_factory=list)
 
 
 class JobSpec(BaseModel):

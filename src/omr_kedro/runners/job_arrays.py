@@ -1,4 +1,4 @@
-"""A group on its way through Slurm: find what is missing, submit it, wait for it, try again, report."""
+"""The job arrays of a group: found again, submitted, waited for, submitted again when lost, reported."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from omr_kedro.runners.resources import Resources
 from omr_kedro.runners.slurm import Queue, Snapshot, TaskState
 from omr_kedro.runners.status import duration, summarise
 from omr_kedro.runners.submission import JobSpec, Submission, new_token
-from omr_kedro.runners.work import GroupWork
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +28,7 @@ _LOG_EVERY_S = 30.0
 _SETTLE_S = 1.0
 """A job may take this long to be in the queue after it was submitted."""
 _SEEN_GONE = 2
-"""So many looks at the queue must find a task gone: results may cross a network file system after the job's end."""
+"""Looks at the queue that must find a task gone: results may cross a network file system after the job's end."""
 _OUT_OF_MEMORY = re.compile(r"OUT_OF_MEMORY|exceeded memory limit|oom[-_]kill|OOM Killed", re.IGNORECASE)
 """How Slurm says it: as the state of a job where cgroups watch it, in the job's log alone elsewhere."""
 _MORE_MEMORY = ": out of memory. Raise `mem` of {group} in runner.yml"
@@ -46,46 +44,20 @@ class Waiting:
     since: float = field(default_factory=time.monotonic)
     seen_gone: dict[int, list[float]] = field(default_factory=lambda: defaultdict(list))
     held: set[int] = field(default_factory=set)
-    """Tasks of which the person was told that Slurm holds them."""
+    """Tasks that Slurm holds, as the person knows by now."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a group would submit."""
-
-    group: Group
-    resources: Resources
-    shards: int
-    pending: Sequence[str] | None
-    """None while its inputs are not there."""
-
-    @property
-    def shares(self) -> list[list[str]]:
-        """The pending shards, dealt to the tasks of an array."""
-        pending = self.pending or []
-        width = min(self.resources.tasks, len(pending))
-        return [list(pending[number::width]) for number in range(width)]
-
-
-class GroupRun:
-    """One group of one run."""
+class JobArrays:
+    """The job arrays of one group in one run: one to begin with, and one more for each time that tasks were lost."""
 
     def __init__(
-        self,
-        group: Group,
-        resources: Resources,
-        work: Callable[[], GroupWork],
-        spec: dict[str, Any],
-        root: Path,
-        queue: Queue,
-        max_retries: int,
+        self, group: Group, resources: Resources, spec: dict[str, Any], root: Path, queue: Queue, max_retries: int
     ) -> None:
-        """Describe it; nothing happens before `make`.
+        """Describe them; nothing is submitted yet.
 
         Args:
             group: the nodes.
             resources: of each array task.
-            work: opens the nodes on the catalog, once their inputs are there.
             spec: the fields of `JobSpec` that are the same for all jobs of the run.
             root: folder of submissions.
             queue: shared by all groups, so that Slurm is asked once for all.
@@ -93,14 +65,10 @@ class GroupRun:
         """
         self.group = group
         self.resources = resources
-        self._open_work = work
         self._spec = spec
         self._root = root
         self._queue = queue
         self._max_retries = max_retries
-        self._lock = threading.Lock()
-        self._made = False
-        self._error: BaseException | None = None
         self._waiting: list[Waiting] = []
         self._all: list[Submission] = []
         self._failures: list[str] = []
@@ -108,58 +76,34 @@ class GroupRun:
         self._abandoned = threading.Event()
         self._began = time.monotonic()
 
-    def make(self) -> None:
-        """Return when all shards of all tables of the group are there; the first caller does the work.
-
-        Raises:
-            JobFailedError: with job, reason and logs of each task that was lost for good; after all others have ended.
-            SpendingLimitError: the run may spend no more; after all tasks have ended.
-        """
-        with self._lock:
-            if self._error:
-                raise self._error
-            if not self._made:
-                try:
-                    self._make()
-                except BaseException as error:
-                    self._error = error
-                    raise
-                self._made = True
-
-    def plan(self) -> Plan:
-        """What there is to do."""
-        try:
-            work = self._open_work()
-            ids = work.shard_ids()
-        except Exception:  # whatever keeps an input from being read, it is not there yet
-            return Plan(self.group, self.resources, 0, None)
-        return Plan(self.group, self.resources, len(ids), work.pending(ids))
-
-    def write(self, plan: Plan, settings: dict[str, str] | None = None, attempt: int = 0) -> Submission:
-        """Write spec and script of a plan that has something to do."""
-        settings = settings or self._open_work().settings
-        return self._create(plan.shares, settings, attempt)
+    @property
+    def taken(self) -> set[str]:
+        """The shards that tasks are at work on."""
+        return {shard for item in self._waiting for task in item.open for shard in item.submission.spec.shares[task]}
 
     def abandon(self) -> list[Submission]:
         """Stop waiting; returns the submissions that are still at work."""
         self._abandoned.set()
         return [waiting.submission for waiting in list(self._waiting)]
 
-    def _make(self) -> None:
-        work = self._open_work()
-        ids = work.shard_ids()
-        self._adopt(work)
-        taken = {shard for item in self._waiting for task in item.open for shard in item.submission.spec.shares[task]}
-        pending = [shard for shard in work.pending(ids) if shard not in taken]
-        if pending:
-            plan = Plan(self.group, self.resources, len(ids), pending)
-            self._submit(plan.shares, work.settings, attempt=0)
-        elif not taken:
-            logger.info("%s: all %d shards are up to date; no job is needed", self.group.name, len(ids))
-        self._wait(work.settings)
+    def check_abandoned(self) -> None:
+        """Raise when nobody waits any more.
 
-    def _adopt(self, work: GroupWork) -> None:
-        """Take up the jobs that an earlier run of this command left at work."""
+        Raises:
+            JobFailedError: see `abandon`.
+        """
+        if self._abandoned.is_set():
+            raise JobFailedError(f"{self.group.name}: no longer waited for")
+
+    def adopt(self, settings: dict[str, str]) -> None:
+        """Take up the jobs that an earlier run of this command left at work.
+
+        Args:
+            settings: digests of code, prompts and parameters as they are now.
+
+        Raises:
+            JobFailedError: there are such jobs, with other settings.
+        """
         nodes = {node.name for node in self.group.nodes}
         earlier = [item for item in Submission.unended(self._root) if nodes & set(item.spec.nodes)]
         if not earlier:
@@ -173,7 +117,7 @@ class GroupRun:
             if not alive:
                 submission.ended()
                 continue
-            if submission.spec.settings != work.settings or submission.spec.nodes != [n.name for n in self.group.nodes]:
+            if submission.spec.settings != settings or submission.spec.nodes != [n.name for n in self.group.nodes]:
                 raise JobFailedError(
                     f"{self.group.name}: jobs of an earlier run are still at work on these tables, with other settings "
                     f"or code: {', '.join(states[number].job_id for number in sorted(alive))}. Wait for them, or stop "
@@ -195,7 +139,14 @@ class GroupRun:
                 if self._abandoned.wait(10):
                     raise
 
-    def _create(self, shares: list[list[str]], settings: dict[str, str], attempt: int) -> Submission:
+    def create(self, shares: list[list[str]], settings: dict[str, str], attempt: int = 0) -> Submission:
+        """Write spec and script of an array.
+
+        Args:
+            shares: the shards of each task.
+            settings: digests of code, prompts and parameters; a job refuses to work with others.
+            attempt: how often these shards were submitted before.
+        """
         spec = JobSpec(
             group=self.group.name,
             token=new_token(),
@@ -209,8 +160,9 @@ class GroupRun:
         folder = self._root / f"{spec.group}-{spec.token}"
         return Submission.create(self._root, spec, slurm.batch_script(spec, folder))
 
-    def _submit(self, shares: list[list[str]], settings: dict[str, str], attempt: int) -> None:
-        submission = self._create(shares, settings, attempt)
+    def submit(self, shares: list[list[str]], settings: dict[str, str], attempt: int = 0) -> None:
+        """Submit an array; takes what `create` takes."""
+        submission = self.create(shares, settings, attempt)
         submission.submitting()
         submission.submitted(slurm.submit(submission.script_path, submission.spec.name))
         logger.info(
@@ -224,11 +176,17 @@ class GroupRun:
         self._all.append(submission)
         self._queue.watch(submission.spec.name)
 
-    def _wait(self, settings: dict[str, str]) -> None:
+    def wait(self, settings: dict[str, str]) -> None:
+        """Return when all tasks have done their work; submit the shards of lost ones again, with these settings.
+
+        Raises:
+            JobFailedError: with job, reason and logs of each task that was lost for good; after all others have ended.
+            SpendingLimitError: the run may spend no more; after all tasks have ended.
+        """
         logged_at = time.monotonic()
         while self._waiting:
-            if self._abandoned.wait(_TICK_S):
-                raise JobFailedError(f"{self.group.name}: no longer waited for")
+            self._abandoned.wait(_TICK_S)
+            self.check_abandoned()
             snapshot = self._queue.look()
             again: dict[int, list[list[str]]] = defaultdict(list)
             for waiting in self._waiting:
@@ -240,7 +198,7 @@ class GroupRun:
                 self._queue.forget(waiting.submission.spec.name)
                 self._waiting.remove(waiting)
             for attempt, shares in again.items():
-                self._submit(shares, settings, attempt)
+                self.submit(shares, settings, attempt)
             if time.monotonic() - logged_at >= _LOG_EVERY_S:
                 logged_at = time.monotonic()
                 logger.info("%s", self._line(snapshot))
@@ -260,14 +218,13 @@ class GroupRun:
                 waiting.open.discard(task)
                 self._spent += [result.error] if result.state == "spent" else []
                 if result.state == "failed":
-                    told = f"failed: {result.error}"
-                    again += self._lost(waiting.submission, task, told, retry=result.retry)
+                    reason = f"failed: {result.error}"
+                    again += self._lost(waiting.submission, task, reason, retry=result.retry)
             elif state := self._gone(waiting, task, snapshot):
                 waiting.open.discard(task)
-                told = f"ended as {state.state}" + (f" ({state.reason})" if state.reason != "None" else "")
-                again += self._lost(
-                    waiting.submission, task, f"{told} on {state.node or 'no node'}", retry=state.state != "CANCELLED"
-                )
+                why = f" ({state.reason})" if state.reason != "None" else ""
+                reason = f"ended as {state.state}{why} on {state.node or 'no node'}"
+                again += self._lost(waiting.submission, task, reason, retry=state.state != "CANCELLED")
         return again
 
     def _gone(self, waiting: Waiting, task: int, snapshot: Snapshot) -> TaskState | None:
@@ -293,15 +250,15 @@ class GroupRun:
             )  # fmt: skip
         waiting.held = held
 
-    def _lost(self, submission: Submission, task: int, told: str, *, retry: bool) -> list[list[str]]:
+    def _lost(self, submission: Submission, task: int, reason: str, *, retry: bool) -> list[list[str]]:
         tails = submission.tails(task)
-        advice = _MORE_MEMORY.format(group=self.group.name) if _OUT_OF_MEMORY.search(f"{told}\n{tails}") else ""
-        story = f"{self.group.name}: job {submission.job_id}_{task} {told}{advice}\n{tails}"
+        advice = _MORE_MEMORY.format(group=self.group.name) if _OUT_OF_MEMORY.search(f"{reason}\n{tails}") else ""
+        report = f"{self.group.name}: job {submission.job_id}_{task} {reason}{advice}\n{tails}"
         if retry and submission.spec.attempt < self._max_retries:
-            logger.warning("%s\nIts shards are submitted again.", story)
+            logger.warning("%s\nIts shards are submitted again.", report)
             return [submission.spec.shares[task]]
-        logger.error("%s", story)
-        self._failures.append(story)
+        logger.error("%s", report)
+        self._failures.append(report)
         return []
 
     def _line(self, snapshot: Snapshot) -> str:
