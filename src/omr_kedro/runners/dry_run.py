@@ -26,7 +26,7 @@ def show(runs: Sequence[GroupRun], pipeline: Pipeline, catalog: DataCatalog) -> 
     for run in runs:
         missing = _missing(run.group, pipeline, catalog)
         workload = None if missing else run.workload()
-        tasks = len(run.shares(workload.pending)) if workload else 0
+        tasks = len(run.shares(workload.for_jobs)) if workload else 0
         servers += tasks
         table.add_row(
             run.group.name,
@@ -49,4 +49,9 @@ def _missing(group: Group, pipeline: Pipeline, catalog: DataCatalog) -> list[str
 
 
 def _written(run: GroupRun, workload: Workload) -> str:
-    return str(run.write(workload).script_path) if workload.pending else "up to date"
+    if not workload.pending:
+        return "up to date"
+    paid = len(workload.pending) - len(workload.for_jobs)
+    here = f"{paid} shards are first made here, of calls that are paid for" if paid else ""
+    script = str(run.write(workload).script_path) if workload.for_jobs else ""
+    return "; ".join(filter(None, (script, here)))

@@ -1,4 +1,4 @@
-"""A group in one run: find what is missing, let jobs make it."""
+"""A group in one run: find what is missing, make what is paid for, let jobs make the rest."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class Workload:
     """Of each table."""
     pending: Sequence[str] = ()
     """Shards of which some table is to be made."""
+    for_jobs: Sequence[str] = ()
+    """Those of them that are certain to need a job. The others are made in this process, as far as calls are paid."""
 
 
 class GroupRun:
@@ -71,11 +73,12 @@ class GroupRun:
         """Find out what is to be done, once all inputs are there; makes nothing."""
         work = self._open_work()
         ids = work.shard_ids()
-        return Workload(len(ids), work.pending(ids))
+        pending = work.pending(ids)
+        return Workload(len(ids), pending, [shard for shard in pending if work.needs_job(shard)])
 
     def write(self, workload: Workload) -> Submission:
         """Write spec and script of the jobs that there would be."""
-        return self._arrays.create(self.shares(workload.pending), self._open_work().settings)
+        return self._arrays.create(self.shares(workload.for_jobs), self._open_work().settings)
 
     def shares(self, shards: Sequence[str]) -> list[list[str]]:
         """Shards, dealt to the tasks of an array."""
@@ -93,8 +96,22 @@ class GroupRun:
         self._arrays.adopt(settings)
         taken = self._arrays.taken
         pending = [shard for shard in work.pending(ids) if shard not in taken]
-        if pending:
-            self._arrays.submit(self.shares(pending), settings)
-        elif not taken:
+        if for_jobs := self._take_paid(work, pending):
+            self._arrays.submit(self.shares(for_jobs), settings)
+        elif not pending and not taken:
             logger.info("%s: all %d shards are up to date; no job is needed", self.group.name, len(ids))
         self._arrays.wait(settings)
+
+    def _take_paid(self, work: GroupWork, pending: Sequence[str]) -> list[str]:
+        """Make the shards that were paid for; returns the others."""
+        for_jobs = []
+        for shard in pending:
+            self._arrays.check_abandoned()
+            if not work.take_paid(shard):
+                for_jobs.append(shard)
+        if made := len(pending) - len(for_jobs):
+            logger.info(
+                "%s: %d of %d shards were made here and need no job, since all of their calls are paid for",
+                self.group.name, made, len(pending),
+            )  # fmt: skip
+        return for_jobs

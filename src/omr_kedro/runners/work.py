@@ -1,11 +1,12 @@
-"""What the parent and the jobs both do with a group: run its nodes on some shards, by hand.
+"""A group at work, in the parent and in jobs: its nodes run on some shards, by hand.
 
-A node returns recipes (`shards.Recipe`), so running one costs nothing; saving its outputs does the work.
+A node returns recipes (`shards.Recipe`), so running one costs nothing; saving its outputs does the work. The parent
+saves only what needs no job: tables all of whose calls were paid for, and what is made of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.llm.calls import CallPlan, Prompt
 from omr_kedro.llm.endpoint import Spending
-from omr_kedro.llm.engine import ChatModel
+from omr_kedro.llm.engine import ChatModel, PaidCalls, is_paid
 from omr_kedro.shards import Recipe, Source, code_digest
 from omr_kedro.shards.identity import fingerprint
 
@@ -93,8 +94,58 @@ class GroupWork:
                     rows += self._table(name).load_part([shard_id]).count
             yield node, rows
 
+    def take_paid(self, shard_id: str) -> bool:
+        """Make the tables of one shard, one after the other, as long as none of them needs a job.
+
+        Returns:
+            Whether all of them are made. Else the shard needs a job from there on.
+        """
+        if not self._may_be_paid(shard_id):
+            return False
+        for table, recipe in self._pending_tables(shard_id):
+            if isinstance(recipe, CallPlan):
+                if not is_paid(recipe, shard_id, table.store.scratch(shard_id)):
+                    return False
+                table.save_part(PaidCalls(recipe))
+            else:
+                table.save_part(recipe)
+        return True
+
+    def needs_job(self, shard_id: str) -> bool:
+        """Whether `take_paid` is certain to leave some of a shard to a job; makes nothing.
+
+        Of calls about rows that are still to be made, nothing is certain.
+        """
+        if not self._may_be_paid(shard_id):
+            return True
+        try:
+            for table, recipe in self._pending_tables(shard_id):
+                if not isinstance(recipe, CallPlan):
+                    return False
+                if not is_paid(recipe, shard_id, table.store.scratch(shard_id)):
+                    return True
+        except FileNotFoundError:  # a table of the group that is made before the next one can be looked at
+            pass
+        return False
+
+    def _may_be_paid(self, shard_id: str) -> bool:
+        """Whether it is worth looking: nothing is rendered for a shard that some stage was never asked about.
+
+        A group without a model has jobs for the work itself, so that the parent makes none of it.
+        """
+        asking = [node for node in self.nodes if any(isinstance(self.constants.get(n), ChatModel) for n in node.inputs)]
+        tables = [self._table(name) for node in asking for name in node.outputs]
+        return bool(tables) and all(table.store.begun(shard_id) for table in tables)
+
+    def _pending_tables(self, shard_id: str) -> Iterator[tuple[ShardsDataset, Recipe]]:
+        """The tables that are to be made of one shard, each looked for when those before it were taken."""
+        for node in self.nodes:
+            for name, recipe in self.recipes(node, [shard_id]).items():
+                if self._table(name).store.pending_part(recipe):
+                    yield self._table(name), recipe
+
     def recipes(self, node: Node, ids: Sequence[str]) -> dict[str, Recipe]:
-        """What a node would make of some shards, by the name of the table.
+        """Recipes of the tables that a node would make of some shards, by the name of the table.
 
         Raises:
             FileNotFoundError: a table that it reads lacks one of them.

@@ -182,6 +182,16 @@ class TableStore:
         self._check_count(set(marks), set(wanted))
         return self._pending(wanted, marks, settled=settled)
 
+    def pending_part(self, recipe: Recipe) -> list[str]:
+        """The shards that `save_part` would make; no others are looked at."""
+        wanted = self._wanted(recipe)
+        return self._pending(wanted, self._marks_of(wanted))
+
+    def begun(self, name: str) -> bool:
+        """Whether anything was ever done for a shard, finished or not."""
+        scratch = self.scratch(name)
+        return any(path.exists() for path in (self._path(name), scratch.open, scratch.retired))
+
     def written(self) -> list[str]:
         """The shards that were ever written, whether or not the table is finished."""
         return list(self._marks())
