@@ -3,7 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from omr_kedro.shards import Row, Scratch, Shard, Shards, map_shards, split_stream
+from omr_kedro.shards import Row, Scratch, Shard, Shards, map_shards
 from tests.support.tables import rows_made, shards_of
 
 
@@ -40,18 +40,3 @@ def test_an_empty_shard_is_not_read() -> None:
         raise AssertionError("read in vain")
 
     assert list(Shard("s", "d", 0, unreadable).rows()) == []
-
-
-def test_routed_rows_go_to_the_shard_they_name_and_are_tidied_there(tmp_path: Path) -> None:
-    def stream() -> Iterator[tuple[str, Row]]:
-        for n in range(6):
-            yield f"shard-0000{n % 2}-of-00002", {"n": n}
-
-    recipe = split_stream(stream, 2, by=None, tidy=lambda rows: list(rows)[1:])
-
-    def scratch(name: str) -> Scratch:
-        return Scratch(tmp_path / name, tmp_path / "retired", lambda: iter(()))
-
-    found = {done.id: list(done.rows) for done in recipe.finished(list(recipe.fingerprints), scratch)}
-    assert found == {"shard-00000-of-00002": [{"n": 2}, {"n": 4}], "shard-00001-of-00002": [{"n": 3}, {"n": 5}]}
-    assert list(tmp_path.iterdir()) == [], "the spool is deleted"

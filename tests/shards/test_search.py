@@ -41,3 +41,10 @@ def test_a_search_finds_the_rows_whose_id_begins_so_whatever_their_texts_hold(
 def test_a_table_that_was_never_written_holds_nothing(tmp_path: Path) -> None:
     store = TableStore(tmp_path / "none", "jsonl", SCHEMA)
     assert list(find_rows(store, "problem_id", "a", ["problem_id"])) == []
+
+
+def test_a_search_finds_rows_in_the_format_that_the_table_had_before(tmp_path: Path) -> None:
+    rows = [{"thread_id": "a", "problem_id": "ab", "problem": "x"}]
+    TableStore(tmp_path, "jsonl", SCHEMA).save(tables.given(rows, 1))
+    found = find_rows(TableStore(tmp_path, "parquet", SCHEMA), "problem_id", "a", ["problem_id"])
+    assert list(found) == [("shard-00000-of-00001", rows[0])]

@@ -16,7 +16,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from omr_kedro.shards import DiskFullError, RowError, ShardCountError, TableBusyError, TableStore, UnmadeError
-from omr_kedro.shards.store import Format
+from omr_kedro.shards.formats import Format
 from tests.support.tables import Given, given
 
 SCHEMA = pa.schema(
@@ -153,6 +153,57 @@ def test_the_head_of_a_table_reads_no_more_shards_than_it_must(tmp_path: Path) -
         path.write_text("unreadable")
     assert [r["id"] for r in table.head(3)] == [0, 3, 6]
     assert store(tmp_path / "nothing").head(3) == []
+
+
+def test_the_head_of_a_table_may_be_some_columns_of_it(tmp_path: Path) -> None:
+    table = store(tmp_path, "parquet")
+    table.save(given([row(n) for n in range(9)]))
+    assert table.head(2, ["id"]) == [{"id": 0}, {"id": 3}]
+
+
+@pytest.mark.parametrize(("former", "now"), [("jsonl", "parquet"), ("parquet", "jsonl")])
+def test_a_table_whose_format_was_changed_is_read_as_it_is_until_it_is_made_again(
+    tmp_path: Path, former: Format, now: Format
+) -> None:
+    recipe = given([row(n) for n in range(9)])
+    store(tmp_path, former).save(recipe)
+    table = store(tmp_path, now)
+    rows = [r for rows in recipe.rows.values() for r in rows]
+    assert list(table.shards().rows()) == rows
+    assert [path.suffix for path in table.files()] == [f".{former}"] * 3
+    assert table.save(part_of(recipe, recipe.rows)) == 3
+    assert list(table.shards().rows()) == rows
+    assert sorted(path.name for path in tmp_path.glob("shard-*")) == [f"{name}.{now}" for name in recipe.rows]
+
+
+@pytest.mark.parametrize(("former", "now"), [("jsonl", "parquet"), ("parquet", "jsonl")])
+def test_a_shard_that_is_made_anew_is_given_what_it_was_in_the_former_format(
+    tmp_path: Path, former: Format, now: Format
+) -> None:
+    recipe = given([row(n) for n in range(9)])
+    store(tmp_path, former).save(recipe)
+    first, *rest = recipe.rows
+    table = store(tmp_path, now)
+    table.save_part(part_of(recipe, [first]))
+    for name, rows in recipe.rows.items():
+        earlier = list(table.scratch(name).earlier())
+        assert earlier == [*rows, *rows] if name == first else earlier == rows
+    assert len(list(tmp_path.glob(f"shard-*.{former}"))) == 3, "the rest was not made yet, and all of it is kept"
+    table.save_part(part_of(recipe, rest))
+    table.conclude(part_of(recipe, recipe.rows))
+    assert not list(tmp_path.glob(f"shard-*.{former}"))
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_damaged_shard_is_given_as_far_as_it_can_be_read(tmp_path: Path, format: Format) -> None:
+    table = store(tmp_path, format)
+    table.save(given([row(n, "x" * 100) for n in range(6)], 1))
+    (path,) = table.files()
+    content = bytearray(path.read_bytes())
+    content[5:10] = b"?" * 5
+    path.write_bytes(content)
+    found = list(table.scratch(path.stem).earlier())
+    assert found == [row(n, "x" * 100) for n in range(1 if format == "jsonl" else 6, 6)]
 
 
 def _slow_rows(name: str) -> None:

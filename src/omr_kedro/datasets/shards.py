@@ -13,7 +13,7 @@ from kedro_datasets._typing import TablePreview
 
 from omr_kedro.datasets.explained import explained
 from omr_kedro.shards import Recipe, Shards, TableStore
-from omr_kedro.shards.store import Format
+from omr_kedro.shards.formats import Format
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from omr_kedro.shards.errors import (
     TableBusyError,
     UnmadeError,
 )
-from omr_kedro.shards.identity import content_id, shard_names, shard_of
+from omr_kedro.shards.identity import MOST_SHARDS, content_id, shard_names, shard_of
 from omr_kedro.shards.recipes import (
     Check,
     Finished,
@@ -21,18 +21,18 @@ from omr_kedro.shards.recipes import (
     Scratch,
     Shard,
     Shards,
-    SplitShards,
     accept,
     fingerprints_of,
     map_parts,
     map_shards,
-    split_stream,
 )
 from omr_kedro.shards.records import Record
 from omr_kedro.shards.source import Part, Source, checked_text
+from omr_kedro.shards.splits import SplitShards, split_stream
 from omr_kedro.shards.store import Mark, TableStore
 
 __all__ = [
+    "MOST_SHARDS",
     "BadInputError",
     "Benchmark",
     "Check",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -11,12 +12,53 @@ import pyarrow as pa
 from omr_kedro.shards.errors import RowError
 from omr_kedro.shards.recipes import Row
 
+# One of so many rows is measured: to measure each would be a tenth of what writing a short one costs. A prime number,
+# so that rows that come in turns, as the samples of a problem do, are all measured now and then.
+_ALIKE = 7
 
-def batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:
-    """The rows in lists of this size, the last one perhaps shorter."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, size)):
+
+class Most(NamedTuple):
+    """How much may be in memory at once: rows, and bytes of their texts."""
+
+    rows: int
+    bytes: int
+
+
+def batches(rows: Iterable[Row], most: Most) -> Iterator[list[Row]]:
+    """The rows in lists that hold about as much as they may, or one row that is larger."""
+    rest = iter(rows)
+    batch: list[Row] = []
+    size = 0
+    for row in rest:
+        one = text_size(row)
+        fit = max(1, min(_ALIKE, most.rows - len(batch), (most.bytes - size) // max(1, one)))
+        batch += (row, *islice(rest, fit - 1))
+        size += fit * one
+        if size >= most.bytes or len(batch) >= most.rows:
+            yield batch
+            batch, size = [], 0
+    if batch:
         yield batch
+
+
+def text_size(row: Row) -> int:
+    """About how many bytes the texts of a row take, as one for each character; all else is taken for nothing."""
+    size = 0
+    for value in row.values():
+        kind = type(value)
+        if kind is str:
+            size += len(value)
+        elif kind is list or kind is dict:
+            size += _nested_size(value)
+    return size
+
+
+def _nested_size(value: Any) -> int:
+    if isinstance(value, dict):
+        return text_size(value)
+    if isinstance(value, list):
+        return sum(map(_nested_size, value))
+    return len(value) if isinstance(value, str) else 0
 
 
 def checked(rows: list[Row], schema: pa.Schema, table: str) -> pa.RecordBatch:

@@ -6,6 +6,9 @@ import hashlib
 
 import orjson
 
+MOST_SHARDS = 100_000
+"""Of a table: their names number them with five digits, and are sorted by them."""
+
 
 def content_id(*parts: str) -> str:
     """20 hex digits (80 bits) of the parts.

@@ -13,8 +13,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import orjson
-
 from omr_kedro.shards.code import code_digest
 from omr_kedro.shards.identity import fingerprint, shard_names
 
@@ -30,10 +28,18 @@ class Shard:
     digest: str
     count: int
     read: Callable[[], Iterator[Row]]
+    read_column: Callable[[str], Iterator[Any]] | None = None
+    """Reads the values of one column for less than all rows cost; None where nothing can."""
 
     def rows(self) -> Iterator[Row]:
         """Stream the rows in their stored order."""
         return self.read() if self.count else iter(())
+
+    def column(self, name: str) -> Iterator[Any]:
+        """Stream the values of one column in the order of the rows."""
+        if not self.count:
+            return iter(())
+        return self.read_column(name) if self.read_column else (row[name] for row in self.read())
 
 
 class Shards(Mapping[str, Shard]):
@@ -180,56 +186,3 @@ def _make_part(
     make: Callable[..., Iterable[Row]], parts: Mapping[str, object], tables: Sequence[Shards], shard_id: str
 ) -> Iterable[Row]:
     return make(parts[shard_id], *(table[shard_id] for table in tables))
-
-
-@dataclass(frozen=True)
-class SplitShards:
-    """A stream of rows, each of which names its shard."""
-
-    fingerprints: Mapping[str, str]
-    stream: Callable[[], Iterable[tuple[str, Row]]]
-    tidy: Callable[[Iterator[Row]], Iterable[Row]]
-    check: Check = accept
-
-    def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
-        """Spool every row to its shard's file in one pass, then give the shards one at a time."""
-        # Not work to be taken up again, so it has the name of what is left aside: a save after a kill deletes it.
-        works = {shard_id: scratch(shard_id).open for shard_id in pending}
-        spools = {shard_id: path.with_name(f".{path.name}.spool.tmp") for shard_id, path in works.items()}
-        files = {shard_id: path.open("wb") for shard_id, path in spools.items()}
-        try:
-            for shard_id, row in self.stream():
-                if file := files.get(shard_id):
-                    file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-            for file in files.values():
-                file.close()
-            for shard_id, path in spools.items():
-                yield Finished(shard_id, self.tidy(_lines(path)))
-        finally:
-            for shard_id, path in spools.items():
-                files[shard_id].close()
-                path.unlink(missing_ok=True)
-
-
-def split_stream(
-    stream: Callable[[], Iterable[tuple[str, Row]]],
-    shards: int,
-    by: object,
-    tidy: Callable[[Iterator[Row]], Iterable[Row]] = lambda rows: rows,
-) -> SplitShards:
-    """Split a stream of `(shard id, row)` into a table.
-
-    Args:
-        stream: starts the stream anew at each call.
-        shards: number of shards of the table.
-        by: what decides the rows, as JSON can hold it: a digest of the source, parameters.
-        tidy: applied to the rows of each shard, in the stream's order.
-    """
-    made_by = fingerprint(code_digest(stream, tidy), by)
-    return SplitShards(dict.fromkeys(shard_names(shards), made_by), stream, tidy)
-
-
-def _lines(path: Path) -> Iterator[Row]:
-    with path.open("rb") as file:
-        for line in file:
-            yield orjson.loads(line)

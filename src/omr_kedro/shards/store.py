@@ -18,16 +18,15 @@ import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from omr_kedro.shards.batches import batches, checked, json_lines
 from omr_kedro.shards.errors import ShardCountError, UnmadeError
@@ -42,18 +41,14 @@ from omr_kedro.shards.files import (
     whole_file,
     whole_lines,
 )
+from omr_kedro.shards.formats import BATCH, FORMATS, Format, read_column, read_rows, writing
 from omr_kedro.shards.identity import fingerprint
 from omr_kedro.shards.processes import spread
 from omr_kedro.shards.recipes import Finished, MappedShards, Recipe, Row, Scratch, Shard, Shards
 
 logger = logging.getLogger(__name__)
 
-Format = Literal["jsonl", "parquet"]
-
-# Rows checked and written at once. A batch is in memory four times over (rows, Arrow, checked rows, bytes), so lines
-# come in small ones; in Parquet a batch is a row group, and small groups would cost every reader.
-_BATCH: dict[Format, int] = {"jsonl": 128, "parquet": 1024}
-
+_OTHER: dict[Format, Format] = {"jsonl": "parquet", "parquet": "jsonl"}
 _TELL_EVERY_S = 10.0
 
 
@@ -90,9 +85,7 @@ class TableStore:
         """
         if not self.complete:
             raise FileNotFoundError(f"{self.folder} is not finished; run the node that makes it")
-        return Shards(
-            Shard(name, mark.digest, mark.rows, partial(self._read, name)) for name, mark in self._marks().items()
-        )
+        return Shards(self._shard(name, mark) for name, mark in self._marks().items())
 
     def part(self, ids: Iterable[str]) -> Shards:
         """These shards as they are, whether or not the rest of the table is there.
@@ -103,10 +96,7 @@ class TableStore:
         marks = {name: self._mark(name) for name in ids}
         if absent := [name for name, mark in marks.items() if mark is None]:
             raise FileNotFoundError(f"{self.folder} has no {absent[0]}; run the node that makes it")
-        return Shards(
-            (Shard(name, mark.digest, mark.rows, partial(self._read, name)) for name, mark in marks.items() if mark),
-            whole=False,
-        )
+        return Shards((self._shard(name, mark) for name, mark in marks.items() if mark), whole=False)
 
     def save(self, recipe: Recipe) -> int:
         """Make the shards whose fingerprint is new, write each as it comes; returns how many were written.
@@ -127,6 +117,7 @@ class TableStore:
                 self._reopen()
                 marks |= self._make(recipe, pending)
                 self._complete(recipe, marks)
+            self._remove_former()
         return len(pending)
 
     def save_part(self, recipe: Recipe) -> int:
@@ -170,6 +161,7 @@ class TableStore:
                 )
             if not self.complete:
                 self._complete(recipe, marks)
+            self._remove_former()
 
     def pending(self, recipe: Recipe, *, settled: bool = True) -> list[str]:
         """The shards that `save` would make; without those that only hold calls to be tried again if not `settled`.
@@ -190,7 +182,7 @@ class TableStore:
     def begun(self, name: str) -> bool:
         """Whether anything was ever done for a shard, finished or not."""
         scratch = self.scratch(name)
-        return any(path.exists() for path in (self._path(name), scratch.open, scratch.retired))
+        return any(path.exists() for path in (self._stored(name), scratch.open, scratch.retired))
 
     def written(self) -> list[str]:
         """The shards that were ever written, whether or not the table is finished."""
@@ -204,10 +196,15 @@ class TableStore:
             earlier=partial(self._earlier, name),
         )
 
-    def head(self, count: int) -> list[Row]:
+    def head(self, count: int, columns: Sequence[str] | None = None) -> list[Row]:
         """The first rows of the table, reading no more than it must; none when nothing is finished."""
-        filled = (name for name, mark in self._marks().items() if mark.rows and self._path(name).exists())
-        return list(islice((row for name in filled for row in self._read(name)), count))
+        filled = (name for name, mark in self._marks().items() if mark.rows and self._stored(name).exists())
+        return list(islice((row for name in filled for row in self._read(name, columns)), count))
+
+    def files(self) -> list[Path]:
+        """The files of all shards that are there, whole or not yet marked, by the shards' names."""
+        names = sorted({path.stem for suffix in FORMATS for path in self.folder.glob(f"shard-*.{suffix}")})
+        return [self._stored(name) for name in names]
 
     def _marks(self) -> dict[str, Mark]:
         """Marks of all shards that were ever written, by id."""
@@ -228,8 +225,20 @@ class TableStore:
         except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
             return None
 
+    def _shard(self, name: str, mark: Mark) -> Shard:
+        return Shard(name, mark.digest, mark.rows, partial(self._read, name), partial(self._read_column, name))
+
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.{self.format}"
+
+    def _former(self, name: str) -> Path:
+        """The shard's file as it was before the table's format was changed."""
+        return self.folder / f"{name}.{_OTHER[self.format]}"
+
+    def _stored(self, name: str) -> Path:
+        """The file to read: the former one until the shard has been written in the format that is wanted now."""
+        path, former = self._path(name), self._former(name)
+        return path if path.exists() or not former.exists() else former
 
     def _mark_path(self, name: str) -> Path:
         return self.folder / "_made" / f"{name}.json"
@@ -278,6 +287,11 @@ class TableStore:
         with self._whole_file(self.folder / "_complete.json") as file:
             file.write(orjson.dumps({name: asdict(marks[name]) for name in names}))
 
+    def _remove_former(self) -> None:
+        """Delete the files of the format that the table had before; call when it is complete in its own."""
+        for path in self.folder.glob(f"shard-*.{_OTHER[self.format]}"):
+            path.unlink(missing_ok=True)
+
     def _check_count(self, existing: set[str], wanted: set[str]) -> None:
         if existing and not _splits(existing) <= _splits(wanted):
             raise ShardCountError(
@@ -292,30 +306,30 @@ class TableStore:
         return self.scratch(name)
 
     def _earlier(self, name: str) -> Iterator[Row]:
-        """Rows as they were last written, as far as they can be read: they may be why the shard is made again."""
-        if self.format == "jsonl":
-            yield from whole_lines(self._path(name))
-        elif self._path(name).exists():
-            with suppress(pa.ArrowException):
-                yield from self._read(name)
+        """Rows as they were last written, as far as they can be read: they may be why the shard is made again.
 
-    def _read(self, name: str) -> Iterator[Row]:
-        path = self._path(name)
-        if self.format == "jsonl":
-            with path.open("rb") as file:
-                for line in file:
-                    yield orjson.loads(line)
-        else:
-            with pq.ParquetFile(path) as parquet:
-                for batch in parquet.iter_batches(batch_size=_BATCH["parquet"]):
-                    yield from batch.to_pylist()
+        In either format, since a table whose format was changed holds what was paid for in the former one. A kill may
+        have left both; what is said last is newer.
+        """
+        for path in (self._former(name), self._path(name)):
+            if path.suffix == ".jsonl":
+                yield from whole_lines(path)
+            elif path.exists():
+                with suppress(pa.ArrowException, OSError, UnicodeDecodeError):
+                    yield from read_rows(path)
+
+    def _read(self, name: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
+        return read_rows(self._stored(name), columns)
+
+    def _read_column(self, name: str, column: str) -> Iterator[Any]:
+        return read_column(self._stored(name), column)
 
     def _write(self, finished: Finished, made_by: str) -> Mark:
         path = self._path(finished.id)
         digest = hashlib.sha256()
         count = 0
-        with self._whole_file(path) as file, self._writer(file) as write:
-            for rows in batches(finished.rows, _BATCH[self.format]):
+        with self._whole_file(path) as file, writing(file, self.format, self.schema) as write:
+            for rows in batches(finished.rows, BATCH[self.format]):
                 batch = checked(rows, self.schema, self.folder.name)
                 lines = json_lines(rows, batch)
                 digest.update(lines)
@@ -329,14 +343,6 @@ class TableStore:
         if finished.after:
             finished.after()
         return mark
-
-    @contextmanager
-    def _writer(self, file: IO[bytes]) -> Iterator[Any]:
-        if self.format == "jsonl":
-            yield lambda _batch, lines: file.write(lines)
-        else:
-            with pq.ParquetWriter(file, self.schema, compression="zstd") as parquet:
-                yield lambda batch, _lines: parquet.write_batch(batch)
 
 
 def _make_one(store: TableStore, recipe: MappedShards, name: str) -> Mark:

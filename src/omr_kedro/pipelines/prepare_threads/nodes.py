@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.pipelines.llm_stage import Dropped, Failed, not_kept_row
 from omr_kedro.shards import (
+    MOST_SHARDS,
     BadInputError,
     Record,
     Row,
@@ -32,10 +33,8 @@ class ThreadOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shards: int = Field(default=512, ge=1, le=800)
-    """Number of shards of every table. About a thousand threads each: minutes of work for a model server.
-
-    At most 800, since all are open at once while threads are split, and systems allow 1,024 open files."""
+    shards: int = Field(default=512, ge=1, le=MOST_SHARDS)
+    """Number of shards of every table. About a thousand threads each: minutes of work for a model server."""
     max_post_chars: int = Field(default=200_000, ge=1)
     """Longer posts fit no model's context; a discussion may have as many."""
     max_rejected_share: float = Field(default=0.0, ge=0, le=1)

@@ -14,6 +14,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.shards import (
+    MOST_SHARDS,
     BadInputError,
     MappedShards,
     Row,
@@ -60,7 +61,7 @@ class RawDataOptions(BaseModel):
     """How many threads to keep, for trials: those with the smallest ids, so that a larger sample holds the smaller."""
     max_rejected_share: float = Field(default=0.01, ge=0, le=1)
     """Share of records that may be unreadable; beyond it the run stops."""
-    shards: int = Field(default=64, ge=1, le=800)
+    shards: int = Field(default=64, ge=1, le=MOST_SHARDS)
     """In how many parts the dump is prepared: what a kill costs is one of them."""
     processes: int | None = Field(default=None, ge=1)
     """Parts prepared at once; all cores when it is not set."""
