@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+import multiprocessing
+import os
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import Completion, TooManyFailuresError
-from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept, Outcome, settle, sole_reply
-from omr_kedro.shards import Row, Shards, TableStore, accept
-from omr_kedro.tables import DROPPED
+from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept, Outcome, not_kept_row, settle, sole_reply
+from omr_kedro.shards import Row, Shards, SiblingShards, TableStore, accept
+from omr_kedro.tables import COMPLETIONS, DROPPED, PROBLEMS
+from tests.support import tables
 from tests.support.tables import rows_made, shards_of
 
 replies = st.builds(
@@ -94,3 +98,123 @@ def test_a_part_of_a_table_may_hold_more_failures_than_its_share_of_them(tmp_pat
         table = TableStore(tmp_path / str(failing), "jsonl", DROPPED)
         with pytest.raises(TooManyFailuresError) if refused else nullcontext():
             table.save_part(rest)
+
+
+def test_a_table_that_a_stage_does_not_have_is_named() -> None:
+    rows = problems(1)
+    kept, _ = settle("stage", lambda row, found: Kept([row], to="proof"), shards_of(rows, 1), shards_of([], 1))
+    with pytest.raises(ValueError, match=r"stage: a row is kept in 'proof', which is none of \['kept'\]"):
+        rows_made(kept)
+
+
+def test_of_many_long_replies_a_row_that_is_not_kept_shows_the_beginning() -> None:
+    samples = [Completion("k", "m", f"{number}" * 15_000) for number in range(4)]
+    reply = not_kept_row("stage", "p", {}, Dropped("no"), samples)["reply"]
+    assert reply == "0" * 15_000 + "\n" + "1" * 4_999
+
+
+def vote(row: Row, completions: list[Completion]) -> Outcome:
+    """An outcome that depends on every sample and their order."""
+    said = "".join(completion.text[0] for completion in completions)
+    problem = {**row, "expected_answer": said, "model": "m"}
+    return [Kept([problem]), Kept([problem, problem], to="other"), Dropped("no", said), Failed("why", said)][
+        sum(map(ord, said)) % 4
+    ]
+
+
+def settled_in_memory(rows: Sequence[Row], completions: Sequence[Row]) -> dict[str, list[Row]]:
+    """All tables, made by a loop over lists."""
+    made: dict[str, list[Row]] = {"kept": [], "other": [], "dropped": []}
+    for row in rows:
+        found = [Completion.from_row(each) for each in completions if each["row_id"] == row["problem_id"]]
+        outcome = vote(row, found)
+        if isinstance(outcome, Kept):
+            made[outcome.to] += outcome.rows
+        else:
+            made["dropped"].append(not_kept_row("stage", row["problem_id"], row, outcome, found))
+    return made
+
+
+def samples_of(rows: Sequence[Row], order: Sequence[int]) -> list[Row]:
+    """Samples of the rows with these numbers, in this order."""
+    request = {"part": "", "seed": None, "prompt_hash": "h"}
+    return [
+        {
+            "row_id": rows[n]["problem_id"],
+            **request,
+            "sample_index": place,
+            **vars(Completion(f"k{place}", "m", f"{place}")),
+        }
+        for place, n in enumerate(order)
+    ]
+
+
+class Outputs:
+    """The tables of a stage on disk, settled from tables on disk."""
+
+    def __init__(self, folder: Path, rows: Sequence[Row], completions: Sequence[Row]) -> None:
+        self.folder = folder
+        # Both dealt alike, by row.
+        shards = {row["problem_id"]: n % 2 for n, row in enumerate(rows)}
+        for name, schema, given_rows, key in (
+            ("rows", PROBLEMS, [{**row, "model": "m"} for row in rows], "problem_id"),
+            ("completions", COMPLETIONS, completions, "row_id"),
+        ):
+            dealt = {f"shard-0000{n}-of-00002": [row for row in given_rows if shards[row[key]] == n] for n in (0, 1)}
+            TableStore(folder / name, "parquet", schema, durable=False).save(tables.Given(dealt))
+
+    def recipes(self) -> tuple[SiblingShards, ...]:
+        rows = TableStore(self.folder / "rows", "parquet", PROBLEMS).shards()
+        completions = TableStore(self.folder / "completions", "parquet", COMPLETIONS).shards()
+        return settle("stage", vote, rows, completions, tables=("kept", "other"), max_failed_share=1)
+
+    def stores(self) -> list[TableStore]:
+        schemas = {"kept": PROBLEMS, "other": PROBLEMS, "dropped": DROPPED}
+        return [TableStore(self.folder / name, "jsonl", schema, durable=False) for name, schema in schemas.items()]
+
+    def save(self) -> None:
+        for store, recipe in zip(self.stores(), self.recipes(), strict=True):
+            store.save(recipe)
+
+    def read(self) -> dict[str, list[Row]]:
+        return {store.folder.name: list(store.shards().rows()) for store in self.stores()}
+
+
+def save_and_die(outputs: Outputs, steps: int) -> None:
+    """Die before the n-th change of a name: files that get theirs, and that lose it."""
+    left = iter(range(steps))
+
+    def or_die(change: Callable[..., None]) -> Callable[..., None]:
+        def step(*args: object, **options: object) -> None:
+            if next(left, None) is None:
+                os._exit(9)
+            change(*args, **options)
+
+        return step
+
+    os.replace, os.unlink = or_die(os.replace), or_die(os.unlink)
+    outputs.save()
+    os._exit(0)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_one_pass_gives_what_a_loop_over_lists_gives_however_often_it_is_killed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    rows = problems(data.draw(st.integers(1, 8)))
+    order = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=16))
+    completions = samples_of(rows, sorted(order) if data.draw(st.booleans()) else order)
+    outputs = Outputs(tmp_path_factory.mktemp("settled"), rows, completions)
+    for steps in data.draw(st.lists(st.integers(0, 24), max_size=5)):
+        process = multiprocessing.get_context("fork").Process(target=save_and_die, args=(outputs, steps))
+        process.start()
+        process.join()
+        assert process.exitcode in (0, 9)
+    outputs.save()
+    expected = settled_in_memory(rows, completions)
+    for name, found in outputs.read().items():
+        schema = DROPPED if name == "dropped" else PROBLEMS
+        whole = [{column: row.get(column) for column in schema.names} for row in expected[name]]
+        assert sorted(found, key=str) == sorted(whole, key=str)
+    assert not list(outputs.folder.rglob("*.tmp"))

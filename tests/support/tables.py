@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,8 +33,10 @@ def as_shards(dealt: Mapping[str, Sequence[Row]]) -> Shards:
 
 def made(recipe: Any) -> Shards:
     """What a recipe makes, in memory."""
-    finished = recipe.finished(list(recipe.fingerprints), lambda name: Scratch(Path(), Path(), lambda: iter(())))
-    rows = {shard.id: list(shard.rows) for shard in finished}
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        scratch = lambda name: Scratch(place / f"{name}.jsonl", place / "retired", lambda: iter(()))  # noqa: E731
+        rows = {shard.id: list(shard.rows) for shard in recipe.finished(list(recipe.fingerprints), scratch)}
     return as_shards({name: rows[name] for name in recipe.fingerprints})
 
 

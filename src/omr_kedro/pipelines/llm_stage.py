@@ -7,7 +7,7 @@ not, and costs nothing, so that a better parser never costs a GPU hour. A stage 
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -16,10 +16,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request, Sampling, TooManyFailuresError
-from omr_kedro.shards import MappedShards, Row, Shard, Shards, fingerprints_of, map_shards
+from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, fingerprints_of, join, map_siblings
 from omr_kedro.text import Unreadable
 
 _DETAIL_CHARS = 500
+_REPLY_CHARS = 20_000
+"""Of the replies about a row that was not kept: a person looks at them here, and finds them whole among the
+completions. All samples of a problem may be a hundred times as long."""
+_NOT_KEPT = "not kept"
 
 Evidence = TypeVar("Evidence")
 Result = TypeVar("Result")
@@ -115,13 +119,13 @@ def settle(
     evidence: Shards,
     *,
     key: str = "problem_id",
-    by: str = "row_id",
+    evidence_key: str = "row_id",
     of: Callable[[Row], Evidence] = Completion.from_row,  # type: ignore[assignment]
     tables: Sequence[str] = ("kept",),
     max_failed_share: float = 0.0,
     settings: object = None,
-) -> tuple[MappedShards, ...]:
-    """Give every row its outcome.
+) -> tuple[SiblingShards, ...]:
+    """Give every row its outcome, in one pass for all tables; memory holds a row and what was found out about it.
 
     Args:
         stage: stands in the table of rows that are not kept.
@@ -129,36 +133,30 @@ def settle(
         rows: the rows that the stage was given.
         evidence: what was found out: completions, or what was made of them.
         key: column of `rows` that evidence refers to.
-        by: column of `evidence` that refers to it.
+        evidence_key: column of `evidence` that refers to it.
         of: makes a piece of evidence of its row.
         tables: names of the tables that rows may be kept in.
         max_failed_share: share of the rows that may fail; beyond it the last table does not count as finished.
         settings: what else decides the outcomes, as JSON can hold it.
 
     Returns:
-        One table for each name of `tables`, then the table of rows that were dropped or failed.
+        One table for each name of `tables`, then the table of rows that were dropped or failed; to be saved in this
+        order.
     """
 
-    def outcomes(rows: Shard, evidence: Shard) -> Iterator[tuple[Row, list[Evidence], Outcome]]:
-        found: dict[str, list[Evidence]] = defaultdict(list)
-        for row in evidence.rows():
-            found[row[by]].append(of(row))
-        for row in rows.rows():
-            yield row, found[row[key]], read(row, found[row[key]])
-
-    def kept(to: str, *shards: Shard) -> Iterator[Row]:
-        for _, _, outcome in outcomes(*shards):
-            if isinstance(outcome, Kept) and outcome.to == to:
-                yield from outcome.rows
-
-    def not_kept(*shards: Shard) -> Iterator[Row]:
-        for row, pieces, outcome in outcomes(*shards):
+    def settled(scratch: Scratch, rows: Shard, evidence: Shard) -> Iterator[tuple[str, Row]]:
+        for row, found in join(rows, key, evidence, evidence_key, scratch):
+            pieces = [of(piece) for piece in found]
+            outcome = read(row, pieces)
             if not isinstance(outcome, Kept):
                 completions = [piece for piece in pieces if isinstance(piece, Completion)]
-                yield not_kept_row(stage, row[key], row, outcome, completions)
+                yield _NOT_KEPT, not_kept_row(stage, row[key], row, outcome, completions)
+            elif outcome.to in tables:
+                yield from ((outcome.to, kept) for kept in outcome.rows)
+            else:
+                raise ValueError(f"{stage}: a row is kept in '{outcome.to}', which is none of {list(tables)}")
 
-    made = [map_shards(partial(kept, name), rows, evidence, by=[stage, name, settings]) for name in tables]
-    rest = map_shards(not_kept, rows, evidence, by=[stage, "not kept", settings])
+    *made, rest = map_siblings(settled, [*tables, _NOT_KEPT], rows, evidence, by=[stage, settings])
     check = partial(_check_failures, stage, rows.count, max_failed_share, _tolerated_failures(rows))
     return (*made, replace(rest, check=check))
 
@@ -215,6 +213,18 @@ def not_kept_row(
         "reason": outcome.reason,
         "detail": outcome.detail,
         "text": text[:_DETAIL_CHARS],
-        "reply": "\n".join(completion.text for completion in completions) or None,
+        "reply": _beginning(completion.text for completion in completions) or None,
         "model": completions[0].model if completions else None,
     }
+
+
+def _beginning(texts: Iterable[str]) -> str:
+    """As many of the texts as a person looks at, joined without joining all."""
+    shown: list[str] = []
+    left = _REPLY_CHARS
+    for text in texts:
+        if left <= 0:
+            break
+        shown.append(text[:left])
+        left -= len(text) + 1
+    return "\n".join(shown)

@@ -12,6 +12,7 @@ from omr_kedro.shards.errors import (
     UnmadeError,
 )
 from omr_kedro.shards.identity import MOST_SHARDS, content_id, shard_names, shard_of
+from omr_kedro.shards.joins import join
 from omr_kedro.shards.recipes import (
     Check,
     Finished,
@@ -27,6 +28,7 @@ from omr_kedro.shards.recipes import (
     map_shards,
 )
 from omr_kedro.shards.records import Record
+from omr_kedro.shards.siblings import SiblingShards, map_siblings
 from omr_kedro.shards.source import Part, Source, checked_text
 from omr_kedro.shards.splits import SplitShards, split_stream
 from omr_kedro.shards.store import Mark, TableStore
@@ -50,6 +52,7 @@ __all__ = [
     "Shard",
     "ShardCountError",
     "Shards",
+    "SiblingShards",
     "Source",
     "SplitShards",
     "TableBusyError",
@@ -60,8 +63,10 @@ __all__ = [
     "code_digest",
     "content_id",
     "fingerprints_of",
+    "join",
     "map_parts",
     "map_shards",
+    "map_siblings",
     "shard_names",
     "shard_of",
     "split_stream",

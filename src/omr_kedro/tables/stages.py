@@ -39,7 +39,7 @@ DROPPED = pa.schema(
         column("reason", TEXT, "short name to group by", required=True),
         column("detail", TEXT, "what a person wants to know beside the reason"),
         column("text", TEXT, "statement or beginning of the post"),
-        column("reply", TEXT, "what the model said, where it was asked"),
+        column("reply", TEXT, "the beginning of what the model said, where it was asked"),
         column("model", TEXT, "model that was asked"),
     ]
 )

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.answers import Assessment, Case, Finding, Limits, Workers, assess, poses_several
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import MappedShards, Row, Shard, Shards, map_shards
+from omr_kedro.shards import MappedShards, Row, Shard, Shards, SiblingShards, map_shards
 from omr_kedro.tables import ANSWER_QUALITY
 
 ASSESSED_TABLE = "all_problems"
@@ -55,11 +55,17 @@ def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions
     return replace(recipe, during=workers)
 
 
-def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[MappedShards, ...]:
+def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[SiblingShards, ...]:
     """Problems that go on (`tables.PROBLEMS`), and those whose answer is at fault."""
     judge = partial(judge_answer, drop=frozenset(options.drop))
     return settle(
-        "assess_answers", judge, problems, quality, by="problem_id", of=dict, settings=sorted(frozenset(options.drop))
+        "assess_answers",
+        judge,
+        problems,
+        quality,
+        evidence_key="problem_id",
+        of=dict,
+        settings=sorted(frozenset(options.drop)),
     )
 
 

@@ -17,7 +17,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import MappedShards, Row, Shard, Shards
+from omr_kedro.shards import Row, Shard, Shards, SiblingShards
 from omr_kedro.text import parse_label
 
 LABELS = ("proof", "mcq", "binary", "invalid")
@@ -36,28 +36,28 @@ def ask_label(problems: Shards, prompt: Prompt, model: Model, options: CallOptio
 
 def read_proof_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[MappedShards, ...]:
+) -> tuple[SiblingShards, ...]:
     """Proofs, other problems, and problems without a clear label."""
     return settle_label("classify_proof", "proof", problems, completions, prompt, options, labelled="proofs")
 
 
 def read_mcq_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[MappedShards, ...]:
+) -> tuple[SiblingShards, ...]:
     """Problems that are not multiple-choice questions, and the rest."""
     return settle_label("classify_mcq", "mcq", problems, completions, prompt, options)
 
 
 def read_binary_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[MappedShards, ...]:
+) -> tuple[SiblingShards, ...]:
     """Problems that are not answered by yes or no, and the rest."""
     return settle_label("classify_binary", "binary", problems, completions, prompt, options)
 
 
 def read_invalid_label(
     problems: Shards, completions: Shards, prompt: Prompt, options: CallOptions
-) -> tuple[MappedShards, ...]:
+) -> tuple[SiblingShards, ...]:
     """Problems that can be solved as they stand, and the rest."""
     return settle_label("classify_invalid", "invalid", problems, completions, prompt, options)
 
@@ -70,7 +70,7 @@ def settle_label(
     prompt: Prompt,
     options: CallOptions,
     labelled: str | None = None,
-) -> tuple[MappedShards, ...]:
+) -> tuple[SiblingShards, ...]:
     """Sort problems by one label.
 
     Args:

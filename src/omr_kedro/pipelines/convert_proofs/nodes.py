@@ -16,7 +16,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import MappedShards, Row, Shard, Shards, content_id
+from omr_kedro.shards import Row, Shard, Shards, SiblingShards, content_id
 from omr_kedro.text import parse_conversion
 
 
@@ -38,7 +38,7 @@ def ask_convert_proofs(proofs: Shards, prompt: Prompt, model: Model, options: Co
     return ask("convert_proofs", requests, [proofs], prompt, model, options)
 
 
-def read_convert_proofs(proofs: Shards, completions: Shards, options: ConversionOptions) -> tuple[MappedShards, ...]:
+def read_convert_proofs(proofs: Shards, completions: Shards, options: ConversionOptions) -> tuple[SiblingShards, ...]:
     """Questions made of proofs, and proofs that gave none."""
     read = read_conversion if options.enabled else switched_off
     limit = options.max_failed_share

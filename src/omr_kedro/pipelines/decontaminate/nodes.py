@@ -27,7 +27,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import BadInputError, MappedShards, Row, Shard, Shards, Source, map_shards
+from omr_kedro.shards import BadInputError, MappedShards, Row, Shard, Shards, SiblingShards, Source, map_shards
 from omr_kedro.text import (
     EmbeddingRetriever,
     Encoder,
@@ -157,11 +157,17 @@ def read_judgements(similar: Shards, problems: Shards, completions: Shards, prom
     return tuple(map_shards(make, *tables, by=[prompt.hash, make.__name__]) for make in (pairs, contaminated, unclear))
 
 
-def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
+def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[SiblingShards, ...]:
     """Clean problems (`tables.PROBLEMS`), and those with a benchmark's twin or without a clear verdict."""
     limit = options.max_failed_share
     return settle(
-        "decontaminate", judge_problem, problems, contamination, by="problem_id", of=dict, max_failed_share=limit
+        "decontaminate",
+        judge_problem,
+        problems,
+        contamination,
+        evidence_key="problem_id",
+        of=dict,
+        max_failed_share=limit,
     )
 
 

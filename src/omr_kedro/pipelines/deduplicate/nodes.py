@@ -15,7 +15,7 @@ from functools import partial
 from pydantic import model_validator
 
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
-from omr_kedro.shards import MappedShards, Row, Shards, SplitShards, split_stream
+from omr_kedro.shards import Row, Shards, SiblingShards, SplitShards, split_stream
 from omr_kedro.text import (
     Document,
     Match,
@@ -66,10 +66,12 @@ def find_duplicates(problems: Shards, threads: Shards, options: DeduplicateOptio
     )
 
 
-def drop_duplicates(problems: Shards, duplicates: Shards) -> tuple[MappedShards, ...]:
+def drop_duplicates(problems: Shards, duplicates: Shards) -> tuple[SiblingShards, ...]:
     """Problems that no other one stands for (`tables.PROBLEMS`), and the copies (`tables.DROPPED`)."""
     # No row can fail: a problem has a representative or it has none.
-    return settle("deduplicate", judge_copy, problems, duplicates, by="problem_id", of=dict, max_failed_share=0.0)
+    return settle(
+        "deduplicate", judge_copy, problems, duplicates, evidence_key="problem_id", of=dict, max_failed_share=0.0
+    )
 
 
 def judge_copy(problem: Row, copies: list[Row]) -> Outcome:

@@ -16,7 +16,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import MappedShards, Row, Shard, Shards
+from omr_kedro.shards import Row, Shard, Shards, SiblingShards
 
 
 def ask_extract_answers(
@@ -35,7 +35,7 @@ def ask_extract_answers(
     return ask("extract_answers", requests, [problems, threads], prompt, model, options)
 
 
-def read_extract_answers(problems: Shards, completions: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
+def read_extract_answers(problems: Shards, completions: Shards, options: CallOptions) -> tuple[SiblingShards, ...]:
     """Problems with the answer that was found or without one, and problems whose reply could not be read."""
     limit = options.max_failed_share
     return settle("extract_answers", read_answer, problems, completions, max_failed_share=limit)

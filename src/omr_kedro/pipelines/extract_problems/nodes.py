@@ -16,7 +16,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
-from omr_kedro.shards import MappedShards, Row, Shard, Shards, content_id
+from omr_kedro.shards import Row, Shard, Shards, SiblingShards, content_id
 from omr_kedro.text import parse_problems
 
 
@@ -30,7 +30,7 @@ def ask_extract_problems(threads: Shards, prompt: Prompt, model: Model, options:
     return ask("extract_problems", requests, [threads], prompt, model, options)
 
 
-def read_extract_problems(threads: Shards, completions: Shards, options: CallOptions) -> tuple[MappedShards, ...]:
+def read_extract_problems(threads: Shards, completions: Shards, options: CallOptions) -> tuple[SiblingShards, ...]:
     """Problems found (`tables.PROBLEMS`), and threads that gave none."""
     limit = options.max_failed_share
     return settle("extract_problems", read_problems, threads, completions, key="thread_id", max_failed_share=limit)
