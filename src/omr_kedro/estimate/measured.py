@@ -10,6 +10,8 @@ from omr_kedro.shards import TableStore
 _LOOKED_AT = 2000
 """Calls of a table that means are taken of; which thread is in which shard is chance, so the first will do."""
 
+_COUNTS = ("model", "error_kind", "completion_tokens", "prompt_tokens", "prompt_hash")
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -41,7 +43,7 @@ def siblings(store: TableStore) -> Iterator[TableStore]:
 def call_means(store: TableStore, model: str, prompt_hash: str, few: int) -> CallMeans | None:
     """Means of the calls of a table of completions by the same model; None where too few were made."""
     for table in siblings(store):
-        rows = [row for row in table.head(_LOOKED_AT) if row["model"] == model and not row["error_kind"]]
+        rows = [row for row in table.head(_LOOKED_AT, _COUNTS) if row["model"] == model and not row["error_kind"]]
         replies = [row["completion_tokens"] or 0 for row in rows]
         prompts = [row["prompt_tokens"] for row in rows if row["prompt_hash"] == prompt_hash and row["prompt_tokens"]]
         if len(replies) >= few and any(replies):

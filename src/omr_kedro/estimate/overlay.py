@@ -8,7 +8,7 @@ calls are not go no further: they are withheld from all later nodes, and what wo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from omr_kedro.datasets import ShardsDataset
 from omr_kedro.lineage.project_tables import key_of
 from omr_kedro.shards import MappedShards, Recipe, Row, Shard, Shards, TableStore, accept
 from omr_kedro.shards.identity import fingerprint
+from omr_kedro.shards.spools import RowIndex
 
 
 class Overlay:
@@ -84,9 +85,7 @@ class Overlay:
         fresh = self._is_fresh(node)
         for name in tables:
             own = self.store(name)
-            written = set(own.written())
-            rows = {shard: list(own.part([shard]).rows()) if shard in written else [] for shard in self.ids}
-            self._save_rows(name, rows)
+            self._save_rows(name, partial(_rows_of, own, set(own.written())))
         return dict.fromkeys(tables, fresh)
 
     def _is_fresh(self, node: Node) -> bool:
@@ -97,14 +96,19 @@ class Overlay:
         made = node.run(values)
         return not any(self.store(name).pending(made[name], settled=False) for name in made if self.is_table(name))
 
-    def save_paid(self, name: str, rows: Mapping[str, Sequence[Row]]) -> None:
-        """Make a table of completions of the calls that are paid for, by shard."""
+    def save_paid(self, name: str, rows: Callable[[str], Iterable[Row]]) -> None:
+        """Make a table of completions of the calls that are paid for, shard by shard."""
         self._save_rows(name, rows)
 
-    def _save_rows(self, name: str, rows: Mapping[str, Sequence[Row]]) -> None:
-        store = TableStore(self._folder / name, "jsonl", self.store(name).schema, durable=False)
-        store.save_part(MappedShards(dict.fromkeys(rows, "as given"), lambda shard: rows[shard]))
+    def _save_rows(self, name: str, rows: Callable[[str], Iterable[Row]]) -> None:
+        own = self.store(name)
+        store = TableStore(self._folder / name, own.format, own.schema, durable=False)
+        store.save_part(MappedShards(dict.fromkeys(self.ids, "as given"), rows))
         self._made[name] = store
+
+    def index(self, rows: Iterable[tuple[Hashable, Row]]) -> RowIndex:
+        """Rows to be found by a key, which lie in the folder that is thrown away."""
+        return RowIndex(rows, self._folder)
 
     def withhold(self, shard: str, row_ids: Collection[str]) -> None:
         """Keep rows, and what is made of them, from later nodes."""
@@ -141,6 +145,10 @@ class Overlay:
         if count == shard.count:
             return shard
         return Shard(shard.id, fingerprint(shard.digest, sorted(withheld)), count, rows)
+
+
+def _rows_of(store: TableStore, written: Collection[str], shard: str) -> Iterator[Row]:
+    return store.part([shard]).rows() if shard in written else iter(())
 
 
 def _without(shard: Shard, key: str, withheld: frozenset[str]) -> Iterator[Row]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from kedro.pipeline import Node
@@ -74,38 +76,38 @@ class StageCalls:
         assert isinstance(plan, CallPlan), "a node with a model asks"  # noqa: S101
         self.name = plan.name
         visible = self._overlay.shards(self.given)
-        paid: dict[str, list[Row]] = {}
-        for shard in self._overlay.ids:
-            self.sampled.shards[shard] = ShardCalls(rows=visible[shard].count)
-            paid[shard], waiting = self._look_at(plan, shard)
-            self._overlay.withhold(shard, waiting)
-        self._overlay.save_paid(self.table, paid)
+        self.sampled.shards = {shard: ShardCalls(rows=visible[shard].count) for shard in self._overlay.ids}
+        self._overlay.save_paid(self.table, partial(self._look_at, plan))
         store = self._overlay.store(self.table)
         self._means = call_means(store, self.model.name, self.prompt.hash, self._few)
 
-    def _look_at(self, plan: CallPlan, shard: str) -> tuple[list[Row], set[str]]:
+    def _look_at(self, plan: CallPlan, shard: str) -> Iterator[Row]:
+        """The completions of one shard as later nodes are to see them; memory holds one at a time."""
         store = self._overlay.store(self.table)
-        known = {paid.call_key: paid for paid in paid_calls(store.scratch(shard))}
         rows_now = store.part([shard]).rows() if shard in store.written() else ()
-        earlier = {_whose(row): row for row in rows_now if not row["error_kind"]}
         found = self.sampled.shards[shard]
-        rows: list[Row] = []
         waiting = set[str]()
         seen = set[str]()
-        for request in plan.requests(shard):
-            key, identity = request.key(self.model.name), request.identity()._asdict()
-            completion = known.get(key)
-            if completion:
-                rows.append(completion.row(request.identity()))
-            elif stand_in := earlier.get(_whose(identity)):
-                rows.append({**stand_in, **identity})
-                self.sampled.stood_in += 1
-            else:
-                waiting.add(request.row_id)
-            if key not in seen:  # equal calls of a shard are paid for once
-                seen.add(key)
-                self._count(found, request, completion)
-        return rows, waiting
+        with (
+            closing(
+                self._overlay.index((paid.call_key, paid.row()) for paid in paid_calls(store.scratch(shard)))
+            ) as known,
+            closing(self._overlay.index((_whose(row), row) for row in rows_now if not row["error_kind"])) as earlier,
+        ):
+            for request in plan.requests(shard):
+                key, identity = request.key(self.model.name), request.identity()
+                completion = next((Completion.from_row(row) for row in known[key][-1:]), None)
+                if completion:
+                    yield completion.row(identity)
+                elif stand_in := earlier[_whose(identity._asdict())]:
+                    yield {**stand_in[-1], **identity._asdict()}
+                    self.sampled.stood_in += 1
+                else:
+                    waiting.add(request.row_id)
+                if key not in seen:  # equal calls of a shard are paid for once
+                    seen.add(key)
+                    self._count(found, request, completion)
+        self._overlay.withhold(shard, waiting)
 
     def _count(self, found: ShardCalls, request: Request, paid: Completion | None) -> None:
         tokens = self.counter.count(request.messages, paid.prompt_tokens if paid else 0)
