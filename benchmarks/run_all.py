@@ -43,6 +43,11 @@ SCRIPTS = (
     Script("peers", "what a call costs beside other libraries", ("--calls", "500", "--repeat", "1")),
     Script("overhead", "a run with everything up to date", ("--threads", "50", "--shards", "10", "--repeat", "1")),
     Script("memory", "peak memory against the number of threads", ("--threads", "20", "40", "--shards", "8")),
+    Script(
+        "long_replies",
+        "peak memory with long replies, many lanes at once",
+        ("--lanes", "4", "--shards", "4", "8", "--rows", "4"),
+    ),
     Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
     Script(

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import zlib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -30,6 +30,7 @@ with contextlib.suppress(ImportError):
     import uvloop
 
 LABELS = {"classify_proof": "proof", "classify_mcq": "mcq", "classify_binary": "binary", "classify_invalid": "invalid"}
+_SALAD_CHARS = 1 << 24
 SHARES = {"proof": 30, "mcq": 5, "binary": 5, "invalid": 10}
 
 
@@ -82,8 +83,8 @@ class Connection(asyncio.Protocol):
 
     stages: dict[str, str]
     slots: Slots
-    filler = ""
-    """The reply to every prompt that is no stage's, if it is to have a certain length."""
+    filler: Callable[[], str] | None = None
+    """Gives the reply to a prompt that is no stage's, if that is to have a certain length."""
     answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -118,10 +119,24 @@ class Connection(asyncio.Protocol):
         messages = orjson.loads(body)["messages"]
         # Some libraries probe with no message at all.
         stage = self.stages.get(messages[0]["content"], "") if messages else ""
-        text = self.filler if self.filler and not stage else reply(stage, messages[-1]["content"])
+        text = self.filler() if self.filler and not stage else reply(stage, messages[-1]["content"])
         self.transport.write(http(completion(text, len(body) // 4)))
         if self.last:
             self.transport.close()
+
+
+def same(chars: int) -> Callable[[], str]:
+    """The same text each time."""
+    text = ("We have $\\frac{a}{b} \u2264 \\sqrt{2}$.\n" * 200)[:chars]
+    return lambda: text
+
+
+def salad(chars: int) -> Callable[[], str]:
+    """A piece of a long text of random words each time, since what is the same compresses to nothing."""
+    rng = random.Random(5)
+    words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(2, 11))) for _ in range(4_000)]
+    text = " ".join(rng.choices(words, k=_SALAD_CHARS // 8))
+    return lambda: text[(start := rng.randrange(len(text) - chars)) : start + chars]
 
 
 def completion(text: str, prompt_tokens: int = 10) -> bytes:
@@ -178,10 +193,12 @@ if __name__ == "__main__":
     parser.add_argument("--slots", type=int, default=512)
     parser.add_argument("--mean-latency", type=float, default=0.0, help="seconds; 0 answers at once, in any number")
     parser.add_argument("--reply-chars", type=int, default=0, help="of replies to prompts that are no stage's")
+    parser.add_argument("--salad", action="store_true", help="random words in these, another reply to each call")
     options = parser.parse_args()
     if "uvloop" in sys.modules:
         uvloop.install()
     Connection.stages = read_stages(options.prompts)
     Connection.slots = Slots(options.slots, options.mean_latency)
-    Connection.filler = ("We have $\\frac{a}{b} \u2264 \\sqrt{2}$.\n" * 200)[: options.reply_chars]
+    if options.reply_chars:
+        Connection.filler = staticmethod((salad if options.salad else same)(options.reply_chars))
     asyncio.run(serve(options.host, options.port))
