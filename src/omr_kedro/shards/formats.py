@@ -97,7 +97,7 @@ def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[p
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER) as parquet:
         for number in range(parquet.metadata.num_row_groups):
             rows = _rows_at_once(parquet.metadata.row_group(number))
-            yield from parquet.iter_batches(rows, row_groups=[number], columns=columns)
+            yield from parquet.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
 
 
 def _rows_at_once(group: pq.RowGroupMetaData) -> int:

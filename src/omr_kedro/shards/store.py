@@ -16,6 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
+import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
@@ -50,6 +52,10 @@ logger = logging.getLogger(__name__)
 
 _OTHER: dict[Format, Format] = {"jsonl": "parquet", "parquet": "jsonl"}
 _TELL_EVERY_S = 10.0
+
+# The lanes of a job come to write as their calls end, many at once. To read, check and compress is work for a core, and
+# takes up to 20 MB for long texts, so that more lanes at it than there are cores are memory for nothing.
+_WRITERS = threading.BoundedSemaphore(max(4, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -325,6 +331,15 @@ class TableStore:
         return read_column(self._stored(name), column)
 
     def _write(self, finished: Finished, made_by: str) -> Mark:
+        with _WRITERS:
+            mark = self._write_rows(finished, made_by)
+            # Arrow's allocator keeps what a thread has freed for this thread: ten megabytes in each lane, idle or not.
+            pa.default_memory_pool().release_unused()
+        if finished.after:
+            finished.after()
+        return mark
+
+    def _write_rows(self, finished: Finished, made_by: str) -> Mark:
         path = self._path(finished.id)
         digest = hashlib.sha256()
         count = 0
@@ -340,8 +355,6 @@ class TableStore:
         mark = Mark(made_by, digest.hexdigest()[:32], count, path.stat().st_size, finished.settled)
         with self._whole_file(self._mark_path(finished.id)) as file:
             file.write(orjson.dumps(asdict(mark)))
-        if finished.after:
-            finished.after()
         return mark
 
 
