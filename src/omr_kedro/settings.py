@@ -1,12 +1,12 @@
 """Kedro's settings for this project: session, hooks, configuration."""
 
-from omr_kedro.hooks import ModelServers, RunAccount, Terminal
+from omr_kedro.hooks import Resources, RunAccount, Terminal
 from omr_kedro.session import OMRSession
 
 SESSION_CLASS = OMRSession
 
 # Those of every session; a run gets two more (`session.hooks_for`).
-HOOKS = (Terminal(), RunAccount(), ModelServers())
+HOOKS = (Terminal(), RunAccount(), Resources())
 
 # Kedro-Viz's hooks record a run only of `SequentialRunner`, and warn about every other one; kedro-telemetry's send
 # reports to a server.

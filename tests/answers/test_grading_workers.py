@@ -9,6 +9,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -114,6 +115,15 @@ def test_a_pool_can_be_shared_by_threads_of_a_busy_process(workers: Workers) -> 
         thread.join()
     stop.set()
     assert replies == [["equal", "timeout"]] * 3
+
+
+def test_a_job_that_never_ends_keeps_no_other_thread_waiting() -> None:
+    with Workers(2, Limits(cpu_seconds=8)) as pool, ThreadPoolExecutor(1) as another:
+        endless = another.submit(pool.run, [ENDLESS])
+        for _ in range(5):
+            assert pool.run([EASY]) == ["equal"]
+        assert not endless.done(), "one process is at it, the other one did all the rest"
+        assert endless.result() == ["timeout"]
 
 
 def test_an_interrupted_batch_leaves_no_worker_at_its_job() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from omr_kedro.answers import Finding
+from omr_kedro.answers import Finding, Limits, Workers
 from omr_kedro.pipelines.assess_answers.nodes import (
     AssessmentOptions,
     assess_answers,
@@ -18,7 +18,7 @@ from omr_kedro.shards import Row, Shards
 from omr_kedro.tables import ANSWER_QUALITY
 from tests.support.tables import made, rows_made, shards_of
 
-OPTIONS = AssessmentOptions(cpu_seconds=2.0, workers=1)
+LIMITS = Limits(cpu_seconds=2.0)
 
 
 def problem(number: int, statement: str, answer: str | None, thread: int | None = None, place: int = 0) -> Row:
@@ -62,7 +62,8 @@ THREADS = [
 
 @pytest.fixture(scope="module")
 def quality() -> Shards:
-    return made(assess_answers(shards_of(PROBLEMS), shards_of(THREADS), OPTIONS))
+    with Workers(1, LIMITS) as workers:
+        return made(assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers))
 
 
 def by_id(rows: Shards) -> dict[str, Row]:
@@ -101,12 +102,12 @@ def test_posts_are_counted_by_what_their_answers_are_worth(quality: Shards) -> N
 
 def test_a_problem_without_an_answer_has_an_empty_row_and_passes(quality: Shards) -> None:
     assert by_id(quality)["p5"].get("answer_form") is None
-    kept, _ = drop_faulty(shards_of(PROBLEMS), quality, OPTIONS)
+    kept, _ = drop_faulty(shards_of(PROBLEMS), quality, AssessmentOptions())
     assert PROBLEMS[4] in rows_made(kept)
 
 
 def test_by_default_only_clear_faults_drop_a_problem(quality: Shards) -> None:
-    kept, dropped = drop_faulty(shards_of(PROBLEMS), quality, OPTIONS)
+    kept, dropped = drop_faulty(shards_of(PROBLEMS), quality, AssessmentOptions())
     assert {row["row_id"]: (row["outcome"], row["reason"]) for row in rows_made(dropped)} == {
         "p3": ("dropped", "non_answer"),
         "p4": ("dropped", "non_answer"),
@@ -134,7 +135,7 @@ def test_a_parameter_says_which_findings_drop_a_problem(drop: list[str], names: 
 def test_other_findings_to_drop_make_the_tables_anew_but_assess_nothing_again(quality: Shards) -> None:
     def fingerprints(drop: list[Finding]) -> tuple[Any, Any]:
         options = AssessmentOptions(drop=drop)
-        assessed = assess_answers(shards_of(PROBLEMS), shards_of(THREADS), options)
+        assessed = assess_answers(shards_of(PROBLEMS), shards_of(THREADS), Workers())
         return assessed.fingerprints, drop_faulty(shards_of(PROBLEMS), quality, options)[0].fingerprints
 
     some, none = fingerprints([Finding.DISPUTED]), fingerprints([])
@@ -157,6 +158,17 @@ def test_the_summary_counts_findings_by_type_of_problem(quality: Shards) -> None
     assert ("has_answer_extracted", "outvoted") not in summary
 
 
+def test_limits_decide_what_is_found_and_the_number_of_workers_does_not() -> None:
+    def fingerprints(workers: Workers) -> Any:
+        return assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers).fingerprints
+
+    assert fingerprints(Workers(1)) == fingerprints(Workers(7))
+    assert fingerprints(Workers(1, Limits(cpu_seconds=1))) != fingerprints(Workers(1, Limits(cpu_seconds=2)))
+    assert fingerprints(Workers(1, Limits(memory_mb=300))) != fingerprints(Workers(1, Limits(memory_mb=400)))
+
+
 def test_making_nothing_starts_no_worker() -> None:
-    empty = assess_answers(shards_of([problem(1, "Find it.", None)]), shards_of([thread(1)]), OPTIONS)
+    workers = Workers(1, LIMITS)
+    empty = assess_answers(shards_of([problem(1, "Find it.", None)]), shards_of([thread(1)]), workers)
     assert [row["problem_id"] for row in rows_made(empty)] == ["p1"]
+    assert workers.idle == []

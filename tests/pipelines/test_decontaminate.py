@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pandas as pd
@@ -27,7 +29,9 @@ from omr_kedro.pipelines.decontaminate.report import (
     report_contamination,
 )
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept
-from omr_kedro.shards import BadInputError, Row, Shards, Source
+from omr_kedro.resources import Shared
+from omr_kedro.shards import BadInputError, MappedShards, Row, Shards, Source
+from omr_kedro.text import TwinFinder
 from tests.support.tables import made, rows_made, shards_of
 
 MODEL = ChatModel(ModelEntry("m", base_url="http://127.0.0.1/v1"))
@@ -77,7 +81,7 @@ class Judged:
 def judged(rows: list[Row], known: Source, replies: dict[str, str] | None = None, top_k: int = 3) -> Judged:
     """Decontaminate these problems with a judge that says no, unless told otherwise of a prompt."""
     problems = shards_of(rows, 1)
-    similar = made(retrieve_similar(problems, known, RetrievalOptions(top_k=top_k)))
+    similar = made(retrieve_similar(problems, known, Shared(), RetrievalOptions(top_k=top_k)))
     plan = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
     asked = [request for name in problems for request in plan.requests(name)]
     prompts = [request.messages[-1]["content"] for request in asked]
@@ -189,9 +193,37 @@ def test_a_benchmark_that_is_incomplete_or_ambiguous_is_refused(
     tmp_path: Path, lines: list[str], complaint: str
 ) -> None:
     (tmp_path / "benchmarks.jsonl").write_text("\n".join(lines))
-    similar = retrieve_similar(shards_of([problem()], 1), Source(tmp_path / "benchmarks.jsonl"), RetrievalOptions())
+    known = Source(tmp_path / "benchmarks.jsonl")
+    similar = retrieve_similar(shards_of([problem()], 1), known, Shared(), RetrievalOptions())
     with pytest.raises(BadInputError, match=complaint):
         rows_made(similar)
+
+
+def test_all_shards_and_later_calls_share_one_index_until_the_benchmarks_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+
+    def counting(texts: list[str], *settings: Any) -> TwinFinder:
+        built.append(len(texts))
+        return TwinFinder(texts, *settings)
+
+    monkeypatch.setattr("omr_kedro.pipelines.decontaminate.nodes.TwinFinder", counting)
+    index: Shared[Any] = Shared()
+    problems = shards_of([problem(number) for number in range(40)], 16)
+
+    def retrieve() -> MappedShards:
+        return retrieve_similar(problems, Source(tmp_path / "benchmarks.jsonl"), index, RetrievalOptions())
+
+    benchmarks(tmp_path, "Find x")
+    recipe = retrieve()
+    with ThreadPoolExecutor(16) as lanes:
+        list(lanes.map(lambda name: list(recipe.make(name)), problems))
+    rows_made(retrieve())
+    assert built == [1]
+    benchmarks(tmp_path, "Find x", "Find y")
+    rows_made(retrieve())
+    assert built == [1, 2]
 
 
 @pytest.mark.parametrize("lengths", [(8, 13), (8, 8), (3, 0)])

@@ -1,4 +1,4 @@
-"""One worker of `workers.Workers`: `python -P worker.py CPU_SECONDS MEMORY_BYTES`.
+"""One worker of `grading_workers.Workers`: `python -P grading_worker.py CPU_SECONDS MEMORY_BYTES`.
 
 Reads a job a line from standard input, writes a reply a line to standard output, both as JSON. It says `ready` first. A
 job may take so many seconds of this process's CPU time; then the kernel ends the process, whatever it is in the middle

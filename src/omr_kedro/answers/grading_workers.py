@@ -1,7 +1,7 @@
 """Processes that do what may take for ever: each job has a limit of CPU time and memory, and harms no other.
 
 A signal inside a process is no limit: it fails in threads, and a power of large integers does not listen. So a worker
-that goes over its limit is ended by the kernel, and another takes its place. See `worker` for the other side.
+that goes over its limit is ended by the kernel, and another takes its place. `grading_worker.py` is the other side.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections import Counter, deque
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from types import TracebackType
 from typing import IO, Self
 
@@ -30,12 +30,13 @@ CRASHED = "crashed"
 """Out of memory, or ended by a fault of the library or by someone else, twice."""
 
 Job = tuple[str, ...]
-"""A task of `worker` by name, and its arguments."""
+"""A task of `grading_worker` by name, and its arguments."""
 
+_TRIES = 2
+"""A worker that ends may have been ended by somebody who meant another process, so its job is done once more."""
 _WALL_PER_CPU = 20
 """A worker that gets less of a processor than one part in so many is hung."""
 _ENVIRONMENT = ("PATH", "PYTHON", "LD_", "LANG", "LC_", "TMPDIR", "VIRTUAL_ENV")
-_LOOK_EVERY_S = 1.0
 _ERROR_CHARS = 2000
 
 
@@ -54,9 +55,11 @@ class GradingWorkerError(OmrError):
 
 
 class Workers:
-    """A pool. Processes start with the first jobs and end with `close`, or with this process.
+    """A pool of processes, the resource of all who compare answers (`resources.Resource`).
 
-    Every job gets a reply: the task's own, `timeout`, or `crashed`. Threads may share a pool; their jobs take turns.
+    Processes start with the first jobs and end with `close`, or with this process. Every job gets a reply: the task's
+    own, `timeout`, or `crashed`. Threads share a pool: their jobs wait in one queue, and no process waits for a thread
+    that has no job for it.
     """
 
     def __init__(self, count: int | None = None, limits: Limits | None = None) -> None:
@@ -71,6 +74,8 @@ class Workers:
         self.idle: list[_Worker] = []
         """Processes without a job."""
         self._lock = threading.Lock()
+        self._threads: ThreadPoolExecutor | None = None
+        """One for each process: it hands out jobs and waits for replies."""
 
     def __enter__(self) -> Self:
         return self
@@ -80,11 +85,20 @@ class Workers:
     ) -> None:
         self.close()
 
+    @property
+    def identity(self) -> dict[str, object]:
+        """All that decides the replies: the limits, and the version of the library that compares."""
+        limits = {"cpu_seconds": self._limits.cpu_seconds, "memory_mb": self._limits.memory_mb}
+        return {**limits, "math-verify": version("math-verify")}
+
     def close(self) -> None:
-        """End all processes; returns when they are gone. The next jobs would start new ones."""
+        """Wait for the jobs that are there and end all processes; the next jobs start new ones."""
         with self._lock:
-            while self.idle:
-                self.idle.pop().end()
+            threads, self._threads = self._threads, None
+        if threads:
+            threads.shutdown()
+        while self.idle:
+            self.idle.pop().end()
 
     def run(self, jobs: Sequence[Job]) -> list[str]:
         """The replies, in the order of the jobs.
@@ -92,60 +106,64 @@ class Workers:
         Raises:
             GradingWorkerError: workers do not start.
         """
+        turns = [_Turn(job) for job in jobs]
         with self._lock:
-            batch = _Batch(jobs, self.idle, self._limits)
+            self._threads = self._threads or ThreadPoolExecutor(self._count, thread_name_prefix="grading")
+            replies = [self._threads.submit(self._reply, turn) for turn in turns]
+        try:
+            return [reply.result() for reply in replies]
+        except BaseException:  # Ctrl-C included: nobody will hear what is still to come
+            for reply, turn in zip(replies, turns, strict=True):
+                if not reply.cancel():
+                    turn.abandon()
+            wait(replies)
+            raise
+
+    def _reply(self, turn: _Turn) -> str:
+        reply = CRASHED
+        for _ in range(_TRIES):
+            turn.worker = worker = self._take()
             try:
-                return batch.finish(self._count)
+                if turn.abandoned:
+                    return CRASHED
+                reply = worker.do(turn.job)
             finally:
-                self.idle = batch.settle()
+                turn.worker = None
+                if worker.alive:
+                    self.idle.append(worker)
+            if reply != CRASHED:
+                break
+        return reply
+
+    def _take(self) -> _Worker:
+        """A process that lives, idle until now or new. There are no more of them than threads."""
+        while True:
+            try:
+                worker = self.idle.pop()
+            except IndexError:
+                return _Worker(self._limits)
+            if worker.alive:
+                return worker
+            worker.end()
 
 
-class _Batch:
-    """Jobs on their way through the workers."""
+class _Turn:
+    """A job in the queue, or with its worker."""
 
-    def __init__(self, jobs: Sequence[Job], workers: list[_Worker], limits: Limits) -> None:
-        self._jobs = jobs
-        self._limits = limits
-        self._workers = workers
-        self._waiting = deque(range(len(jobs)))
-        self._tried = Counter[int]()
-        self._replies: dict[int, str] = {}
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.worker: _Worker | None = None
+        self.abandoned = False
 
-    def finish(self, count: int) -> list[str]:
-        while len(self._replies) < len(self._jobs):
-            missing = min(count, len(self._jobs) - len(self._replies)) - len(self._workers)
-            self._workers += [_Worker(self._limits) for _ in range(missing)]
-            for worker in self._workers:
-                if worker.free and self._waiting:
-                    worker.give(self._waiting.popleft(), self._jobs)
-            for worker in _readable(self._workers):
-                self._hear(worker)
-        return [self._replies[place] for place in range(len(self._jobs))]
-
-    def settle(self) -> list[_Worker]:
-        """End workers that are still at a job, which only happens after an error; the others can go on."""
-        for worker in self._workers:
-            if not worker.free:
-                worker.end()
-        return [worker for worker in self._workers if worker.free]
-
-    def _hear(self, worker: _Worker) -> None:
-        place = worker.place
-        reply = worker.hear()
-        if reply is None:
-            self._workers.remove(worker)
-            reply = worker.death_report()
-            if place is not None and reply == CRASHED and not self._tried[place]:
-                # Whoever ended the worker may have meant another process.
-                self._tried[place] += 1
-                self._waiting.appendleft(place)
-                return
-        if place is not None:
-            self._replies[place] = reply
+    def abandon(self) -> None:
+        """Let it end as soon as it can."""
+        self.abandoned = True
+        if worker := self.worker:
+            worker.kill()
 
 
 class _Worker:
-    """One process: starting, free, or at a job (`place`)."""
+    """One process; one thread at a time uses it."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -163,56 +181,57 @@ class _Worker:
             start_new_session=True,
         )
         self.pid = self._process.pid
-        self.place: int | None = None
         self._ready = False
-        self._deadline = time.monotonic() + limits.start_seconds
 
     @property
-    def free(self) -> bool:
-        return self._ready and self.place is None
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
 
-    @property
-    def overdue(self) -> bool:
-        return time.monotonic() > self._deadline
+    def do(self, job: Job) -> str:
+        """The reply to a job. A process that went over its limits is gone after it.
 
-    def fileno(self) -> int:
-        """For selectors."""
-        return self._process.stdout.fileno() if self._process.stdout else -1
-
-    def give(self, place: int, jobs: Sequence[Job]) -> None:
-        self.place = place
-        self._deadline = time.monotonic() + self._limits.cpu_seconds * _WALL_PER_CPU
+        Raises:
+            GradingWorkerError: the process, which is a new one, does not start.
+        """
+        if not self._ready:
+            self._wait_until_ready()
         # A worker that died meanwhile is found out when its reply is read.
         with suppress(BrokenPipeError):
-            os.write(self._process.stdin.fileno(), json.dumps(jobs[place]).encode() + b"\n")  # type: ignore[union-attr]
-
-    def hear(self) -> str | None:
-        """The reply, or None from a worker that is gone. Replies are shorter than what a pipe takes at once."""
-        line = b"" if self.overdue else os.read(self.fileno(), 4096)
-        if not line:
-            return None
-        self.place = None
-        self._ready = True
-        return str(json.loads(line))
-
-    def death_report(self) -> str:
-        """What its end says about its job."""
-        hung = self.overdue
+            os.write(self._process.stdin.fileno(), json.dumps(job).encode() + b"\n")  # type: ignore[union-attr]
+        line = self._read(self._limits.cpu_seconds * _WALL_PER_CPU)
+        if line:
+            return str(json.loads(line))
         status = self.end()
-        if not self._ready:
+        return TIMEOUT if line is None or status == -signal.SIGPROF else CRASHED
+
+    def _wait_until_ready(self) -> None:
+        if not self._read(self._limits.start_seconds):
+            status = self.end()
             self._errors.seek(0)
             said = self._errors.read().decode("utf-8", "replace").strip()[-_ERROR_CHARS:]
             raise GradingWorkerError(
                 f"a worker for answers did not start (exit status {status}):\n{said}\n"
                 "Is the package installed in full (`pip install math-verify`), and is memory left?"
             )
-        if hung or status == -signal.SIGPROF:
-            return TIMEOUT
-        return CRASHED
+        self._ready = True
+
+    def _read(self, within_s: float) -> bytes | None:
+        """A line, which is shorter than what a pipe takes at once; empty from a process that is gone, None in vain."""
+        assert self._process.stdout is not None, "it was started with a pipe"  # noqa: S101
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            if not selector.select(within_s):
+                return None
+            return os.read(self._process.stdout.fileno(), 4096)
+
+    def kill(self) -> None:
+        """Kill it; whoever waits for its reply hears of its end."""
+        self._process.kill()
 
     def end(self) -> int:
         """Kill it unless it is gone; its exit status."""
-        self._process.kill()
+        self.kill()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe:
                 pipe.close()
@@ -221,16 +240,6 @@ class _Worker:
 
 def _harmless_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-
-
-def _readable(workers: Sequence[_Worker]) -> list[_Worker]:
-    """Those that have something to say, are gone, or are overdue."""
-    with selectors.DefaultSelector() as selector:
-        for worker in workers:
-            if not worker.free:
-                selector.register(worker, selectors.EVENT_READ)
-        speaking = [key.fileobj for key, _ in selector.select(_LOOK_EVERY_S)]
-    return [worker for worker in workers if worker in speaking or (not worker.free and worker.overdue)]
 
 
 def processors() -> int:

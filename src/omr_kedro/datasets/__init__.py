@@ -1,11 +1,13 @@
-"""Catalog types: tables of shards, files from outside, benchmarks, prompts, chat models."""
+"""Catalog types: tables of shards, files from outside, benchmarks, prompts, chat models and other resources."""
 
 from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
+from omr_kedro.datasets.grading_workers import GradingWorkersDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
+from omr_kedro.datasets.resource import ResourceDataset, SharedDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
 from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset
@@ -14,9 +16,12 @@ __all__ = [
     "BenchmarkDataset",
     "ChatModelDataset",
     "Checked",
+    "GradingWorkersDataset",
     "ModelFilesDataset",
     "PromptDataset",
+    "ResourceDataset",
     "ShardsDataset",
+    "SharedDataset",
     "SourceDataset",
     "TokenizerDataset",
     "WholeCSVDataset",

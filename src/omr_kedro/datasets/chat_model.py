@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import urlsplit
 
-from kedro.io import AbstractDataset, DatasetError
+from kedro.io import DatasetError
 
+from omr_kedro.datasets.resource import ResourceDataset
 from omr_kedro.llm.calls import EndpointError
 from omr_kedro.llm.endpoint import Constraint, Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
@@ -21,7 +21,7 @@ from omr_kedro.llm.serving.vllm import check_options, vllm_version
 _OTHER_HOSTS = "other"
 
 
-class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
+class ChatModelDataset(ResourceDataset[ChatModel]):
     """Loads a `ChatModel`: a remote endpoint (`base_url`), or a local server that starts on first use.
 
     ```yaml
@@ -73,14 +73,15 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         self._model, self._base_url, self._server = model, base_url, server
         self._constraint, self._limits, self._setting = constraint, _limits(limits or {}), setting
         self._key = _key_for(base_url, credentials or {})
-
-    def load(self) -> ChatModel:
-        """The model; the same object each time, so that all who use it share one server."""
-        return self._chat_model
-
-    def save(self, data: NoReturn) -> None:
-        """Refuse."""
-        raise DatasetError("a chat model is described in the catalog and never written")
+        self._entry = ModelEntry(
+            name=model,
+            base_url=base_url,
+            server=_server(server) if server else None,
+            api_key=self._key.get("api_key") or None,
+            constraint=constraint,
+            limits=self._limits,
+            setting=setting,
+        )
 
     @property
     def remote(self) -> bool:
@@ -114,7 +115,7 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
             )
 
     def _check_options(self) -> None:
-        server = self._chat_model.entry.server
+        server = self._entry.server
         if self.remote or server is None or server.command[:2] != ("vllm", "serve"):
             return
         if (self._server or {}).get("check_options", True):
@@ -132,34 +133,16 @@ class ChatModelDataset(AbstractDataset[NoReturn, ChatModel]):
         Raises:
             EndpointError: the server's command is not installed.
         """
-        if not self.remote and not (self._chat_model.entry.server and self._chat_model.entry.server.installed):
-            command = self._chat_model.entry.server.command[0] if self._chat_model.entry.server else "a server"
+        if not self.remote and not (self._entry.server and self._entry.server.installed):
+            command = self._entry.server.command[0] if self._entry.server else "a server"
             raise EndpointError(
                 f"The model {self._model} is to be served here, but `{command}` is not installed. Without a GPU, use a "
                 "hosted model (kedro run --env demo), the rule-based stand-in (kedro run --env offline), or any "
                 "endpoint of yours: --params=endpoint=http://host:8000/v1"
             )
 
-    def _release(self) -> None:
-        if "_chat_model" in self.__dict__:
-            self._chat_model.session.stop_server()
-
-    @cached_property
-    def _chat_model(self) -> ChatModel:
-        return ChatModel(
-            ModelEntry(
-                name=self._model,
-                base_url=self._base_url,
-                server=_server(self._server) if self._server else None,
-                api_key=self._key.get("api_key") or None,
-                constraint=self._constraint,
-                limits=self._limits,
-                setting=self._setting,
-            )
-        )
-
-    def _exists(self) -> bool:
-        return True
+    def _make(self) -> ChatModel:
+        return ChatModel(self._entry)
 
     def _describe(self) -> dict[str, Any]:
         where = {"base_url": self._base_url} if self._base_url else {"server": (self._server or {}).get("command")}

@@ -12,7 +12,7 @@ from typing import Any
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import ChatModelDataset, ShardsDataset
+from omr_kedro.datasets import ChatModelDataset, ResourceDataset, ShardsDataset
 from omr_kedro.estimate.counting import PromptCounter, find_tokenizer
 from omr_kedro.estimate.figures import (
     ASSUMED,
@@ -66,15 +66,20 @@ def estimate(
     split = first.run({name: catalog.load(name) for name in first.inputs})
     shards = list(next(iter(split.values())).fingerprints)
     count = _SHARDS_AT_FIRST
-    while True:
-        weights = choose(shards, _begun(needed, catalog), count)
-        with tempfile.TemporaryDirectory(prefix="omr-estimate-") as folder:
-            walk = Walk(needed, catalog, options, weights, Path(folder))
-            rows = walk.begin(first, split)
-            if rows >= wanted or len(weights) == len(shards):
-                return walk.finish(asking)
-        # The input is small, so its shards hold few rows: once more, with enough of them.
-        count = max(count + 1, ceil(len(weights) * wanted / max(rows, 1)))
+    try:
+        while True:
+            weights = choose(shards, _begun(needed, catalog), count)
+            with tempfile.TemporaryDirectory(prefix="omr-estimate-") as folder:
+                walk = Walk(needed, catalog, options, weights, Path(folder))
+                rows = walk.begin(first, split)
+                if rows >= wanted or len(weights) == len(shards):
+                    return walk.finish(asking)
+            # The input is small, so its shards hold few rows: once more, with enough of them.
+            count = max(count + 1, ceil(len(weights) * wanted / max(rows, 1)))
+    finally:
+        for name in needed.inputs():
+            if isinstance(dataset := catalog.get(name), ResourceDataset):
+                dataset.release()
 
 
 def _model_of(node: Node, catalog: CatalogProtocol[Any, Any]) -> str | None:

@@ -88,9 +88,9 @@ class Job:
         for start in range(1, self.spec.server_starts + 1):
             try:
                 with ExitStack() as stack:
+                    stack.callback(work.release)
                     for model in work.models:
                         stack.enter_context(model.session.open())
-                        stack.callback(model.session.stop_server)
                     self._run_lanes(work)
             except ModelServerError as error:
                 if start == self.spec.server_starts:

@@ -14,10 +14,11 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 from pydantic import BaseModel
 
-from omr_kedro.datasets import ShardsDataset
+from omr_kedro.datasets import ResourceDataset, ShardsDataset
 from omr_kedro.llm.calls import CallPlan, Prompt
 from omr_kedro.llm.endpoint import Spending
 from omr_kedro.llm.engine import ChatModel, PaidCalls, is_paid
+from omr_kedro.resources import Resource
 from omr_kedro.shards import Recipe, Source, code_digest
 from omr_kedro.shards.identity import fingerprint
 
@@ -50,6 +51,12 @@ class GroupWork:
     def models(self) -> list[ChatModel]:
         """The models that the group asks; one, unless somebody groups otherwise."""
         return list(self.named_models.values())
+
+    def release(self) -> None:
+        """End what the group's resources have started: servers, processes, indexes."""
+        for dataset in self._datasets.values():
+            if isinstance(dataset, ResourceDataset):
+                dataset.release()
 
     @property
     def settings(self) -> dict[str, str]:
@@ -165,8 +172,8 @@ class GroupWork:
 def _digest(value: Any) -> str:
     if isinstance(value, Prompt):
         return value.hash
-    if isinstance(value, ChatModel):
-        return fingerprint(value.name)
+    if isinstance(value, Resource):
+        return fingerprint(value.identity)
     if isinstance(value, Source):
         return value.digest()
     if isinstance(value, BaseModel):

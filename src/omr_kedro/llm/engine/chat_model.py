@@ -11,7 +11,10 @@ from omr_kedro.shards import Finished, Scratch
 
 
 class ChatModel:
-    """A model behind an OpenAI-compatible endpoint, with the session that all who ask it share (`calls.Model`)."""
+    """A model behind an OpenAI-compatible endpoint, with the session that all who ask it share.
+
+    As nodes see it: `calls.Model`. As runs and jobs see it: `resources.Resource`.
+    """
 
     def __init__(self, entry: ModelEntry) -> None:
         self.entry = entry
@@ -21,6 +24,15 @@ class ChatModel:
     def name(self) -> str:
         """The name that the endpoint knows the model by."""
         return self.entry.name
+
+    @property
+    def identity(self) -> str:
+        """All of the model that decides its replies."""
+        return self.entry.name
+
+    def close(self) -> None:
+        """Stop the local server, if one runs; the next call starts it again."""
+        self.session.stop_server()
 
     def make_calls(
         self, plan: CallPlan, pending: Sequence[str], scratch: Callable[[str], Scratch]

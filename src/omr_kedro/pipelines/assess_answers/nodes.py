@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from omr_kedro.answers import Assessment, Case, Finding, Limits, Workers, assess, poses_several
+from omr_kedro.answers import Assessment, Case, Finding, Workers, assess, poses_several
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
 from omr_kedro.shards import MappedShards, Row, Shard, Shards, SiblingShards, map_shards
 from omr_kedro.tables import ANSWER_QUALITY
@@ -21,23 +19,16 @@ ASSESSED_TABLE = "all_problems"
 
 
 class AssessmentOptions(BaseModel):
-    """Which findings drop a problem, and what the workers may take."""
+    """Which findings drop a problem."""
 
     model_config = ConfigDict(extra="forbid")
 
     drop: list[Finding] = [Finding.NON_ANSWER, Finding.FORM_CLASH]
     """Only what is a fault whatever the problem means. The others are worth a look, and may be right all the same."""
-    cpu_seconds: float = Field(default=5.0, gt=0)
-    """CPU time of a worker for one answer or one comparison."""
-    memory_mb: int = Field(default=1024, ge=128)
-    """Memory of a worker."""
-    workers: int | None = Field(default=None, ge=1)
-    """Processes; as many as there are processors when null."""
 
 
-def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions) -> MappedShards:
+def assess_answers(problems: Shards, threads: Shards, workers: Workers) -> MappedShards:
     """What was found out about the answer of each problem (`tables.ANSWER_QUALITY`)."""
-    workers = Workers(options.workers, Limits(options.cpu_seconds, options.memory_mb))
 
     def assessed(problems: Shard, threads: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
@@ -50,9 +41,7 @@ def assess_answers(problems: Shards, threads: Shards, options: AssessmentOptions
         for row in rows:
             yield _quality(row, found.get(row["problem_id"]))
 
-    limits = options.model_dump(include={"cpu_seconds", "memory_mb"})
-    recipe = map_shards(assessed, problems, threads, by=[limits, version("math-verify")])
-    return replace(recipe, during=workers)
+    return map_shards(assessed, problems, threads, by=workers.identity)
 
 
 def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[SiblingShards, ...]:

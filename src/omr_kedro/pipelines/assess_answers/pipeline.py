@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 assess_answers,
-                inputs=[ASSESSED_TABLE, "threads", "params:assess_answers"],
+                inputs=[ASSESSED_TABLE, "threads", "grading_workers"],
                 outputs="answer_quality",
                 name="assess_answers",
                 tags="by_shard",

@@ -6,10 +6,9 @@ only when every verdict is a clear no.
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import partial
 from itertools import groupby
 from typing import Annotated, Literal
 
@@ -27,6 +26,7 @@ from omr_kedro.pipelines.llm_stage import (
     request,
     settle,
 )
+from omr_kedro.resources import Shared
 from omr_kedro.shards import BadInputError, MappedShards, Row, Shard, Shards, SiblingShards, Source, map_shards
 from omr_kedro.text import (
     EmbeddingRetriever,
@@ -46,6 +46,9 @@ _DECIDES = {
     "lexical": {"kind", "top_k", "ngrams"},
     "embedding": {"kind", "model", "revision", "top_k", "ngrams"},
 }
+
+BenchmarkIndex = tuple[list[Row], TwinFinder]
+"""The benchmark problems, and what finds those that are like a text, by their places."""
 
 
 def _long_then_short(lengths: tuple[int, int]) -> tuple[int, int]:
@@ -93,13 +96,15 @@ class RetrievalOptions(BaseModel):
         return EmbeddingRetriever(texts, Encoder(self.model, self.revision, self.device))
 
 
-def retrieve_similar(problems: Shards, benchmarks: Source, options: RetrievalOptions) -> MappedShards:
+def retrieve_similar(
+    problems: Shards, benchmarks: Source, index: Shared[BenchmarkIndex], options: RetrievalOptions
+) -> MappedShards:
     """The benchmark problems that each problem is to be compared with (`tables.SIMILAR`)."""
     digest = benchmarks.digest()
 
     def similar(problems: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
-        known, finder = _index(benchmarks, digest, options)
+        known, finder = index.get((digest, options), partial(_make_index, benchmarks, options))
         for row, matches in zip(rows, finder.find([row["problem"] for row in rows], options.top_k), strict=True):
             for match in matches:
                 yield _pair(row, known[match.index], match)
@@ -251,18 +256,6 @@ def _part(pair: Row, order: str) -> str:
     return f"{pair['benchmark']}/{pair['benchmark_id']} {order}"
 
 
-_indexing = threading.Lock()
-
-
-def _index(benchmarks: Source, digest: str, options: RetrievalOptions) -> tuple[list[Row], TwinFinder]:
-    # Shards may be asked for by several lanes at once, and one index is enough for all.
-    with _indexing:
-        return _make_index(benchmarks, digest, options.model_dump_json())
-
-
-@lru_cache(maxsize=1)
-def _make_index(benchmarks: Source, digest: str, options: str) -> tuple[list[Row], TwinFinder]:
-    # Kept between shards, which may each be asked for by itself; the digest tells files that were changed meanwhile.
-    del digest
-    known, chosen = known_problems(benchmarks), RetrievalOptions.model_validate_json(options)
-    return known, TwinFinder([row["problem"] for row in known], chosen.kind, chosen.retriever, chosen.ngrams)
+def _make_index(benchmarks: Source, options: RetrievalOptions) -> BenchmarkIndex:
+    known = known_problems(benchmarks)
+    return known, TwinFinder([row["problem"] for row in known], options.kind, options.retriever, options.ngrams)

@@ -21,7 +21,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 retrieve_similar,
-                inputs=[PROBLEMS, "benchmarks", "params:retrieval"],
+                inputs=[PROBLEMS, "benchmarks", "benchmark_index", "params:retrieval"],
                 outputs="similar_benchmarks",
                 name="retrieve_similar",
                 tags="by_shard",
