@@ -19,7 +19,7 @@ share its steps, and a step takes the longer the more calls are in it. What is k
 - Tokens: assumed, such that all come to about 0.4 G written and, what prefix caching leaves, 2-3 G read; lognormal,
   written ones cut at `max_tokens` of conf/base/parameters.yml. One call in 500 never finds an end and writes
   `max_tokens`, as greedy decoding does now and then: such calls make the tails.
-- Steps: 16384 tokens each (`max-num-batched-tokens` of conf/base/catalog_models.yml), shared by the slots, so a prompt
+- Steps: 16384 tokens each (`max-num-batched-tokens` of conf/base/globals.yml), shared by the slots, so a prompt
   takes tokens / (16384 / slots) of them. 0.15 s with all slots in use, 0.02 s alone: assumed, such that a node of eight
   H100 reads and writes about 40 K tokens a second. Both times are options; equal, they leave occupancy out.
 - Slots: the client's window (512), as long as the server runs as many sequences (vLLM: 1024 on large GPUs).

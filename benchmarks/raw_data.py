@@ -135,7 +135,7 @@ def kedro_run(dump: Path, tokenizer: Path, project: Path) -> None:
 
     Project.create(project)
     (project / "conf/local").mkdir(exist_ok=True)
-    (project / "conf/local/globals.yml").write_text(f"models: {{tokenizer: {{name: '{tokenizer}', revision: null}}}}\n")
+    (project / "conf/local/globals.yml").write_text(f"tokenizer: {{name: '{tokenizer}', revision: null}}\n")
     bootstrap_project(project)
     with settings.SESSION_CLASS.create(
         project_path=project, runtime_params={"forum_dump": str(dump)}, save_on_close=False

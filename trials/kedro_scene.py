@@ -41,10 +41,10 @@ class KedroRun:
         for version in (1, 2):
             chosen = threads[: -_THREADS // 4] if version == 1 else threads
             project.write_threads(chosen, f"threads-{version}.jsonl")
-        models = folder / "conf/offline/catalog_models.yml"
+        models = folder / "conf/offline/globals.yml"
         text = models.read_text("utf-8")
-        assert "timeout_s: 60\n" in text
-        models.write_text(text.replace("timeout_s: 60\n", "timeout_s: 3\n"), "utf-8")
+        assert text.count("\n    timeout_s: 60\n") == 1
+        models.write_text(text.replace("\n    timeout_s: 60\n", "\n    timeout_s: 3\n"), "utf-8")
         bootstrap_project(folder)
         # Once and here, not in each child.
         assert pipelines["__default__"]

@@ -16,11 +16,6 @@ CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
     "config_patterns": {"runner": ["runner*", "**/runner*"]},
-    "custom_resolvers": {
-        "sum": lambda *numbers: sum(numbers),
-        # A setting that belongs to a default (a model's commit) is void where somebody gives another value.
-        "unless": lambda given, otherwise: otherwise if given is None else None,
-    },
     # Deep merging: an environment lists only what differs from base. Not so for the patterns of the catalog, whose
     # entries are merged by their own name alone (conf/base/catalog.yml).
     "merge_strategy": dict.fromkeys(("catalog", "credentials", "globals", "parameters", "runner"), "soft"),

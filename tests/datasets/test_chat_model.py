@@ -9,7 +9,8 @@ from kedro.framework.startup import bootstrap_project
 from kedro.io import DatasetError
 
 from omr_kedro.datasets import ChatModelDataset
-from omr_kedro.llm.calls import EndpointError
+from omr_kedro.llm.calls import ContextError, EndpointError, Prompt
+from omr_kedro.llm.engine import ModelEntry
 from tests.support.project import ROOT
 
 SECRET = "nvapi-" + "k3L4m5" * 8
@@ -89,13 +90,125 @@ def test_options_that_vllm_does_not_know_are_refused_all_at_once() -> None:
     dataset(server={"command": command, "args": args, "check_options": False}).check()
 
 
-def test_the_options_of_the_base_environment_are_known_to_vllm() -> None:
-    server = catalog_entry("base")["server"]
-    dataset(server=server).check()
-    assert server["args"]["max-model-len"] == 24576 + 8192
-
-
-def catalog_entry(env: str) -> Any:
+def entries(env: str, **params: Any) -> dict[str, ChatModelDataset]:
+    """The chat models of an environment's catalog."""
     bootstrap_project(ROOT)
-    with settings.SESSION_CLASS.create(project_path=ROOT, env=env, save_on_close=False) as session:
-        return session._get_config_loader()["catalog"]["problem_model"]
+    with settings.SESSION_CLASS.create(
+        project_path=ROOT, env=env, runtime_params=params, save_on_close=False
+    ) as session:
+        catalog = session.load_context().catalog
+        datasets = {name: catalog.get(name) for name in catalog.keys()}  # noqa: SIM118 (a catalog is no mapping)
+    return {name: dataset for name, dataset in datasets.items() if isinstance(dataset, ChatModelDataset)}
+
+
+def problem_model(env: str, **params: Any) -> ModelEntry:
+    return entries(env, **params)["problem_model"].load().entry
+
+
+def server_args(entry: ModelEntry) -> dict[str, Any]:
+    assert entry.server is not None
+    return {name: entry.server.args[name] for name in ("max-model-len", "tensor-parallel-size", "revision")}
+
+
+def test_the_options_of_the_base_environment_are_known_to_vllm_and_say_what_goes_with_the_model() -> None:
+    dataset = entries("base")["problem_model"]
+    dataset.check()
+    assert dataset.gpus == 4
+    args = server_args(dataset.load().entry)
+    assert (args["max-model-len"], args["tensor-parallel-size"], len(args["revision"])) == (32768, 4, 40)
+    assert dataset.load().entry.context_tokens == 32768
+
+
+def test_a_model_in_anothers_place_is_served_on_its_gpus_and_for_its_calls_but_is_another_revision() -> None:
+    entry = problem_model("base", model="owner/other")
+    assert entry.name == "owner/other"
+    assert server_args(entry) == {"max-model-len": 32768, "tensor-parallel-size": 4, "revision": None}
+    assert server_args(problem_model("base", model="Qwen/Qwen2.5-32B-Instruct"))["revision"], "it is the same"
+
+
+def test_nothing_is_known_of_another_model_elsewhere() -> None:
+    entry = problem_model("base", model="owner/other", endpoint="http://127.0.0.1:9/v1")
+    assert (entry.name, entry.base_url, entry.context_tokens) == ("owner/other", "http://127.0.0.1:9/v1", None)
+
+
+def test_one_model_can_be_pointed_elsewhere_and_wins_over_what_is_said_of_all() -> None:
+    all_models = {"model": "all", "endpoint": "http://127.0.0.1:1/v1"}
+    entry = problem_model(
+        "demo", **all_models, models={"problem": {"name": "one", "endpoint": "http://127.0.0.1:2/v1"}}
+    )
+    assert (entry.name, entry.base_url) == ("one", "http://127.0.0.1:2/v1")
+    named = problem_model("demo", **all_models, models={"problem": {"name": "one"}})
+    assert (named.name, named.base_url) == ("one", "http://127.0.0.1:1/v1")
+    other = problem_model("demo", **all_models, models={"judge": {"name": "one"}})
+    assert (other.name, other.base_url) == ("all", "http://127.0.0.1:1/v1")
+
+
+@pytest.mark.parametrize(
+    ("env", "facts"),
+    [
+        ("base", ("Qwen/Qwen2.5-32B-Instruct", None, "structured_outputs", 512, None, 1800)),
+        (
+            "demo",
+            (
+                "nvidia/nemotron-3-super-120b-a12b", "https://integrate.api.nvidia.com/v1", "response_format", 32, 35,
+                600,
+            ),
+        ),
+        ("offline", ("offline-rules", None, "response_format", 16, None, 60)),
+    ],
+)  # fmt: skip
+def test_each_environment_has_its_models(env: str, facts: tuple[Any, ...]) -> None:
+    entry = problem_model(env)
+    limits = entry.limits
+    rest = (limits.max_in_flight, limits.requests_per_minute, limits.timeout_s)
+    assert (entry.name, entry.base_url, entry.constraint, *rest) == facts
+
+
+def test_what_goes_into_every_request_is_part_of_the_models_identity_and_only_then() -> None:
+    plain = dataset(base_url="http://127.0.0.1/v1").load()
+    assert plain.identity == plain.name == "m"
+    extra = {"chat_template_kwargs": {"enable_thinking": False}, "a": 1}
+    told = [
+        ChatModelDataset(model={"name": "m", "extra_body": body}) for body in (extra, dict(reversed(extra.items())))
+    ]
+    assert len({model.load().identity for model in told} | {"m"}) == 2, "the order of fields says nothing"
+    assert {model.load().name for model in told} == {"m"}
+
+
+@pytest.mark.parametrize("field", ["temperature", "model", "stream", "max_tokens"])
+def test_what_a_request_says_elsewhere_is_no_extra(field: str) -> None:
+    with pytest.raises(DatasetError, match=f"extra_body.*{field}.*parameters"):
+        ChatModelDataset(model={"name": "m", "extra_body": {field: 1}})
+
+
+def test_a_description_that_cannot_be_used_is_named() -> None:
+    with pytest.raises(DatasetError, match=r"context_token: Extra inputs"):
+        ChatModelDataset(model={"name": "m", "context_token": 5})
+
+
+PROMPT = Prompt("extract_problems", "{{forum_post}}", system="word " * 1000)
+
+
+@pytest.mark.parametrize(
+    ("context", "max_tokens", "fits"), [(4096, 4096, False), (4096, 3000, True), (None, 99999, True)]
+)
+def test_replies_that_have_no_room_beside_the_prompt_are_refused_by_parameter_and_entry(
+    context: int | None, max_tokens: int, fits: bool
+) -> None:
+    model = ChatModelDataset(model={"name": "m", "context_tokens": context}, base_url="http://127.0.0.1/v1")
+    if fits:
+        model.check_context("problem_model", "extract_problems", PROMPT, max_tokens)
+        return
+    with pytest.raises(ContextError) as refused:
+        model.check_context("problem_model", "extract_problems", PROMPT, max_tokens)
+    for words in ("extract_problems.max_tokens", "4,096 tokens", "problem_model (m,", "context_tokens"):
+        assert words in str(refused.value)
+
+
+def test_servers_have_logs_by_purpose_and_options_of_one_model_alone() -> None:
+    given = {"command": ["vllm", "serve", "{model}"], "args": {"max-num-seqs": 5}, "log": "{purpose}-vllm.log"}
+    model = {"name": "m", "server_args": {"reasoning-parser": "qwen3", "max-num-seqs": 9}}
+    server = ChatModelDataset(model=model, purpose="judge", server=given).load().entry.server
+    assert server is not None
+    assert server.log.name == "judge-vllm.log"
+    assert server.args == {"max-num-seqs": 9, "reasoning-parser": "qwen3"}

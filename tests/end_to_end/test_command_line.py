@@ -62,7 +62,7 @@ def test_the_offline_run_assesses_every_answer(project: Project) -> None:
 
 def test_a_second_offline_run_starts_no_server(project: Project) -> None:
     project.kedro("run", "--env", "offline")
-    log = project.path / "data/06_models/offline-server.log"
+    log = project.path / "data/06_models/problem-offline-server.log"
     log.unlink()
     again = project.kedro("run", "--env", "offline")
     assert again.returncode == 0
@@ -109,7 +109,8 @@ def test_a_retired_model_is_an_error_that_says_which_setting_to_change(project: 
         failed = project.kedro("run", "--env", "demo", f"--params=endpoint={model.base_url},model=old")
     assert failed.returncode == 1
     assert "does not serve the model 'old'" in failed.stderr
-    assert "conf/demo/globals.yml" in failed.stderr
+    assert "models.problem.name" in failed.stderr
+    assert "globals.yml" in failed.stderr
 
 
 def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(project: Project) -> None:
@@ -118,7 +119,7 @@ def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(
     assert built.returncode == 0, built.stderr
     assert project.kedro("viz", "build", env={"KEDRO_ENV": "demo"}).returncode == 0
     graph = json.loads((project.path / "build/api/main").read_text())
-    assert {"raw", "prompts", "models", "intermediate", "primary", "reporting"} == set(graph["layers"])
+    assert {"raw", "prompts", "models", "resources", "intermediate", "primary", "reporting"} == set(graph["layers"])
     assert {
         "extract_problems",
         "classify_problems",

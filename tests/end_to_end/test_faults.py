@@ -27,8 +27,8 @@ LENIENT = {
 
 @pytest.mark.slow
 def test_every_row_has_an_outcome_whatever_the_endpoint_does(project: Project) -> None:
-    catalog = project.path / "conf/offline/catalog_models.yml"
-    catalog.write_text(catalog.read_text().replace("timeout_s: 60", "timeout_s: 2\n    max_tries: 4"))
+    conf = project.path / "conf/offline/globals.yml"
+    conf.write_text(conf.read_text().replace("    timeout_s: 60", "    timeout_s: 2\n    max_tries: 4"))
     threads = project.write_threads(make_threads(60))
     with OfflineModel(project, faults=FAULTS) as model:
         params = {"endpoint": model.base_url, "model": "offline-rules", "raw_threads": threads, **LENIENT}

@@ -35,9 +35,9 @@ def _environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
 
 def _pin(project: Project, gpus: int) -> None:
     pinned = {"name": "owner/model", "revision": MODEL}
-    models = {"problem": {**pinned, "tensor_parallel_size": gpus}, "tokenizer": pinned}
+    models = {"problem": {**pinned, "tensor_parallel_size": gpus}}
     (project.path / "conf/local").mkdir(exist_ok=True)
-    (project.path / "conf/local/globals.yml").write_text(yaml.safe_dump({"models": models}))
+    (project.path / "conf/local/globals.yml").write_text(yaml.safe_dump({"models": models, "tokenizer": pinned}))
 
 
 @pytest.mark.slow

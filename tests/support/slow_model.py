@@ -37,11 +37,11 @@ class SlowModel(OfflineModel):
 
 def serve_slowly(project: Project, latency_s: float, module: str = "tests.support.slow_model") -> None:
     """Let the project's own model servers be slow and noted ones."""
-    path = project.path / "conf/offline/catalog_models.yml"
+    path = project.path / "conf/offline/globals.yml"
     config = yaml.safe_load(path.read_text())
     command = ["python", "-m", module, "--port", "{port}", "--project", str(project.path)]
-    config["problem_model"]["server"]["command"] = [*command, "--latency", str(latency_s)]
-    config["problem_model"]["server"]["env"] = {"PYTHONPATH": str(ROOT)}
+    config["serving"]["server"]["command"] = [*command, "--latency", str(latency_s)]
+    config["serving"]["server"]["env"] = {"PYTHONPATH": str(ROOT)}
     path.write_text(yaml.safe_dump(config))
 
 

@@ -37,7 +37,9 @@ ENV = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPAC
 
 def server(folder: Path, **more: Any) -> dict[str, Any]:
     """The server of the base environment, as far as there is no GPU."""
-    args = yaml.safe_load((ROOT / "conf/base/catalog_models.yml").read_text())["problem_model"]["server"]["args"]
+    args = yaml.safe_load((ROOT / "conf/base/globals.yml").read_text())["serving"]["server"]["args"] | {
+        "revision": None
+    }
     # Chunked prefill and seeds together kill vLLM 0.32 on a CPU.
     cpu = {"tensor-parallel-size": 1, "dtype": "bfloat16", "enforce-eager": True, "no-enable-chunked-prefill": True}
     return {
@@ -94,14 +96,14 @@ def processes(folder: Path, word: str = "") -> list[int]:
 def test_a_stage_is_asked_with_structured_output_and_every_label_is_a_choice(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
     project.run(pipelines=["prepare_threads", "extract_problems"])
-    path = project.path / "conf/offline/catalog_models.yml"
+    path = project.path / "conf/offline/globals.yml"
     config = yaml.safe_load(path.read_text())
     folder = project.path / "server"
     folder.mkdir()
     spec = {**server(folder), "path": str(folder), "log": "vllm.log"}
     del spec["folder"]
-    config["problem_model"] |= {"model": MODEL, "server": spec, "constraint": "structured_outputs"}
-    config["problem_model"]["limits"] = {"max_in_flight": 16, "timeout_s": 300}
+    config["serving"] |= {"model": {"name": MODEL}, "server": spec, "constraint": "structured_outputs"}
+    config["serving"]["limits"] = {"max_in_flight": 16, "timeout_s": 300}
     path.write_text(yaml.safe_dump(config))
 
     project.run(pipelines=["classify_problems"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from math import prod
@@ -11,14 +12,18 @@ from urllib.parse import urlsplit
 
 from kedro.io import DatasetError
 
+from omr_kedro.datasets.chosen_model import ChosenModel
 from omr_kedro.datasets.resource import ResourceDataset
-from omr_kedro.llm.calls import EndpointError
+from omr_kedro.llm.calls import ContextError, EndpointError, Prompt
+from omr_kedro.llm.calls.token_estimate import ERROR, estimate_prompt_tokens
 from omr_kedro.llm.endpoint import Constraint, Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.llm.serving import TEAM_OPTIONS, ServerSpec
 from omr_kedro.llm.serving.vllm import check_options, vllm_version
 
 _OTHER_HOSTS = "other"
+_PLACEHOLDER = re.compile(r"\{(\w+)\}", re.ASCII)
+_SAID_TO_SERVERS = {"revision", "tensor_parallel_size", "context_tokens"}
 
 
 class ChatModelDataset(ResourceDataset[ChatModel]):
@@ -27,13 +32,17 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
     ```yaml
     problem_model:
       type: omr_kedro.datasets.ChatModelDataset
-      model: Qwen/Qwen2.5-32B-Instruct
+      purpose: problem
+      model:                                # or its name alone; see ChosenModel
+        name: Qwen/Qwen2.5-32B-Instruct
+        context_tokens: 32768               # prompt and reply together
+        extra_body: {}                      # more fields of every request
       base_url: null                        # when given, nothing is started
       server:
         command: [vllm, serve, "{model}", --port, "{port}"]
-        args: {max-model-len: 32768}        # becomes --max-model-len 32768
+        args: {max-model-len: "{context_tokens}"}   # becomes --max-model-len 32768
         path: .                             # folder that the server runs in
-        log: data/06_models/vllm.log
+        log: data/06_models/{purpose}-vllm.log
       constraint: structured_outputs        # vLLM's way to a closed set of replies; elsewhere response_format
       limits: {max_in_flight: 256}
       credentials: endpoints                # host name -> {api_key, variable, obtain}
@@ -45,60 +54,72 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
     def __init__(
         self,
         *,
-        model: str,
+        model: str | Mapping[str, Any],
+        purpose: str = "",
+        instead: str | None = None,
         base_url: str | None = None,
         server: dict[str, Any] | None = None,
         constraint: Constraint = "response_format",
         limits: dict[str, Any] | None = None,
         credentials: Mapping[str, Mapping[str, str | None]] | None = None,
-        setting: str = "the model's entry in conf/<env>/catalog_models.yml",
         note: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the model; see the class.
 
         Args:
-            model: name that the endpoint knows the model by; stored in each row.
+            model: what the endpoint knows the model by, which is stored in each row; and what goes with this model.
+            purpose: what the model is for: its place under `models`, in globals.yml and in --params.
+            instead: name of another model in its place, for one run.
             base_url: an OpenAI-compatible endpoint, up to and including `/v1`.
             server: how to start a server, where there is no `base_url`.
             constraint: `structured_outputs`, `response_format` or `none`.
-            limits: see `omr_kedro.llm.Limits`.
+            limits: see `omr_kedro.llm.endpoint.Limits`.
             credentials: keys by host.
-            setting: where a person changes model and endpoint; said in errors.
             note: what a person should know of the model when a run ends.
             metadata: passed on to Kedro-Viz and other plugins.
+
+        Raises:
+            DatasetError: names what cannot be used.
         """
         self.metadata = metadata
         self.note = "" if base_url else note
-        self._model, self._base_url, self._server = model, base_url, server
-        self._constraint, self._limits, self._setting = constraint, _limits(limits or {}), setting
+        chosen = ChosenModel.of(model)
+        if instead is not None:
+            chosen = chosen.replaced_by(instead, served_here=base_url is None)
         self._key = _key_for(base_url, credentials or {})
+        self._checks_options = bool((server or {}).get("check_options", True))
         self._entry = ModelEntry(
-            name=model,
+            name=chosen.name,
             base_url=base_url,
-            server=_server(server) if server else None,
+            server=_server(server, chosen, purpose) if server else None,
             api_key=self._key.get("api_key") or None,
             constraint=constraint,
-            limits=self._limits,
-            setting=setting,
+            limits=_limits(limits or {}),
+            context_tokens=chosen.context_tokens,
+            extra_body=chosen.extra_body,
+            setting=_setting(purpose),
         )
+
+    def _make(self) -> ChatModel:
+        return ChatModel(self._entry)
 
     @property
     def remote(self) -> bool:
         """Whether the model is served elsewhere."""
-        return self._base_url is not None
+        return self._entry.base_url is not None
 
     @property
     def needs_gpu(self) -> bool:
         """Whether the model is served here, by a server that wants a GPU."""
-        return not self.remote and "vllm" in (self._server or {}).get("command", [])
+        return not self.remote and self._entry.server is not None and "vllm" in self._entry.server.command
 
     @property
     def gpus(self) -> int | None:
         """GPUs that the server wants, by its parallel sizes; None where it says nothing of GPUs."""
-        if not self.needs_gpu:
+        if not (self.needs_gpu and self._entry.server):
             return None
-        args = (self._server or {}).get("args") or {}
+        args = self._entry.server.args
         return prod(int(args.get(f"{kind}-parallel-size") or 1) for kind in ("tensor", "pipeline", "data"))
 
     def check(self) -> None:
@@ -108,24 +129,23 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             EndpointError: a key is missing, or vLLM knows no such options (`server.check_options: false` for others).
         """
         self._check_options()
-        if self._base_url and self._key.get("variable") and not self._key.get("api_key"):
+        if self._entry.base_url and self._key.get("variable") and not self._key.get("api_key"):
             raise EndpointError(
-                f"{self._base_url} needs a key: set the environment variable {self._key['variable']} "
+                f"{self._entry.base_url} needs a key: set the environment variable {self._key['variable']} "
                 f"(get one at {self._key.get('obtain', 'its website')}), or do without: kedro run --env offline"
             )
 
     def _check_options(self) -> None:
-        server = self._entry.server
-        if self.remote or server is None or server.command[:2] != ("vllm", "serve"):
+        server, name = self._entry.server, self._entry.name
+        if self.remote or server is None or server.command[:2] != ("vllm", "serve") or not self._checks_options:
             return
-        if (self._server or {}).get("check_options", True):
-            complaints = check_options(server.words(self._model, port=8000)[2:], reserved={"config", *TEAM_OPTIONS})
-            if complaints:
-                raise EndpointError(
-                    f"`vllm serve` {vllm_version()} would refuse these settings of {self._model} "
-                    f"({self._setting}):\n  " + "\n  ".join(complaints) + "\n"
-                    "For another version of vLLM, say `check_options: false` beside the server's args."
-                )
+        complaints = check_options(server.words(name, port=8000)[2:], reserved={"config", *TEAM_OPTIONS})
+        if complaints:
+            raise EndpointError(
+                f"`vllm serve` {vllm_version()} would refuse these settings of {name} "
+                f"({self._entry.setting}):\n  " + "\n  ".join(complaints) + "\n"
+                "For another version of vLLM, say `check_options: false` beside the server's args."
+            )
 
     def check_installed(self) -> None:
         """Say before any work that a model cannot be served in this process.
@@ -133,20 +153,52 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
         Raises:
             EndpointError: the server's command is not installed.
         """
-        if not self.remote and not (self._entry.server and self._entry.server.installed):
-            command = self._entry.server.command[0] if self._entry.server else "a server"
+        server = self._entry.server
+        if not self.remote and not (server and server.installed):
+            command = server.command[0] if server else "a server"
             raise EndpointError(
-                f"The model {self._model} is to be served here, but `{command}` is not installed. Without a GPU, use a "
-                "hosted model (kedro run --env demo), the rule-based stand-in (kedro run --env offline), or any "
+                f"The model {self._entry.name} is to be served here, but `{command}` is not installed. Without a GPU, "
+                "use a hosted model (kedro run --env demo), the rule-based stand-in (kedro run --env offline), or any "
                 "endpoint of yours: --params=endpoint=http://host:8000/v1"
             )
 
-    def _make(self) -> ChatModel:
-        return ChatModel(self._entry)
+    def check_context(self, name: str, stage: str, prompt: Prompt, max_tokens: int) -> None:
+        """Say before any work that no call of a stage can have the reply that it is allowed.
+
+        Args:
+            name: of this entry in the catalog.
+            stage: section of the parameters that allows the reply.
+            prompt: its fixed text counts, since every call has it; what rows add is not known yet.
+            max_tokens: of a reply, by the section.
+
+        Raises:
+            ContextError: names parameter and entry.
+        """
+        context = self._entry.context_tokens
+        # The least that the estimate stands for: what is refused here would be refused by every server.
+        fixed = round(estimate_prompt_tokens(prompt.messages(**dict.fromkeys(prompt.fields, ""))) * (1 - ERROR))
+        if context is not None and fixed + max_tokens > context:
+            raise ContextError(
+                f"{stage}.max_tokens allows replies of {max_tokens:,} tokens, and the prompt {prompt.name} takes "
+                f"{fixed:,} or more without the text of a row: together they do not fit into the context of {name} "
+                f"({self._entry.name}, {context:,} tokens). Lower {stage}.max_tokens (conf/<env>/parameters.yml, "
+                "--params), or raise `context_tokens` of the model as far as it goes (`models` in globals.yml)."
+            )
 
     def _describe(self) -> dict[str, Any]:
-        where = {"base_url": self._base_url} if self._base_url else {"server": (self._server or {}).get("command")}
-        return {"model": self._model, **where}
+        entry = self._entry
+        where = {"base_url": entry.base_url} if entry.base_url else {"server": entry.server and entry.server.command}
+        return {"model": entry.name, "context_tokens": entry.context_tokens, **where}
+
+
+def _setting(purpose: str) -> str:
+    """Where a person changes endpoint and model; for error messages."""
+    if not purpose:
+        return "the model's entry in the catalog"
+    return (
+        f"`model` and `endpoint` in --params, or of this model alone models.{purpose}.name and "
+        f"models.{purpose}.endpoint; for good, `models` and `serving` in conf/<env>/globals.yml"
+    )
 
 
 def _limits(values: dict[str, Any]) -> Limits:
@@ -156,16 +208,24 @@ def _limits(values: dict[str, Any]) -> Limits:
     return Limits(**values)
 
 
-def _server(values: dict[str, Any]) -> ServerSpec:
+def _server(values: dict[str, Any], model: ChosenModel, purpose: str) -> ServerSpec:
+    facts = {**model.model_dump(include=_SAID_TO_SERVERS), "purpose": purpose or "model"}
     folder = Path(values.get("path") or Path.cwd())
+    log = str(values.get("log", ServerSpec.log)).replace("{purpose}", str(facts["purpose"]))
     return ServerSpec(
         command=tuple(values["command"]),
-        args=values.get("args") or {},
+        args={name: _filled(value, facts) for name, value in ((values.get("args") or {}) | model.server_args).items()},
         env=values.get("env") or {},
         start_timeout_s=values.get("start_timeout_s", ServerSpec.start_timeout_s),
         folder=folder,
-        log=folder / values.get("log", ServerSpec.log),
+        log=folder / log,
     )
+
+
+def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
+    """An option's value, or what `{name}` stands for: the fact itself, so that what is None is not said."""
+    found = _PLACEHOLDER.fullmatch(value) if isinstance(value, str) else None
+    return facts.get(found[1], value) if found else value
 
 
 def _key_for(base_url: str | None, credentials: Mapping[str, Mapping[str, str | None]]) -> Mapping[str, str | None]:

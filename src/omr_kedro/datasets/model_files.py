@@ -1,12 +1,15 @@
-"""A model's files and its tokenizer, in the catalog."""
+"""Files of models and a tokenizer, in the catalog."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
 from kedro.io import AbstractDataset, DatasetError
 
+from omr_kedro.datasets.chosen_model import ChosenModel
 from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
 from omr_kedro.llm.serving.model_files import ModelFiles
@@ -17,34 +20,59 @@ _TOKENIZER = "tokenizer.json"
 _MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 
 
-class ModelFilesDataset(AbstractDataset[NoReturn, ModelFiles]):
-    """Loads `ModelFiles`: a model of the Hugging Face hub at a pinned revision, downloaded to the hub's cache.
+class ModelFilesDataset(AbstractDataset[NoReturn, dict[str, Callable[[], ModelFiles]]]):
+    """Loads for each purpose a function that gives the `ModelFiles` of its model.
 
-    Interrupted downloads go on where they stopped, files are compared with the hub's checksums. A model without a
-    revision is a local folder, or one that somebody else serves: nothing is downloaded.
+    Whoever calls the function gets files that are complete: those of a model of the Hugging Face hub at a pinned
+    revision, downloaded to the hub's cache. Interrupted downloads go on where they stopped, files are compared with the
+    hub's checksums. A model without a revision is a local folder, or one that somebody else serves: nothing is
+    downloaded.
     """
 
-    def __init__(self, *, model: str, revision: str | None = None, metadata: dict[str, Any] | None = None) -> None:
-        """Describe the model; `model` is `owner/name` on the hub, a folder, or any name of a hosted model."""
-        self.metadata = metadata
-        self._model = model
-        self._revision = revision
+    def __init__(
+        self,
+        *,
+        models: Mapping[str, str | Mapping[str, Any]],
+        instead: str | Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        """Describe the models.
 
-    def load(self) -> ModelFiles:
-        """The files, once all of them are there."""
-        if self._revision is None:
-            folder = Path(self._model)
-            return ModelFiles(self._model, None, folder if folder.is_dir() else None)
-        with explained():
-            snapshot = hub_snapshot(self._model, self._revision, _MODEL_FILES, "model")
-        return ModelFiles(self._model, snapshot.commit, snapshot.folder)
+        Args:
+            models: a model for each purpose; see `ChosenModel`.
+            instead: one model for all purposes, where there is one.
+            metadata: passed on to Kedro-Viz and other plugins.
+
+        Raises:
+            DatasetError: a description cannot be used.
+        """
+        self.metadata = metadata
+        self._models = {purpose: ChosenModel.of(instead or model) for purpose, model in models.items()}
+
+    def load(self) -> dict[str, Callable[[], ModelFiles]]:
+        """The functions, by purpose; loading downloads nothing."""
+        return {purpose: partial(_files_of, model) for purpose, model in self._models.items()}
 
     def save(self, data: NoReturn) -> None:
         """Refuse."""
-        raise DatasetError(f"{self._model} is input and is never written")
+        raise DatasetError("the files of a model are input and never written")
 
     def _describe(self) -> dict[str, Any]:
-        return {"model": self._model, "revision": self._revision}
+        return {purpose: f"{model.name}@{model.revision}" for purpose, model in self._models.items()}
+
+
+def _files_of(model: ChosenModel) -> ModelFiles:
+    made = partial(
+        ModelFiles,
+        model.name,
+        tensor_parallel_size=model.tensor_parallel_size,
+        context_tokens=model.context_tokens,
+    )
+    if model.revision is None:
+        folder = Path(model.name)
+        return made(revision=None, folder=folder if folder.is_dir() else None)
+    snapshot = hub_snapshot(model.name, model.revision, _MODEL_FILES, "model")
+    return made(revision=snapshot.commit, folder=snapshot.folder)
 
 
 class TokenizerDataset(AbstractDataset[NoReturn, TokenCounter]):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import product
 
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog
-from kedro.pipeline import Pipeline
+from kedro.io import DataCatalog, DatasetError
+from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import ChatModelDataset, Checked
+from omr_kedro.datasets import ChatModelDataset, Checked, PromptDataset
 from omr_kedro.hooks.inputs import chat_models, input_datasets
+from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.shards import OmrError
 
 
@@ -53,3 +56,27 @@ class Preflight:
         for item in sorted([*datasets, *parameters], key=lambda item: not isinstance(item, ChatModelDataset)):
             if isinstance(item, Checked):
                 yield item.check
+        for node in pipeline.nodes:
+            yield from _context_checks(node, catalog)
+
+
+def _context_checks(node: Node, catalog: DataCatalog) -> Iterator[Callable[[], None]]:
+    """Checks that the replies of a node that asks have room in the context of its model."""
+    given = {name: catalog.get(name) for name in node.inputs}
+    models = [(name, dataset) for name, dataset in given.items() if isinstance(dataset, ChatModelDataset)]
+    prompts = [dataset for dataset in given.values() if isinstance(dataset, PromptDataset)]
+    sections = [(name, catalog.load(name)) for name in given if models and name.startswith("params:")]
+    options = [(name.removeprefix("params:"), value) for name, value in sections if isinstance(value, CallOptions)]
+    yield from (partial(_check_context, *each) for each in product(models, options, prompts))
+
+
+def _check_context(
+    model: tuple[str, ChatModelDataset], options: tuple[str, CallOptions], prompt: PromptDataset
+) -> None:
+    try:
+        read = prompt.load()
+    except DatasetError:
+        return  # The check of the prompt itself has said why it cannot be read.
+    name, dataset = model
+    stage, allowed = options
+    dataset.check_context(name, stage, read, allowed.max_tokens)

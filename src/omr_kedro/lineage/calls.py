@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from omr_kedro.lineage.project_tables import ProjectTables
-from omr_kedro.llm.calls import CallPlan, Completion, Message, Prompt, Request
+from omr_kedro.llm.calls import CallPlan, Completion, Message, Model, Prompt, Request
 from omr_kedro.llm.engine.journal import paid_calls
 from omr_kedro.runners.work import GroupWork
 from omr_kedro.shards import Row
@@ -50,38 +50,39 @@ class Call:
 
 def calls_in(tables: ProjectTables, name: str, shard: str, ids: Collection[str]) -> list[Call]:
     """The calls of a table of completions about the rows with these ids, finished or in the journal."""
-    requests, prompt, trouble = _requests(tables, name, shard, ids)
+    requests, prompt, model, trouble = _requests(tables, name, shard, ids)
     by_identity = {_identity(request.identity()._asdict()): request for request in requests}
     calls = []
     for row in tables.rows(name, shard):
         if row["row_id"] in ids:
             request = by_identity.pop(_identity(row), None)
-            messages, note = _messages(row, request, prompt, trouble)
+            messages, note = _messages(row, request, prompt, model, trouble)
             calls.append(_call(name, row, prompt, messages, note))
-    calls += _journalled(tables, name, shard, list(by_identity.values()), prompt)
+    calls += _journalled(tables, name, shard, list(by_identity.values()), prompt, model)
     return calls
 
 
 def _requests(
     tables: ProjectTables, name: str, shard: str, ids: Collection[str]
-) -> tuple[list[Request], Prompt | None, str]:
-    """The requests that would be made about these rows today, the prompt, and the reason why these cannot be known."""
+) -> tuple[list[Request], Prompt | None, Model | None, str]:
+    """The requests that would be made about these rows today, prompt, model, and why these cannot be known."""
     node = tables.makers[name]
-    prompt = None
+    prompt, model = None, None
     try:
         work = GroupWork([node], tables.catalog)
         prompt = next((value for value in work.constants.values() if isinstance(value, Prompt)), None)
         plan = work.recipes(node, [shard])[name]
         assert isinstance(plan, CallPlan), "a table of completions is made by asking"  # noqa: S101
-        return [request for request in plan.requests(shard) if request.row_id in ids], prompt, ""
+        model = plan.model
+        return [request for request in plan.requests(shard) if request.row_id in ids], prompt, model, ""
     except Exception as error:  # whatever keeps a question from being asked today, what was recorded can be shown
-        return [], prompt, f"{type(error).__name__}: {error}"
+        return [], prompt, model, f"{type(error).__name__}: {error}"
 
 
 def _messages(
-    row: Row, request: Request | None, prompt: Prompt | None, trouble: str
+    row: Row, request: Request | None, prompt: Prompt | None, model: Model | None, trouble: str
 ) -> tuple[list[Message] | None, str]:
-    if request and request.key(row["model"]) == row["call_key"]:
+    if request and row["call_key"] in _keys(request, row["model"], model):
         return request.messages, ""
     if prompt and prompt.hash != row["prompt_hash"]:
         return None, CHANGED_PROMPT.format(hash=prompt.hash)
@@ -91,7 +92,7 @@ def _messages(
 
 
 def _journalled(
-    tables: ProjectTables, name: str, shard: str, requests: list[Request], prompt: Prompt | None
+    tables: ProjectTables, name: str, shard: str, requests: list[Request], prompt: Prompt | None, model: Model | None
 ) -> Iterator[Call]:
     if not requests:
         return
@@ -99,12 +100,17 @@ def _journalled(
     found: dict[str, tuple[Request, Completion]] = {}
     for completion in paid_calls(tables.stores[name].scratch(shard)):
         by_key = keys.get(completion.model) or keys.setdefault(
-            completion.model, {request.key(completion.model): request for request in requests}
+            completion.model, {key: request for request in requests for key in _keys(request, completion.model, model)}
         )
         if request := by_key.get(completion.call_key):
             found[completion.call_key] = request, completion
     for request, completion in found.values():
         yield _call(name, completion.row(request.identity()), prompt, request.messages, IN_JOURNAL)
+
+
+def _keys(request: Request, name: str, model: Model | None) -> set[str]:
+    """Keys that a call to a model of this name may have: without fields of its own, and with those of today's entry."""
+    return {request.key(name), request.key(model.identity if model and model.name == name else name)}
 
 
 def _identity(row: Row) -> tuple[Any, ...]:

@@ -95,7 +95,7 @@ def ask(
         options: sampling and the share of failures.
         calls_per_row: for progress.
     """
-    how = [prompt.hash, model.name, options.model_dump(exclude={"max_failed_share"})]
+    how = [prompt.hash, model.identity, options.model_dump(exclude={"max_failed_share"})]
     return CallPlan(
         name=stage,
         model=model,

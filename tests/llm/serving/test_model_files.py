@@ -40,8 +40,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _check(folder: Path, gpus: int = 4, context: int = 32768) -> dict[str, Any]:
-    return check_servable(ModelFiles("owner/model", "a" * 40, folder), gpus, context)
+def _check(folder: Path, gpus: int = 4, context: int | None = 32768) -> dict[str, Any]:
+    return check_servable(ModelFiles("owner/model", "a" * 40, folder, gpus, context))
 
 
 def test_a_whole_model_can_be_served_and_its_facts_are_told(folder: Path) -> None:
@@ -77,6 +77,10 @@ def test_a_context_that_is_too_short_is_refused_and_a_scaled_one_is_not(folder: 
     scaling = {"rope_scaling": {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32768}}
     (folder / "config.json").write_text(json.dumps({**CONFIG, **scaling}))
     assert _check(folder, context=65_536)
+
+
+def test_a_context_that_is_not_known_is_not_checked(folder: Path) -> None:
+    assert _check(folder, context=None)
 
 
 def test_models_with_a_text_part_are_read_by_it(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from omr_kedro.llm.calls.errors import (
     CallError,
+    ContextError,
     EndpointError,
     ModelServerError,
     SpendingLimitError,
@@ -16,6 +17,7 @@ __all__ = [
     "CallError",
     "CallPlan",
     "Completion",
+    "ContextError",
     "EndpointError",
     "Example",
     "Message",

@@ -53,6 +53,10 @@ class EndpointError(OmrError):
     """The endpoint, the key or the model's name is wrong, or the endpoint refuses everything."""
 
 
+class ContextError(OmrError):
+    """A stage allows replies that its model has no room for."""
+
+
 class StoppedError(OmrError):
     """Calls were stopped from outside, before a time limit for example; nothing is wrong, and all is kept."""
 

@@ -21,6 +21,11 @@ class Model(Protocol):
         """The name that the endpoint knows the model by."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """All of the model that decides its replies: its name, and what goes into every request to it."""
+        ...
+
     def make_calls(
         self, plan: CallPlan, pending: Sequence[str], scratch: Callable[[str], Scratch]
     ) -> Generator[Finished, None, None]:

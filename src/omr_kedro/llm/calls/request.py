@@ -63,7 +63,11 @@ class Request:
     sample_index: int = 0
 
     def key(self, model: str) -> str:
-        """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once."""
+        """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once.
+
+        Args:
+            model: `Model.identity` of whoever is asked.
+        """
         asked = [model, self.messages, self.sampling.wire(self.sample_index), self.choices, self.sample_index]
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
 

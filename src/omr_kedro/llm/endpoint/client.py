@@ -28,8 +28,24 @@ class ChatClient:
     """Sends requests to one endpoint; use as an async context manager."""
 
     def __init__(
-        self, base_url: str, model: str, api_key: str | None, constraint: Constraint = "none", timeout_s: float = 600
+        self,
+        base_url: str,
+        model: str,
+        api_key: str | None,
+        constraint: Constraint = "none",
+        timeout_s: float = 600,
+        extra_body: Mapping[str, Any] | None = None,
     ) -> None:
+        """Describe the endpoint; nothing is sent.
+
+        Args:
+            base_url: up to and including `/v1`.
+            model: the name that the endpoint knows the model by.
+            api_key: sent to the endpoint, and never shown.
+            constraint: how a closed set of replies is asked for.
+            timeout_s: of one try, from sending to the last byte.
+            extra_body: fields of every request beside those that a call decides.
+        """
         self.model = model
         self.constraint: Constraint = constraint
         self._url = f"{base_url.rstrip('/')}/chat/completions"
@@ -37,6 +53,7 @@ class ChatClient:
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._secret = api_key
+        self._extra_body = dict(extra_body or {})
         self._timeout = aiohttp.ClientTimeout(total=timeout_s, sock_connect=min(30, timeout_s))
         self._session: aiohttp.ClientSession | None = None
 
@@ -81,7 +98,8 @@ class ChatClient:
         return self._read(content, key, time.monotonic() - started)
 
     def _body(self, request: Request, constraint: Constraint) -> dict[str, Any]:
-        body = {"model": self.model, "messages": request.messages, **request.sampling.wire(request.sample_index)}
+        sampling = request.sampling.wire(request.sample_index)
+        body = {**self._extra_body, "model": self.model, "messages": request.messages, **sampling}
         if request.choices and constraint == "structured_outputs":
             body["structured_outputs"] = {"choice": request.choices}
         elif request.choices and constraint == "response_format":

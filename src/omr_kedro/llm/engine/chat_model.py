@@ -28,7 +28,7 @@ class ChatModel:
     @property
     def identity(self) -> str:
         """All of the model that decides its replies."""
-        return self.entry.name
+        return self.entry.identity
 
     def close(self) -> None:
         """Stop the local server, if one runs; the next call starts it again."""

@@ -168,7 +168,7 @@ class Engine:
             shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, self._scratch(shard_id)))
             self._open.add(shard)
             for number, request in enumerate(self._plan.requests(shard_id)):
-                key = request.key(self._session.entry.name)
+                key = request.key(self._session.entry.identity)
                 shard.rows.append((request.identity(), key))
                 if key in shard.journal:
                     self.tally.reused += 1

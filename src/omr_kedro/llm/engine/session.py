@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import orjson
 
 from omr_kedro.llm.calls.errors import StoppedError
 from omr_kedro.llm.endpoint.client import ChatClient, Constraint
@@ -31,8 +33,19 @@ class ModelEntry:
     api_key: str | None = field(default=None, repr=False)
     constraint: Constraint = "response_format"
     limits: Limits = field(default_factory=Limits)
+    context_tokens: int | None = None
+    """Longest call, prompt and reply together; None where it is not known."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of every request beside those that a call decides, as JSON can hold them."""
     setting: str = "the model's entry in the catalog"
     """Where a person changes endpoint and model; for error messages."""
+
+    @property
+    def identity(self) -> str:
+        """All of the model that decides its replies, as `Request.key` takes it; the name where there is no more."""
+        if not self.extra_body:
+            return self.name
+        return f"{self.name} {orjson.dumps(self.extra_body, option=orjson.OPT_SORT_KEYS).decode()}"
 
     @property
     def place(self) -> str:
@@ -178,7 +191,9 @@ class ModelSession:
         """
         entry = self.entry
         url = entry.base_url or await self._serve()
-        return ChatClient(url, entry.name, entry.api_key, entry.constraint, entry.limits.timeout_s)
+        return ChatClient(
+            url, entry.name, entry.api_key, entry.constraint, entry.limits.timeout_s, extra_body=entry.extra_body
+        )
 
     async def _serve(self) -> str:
         """Base URL of the local server; it starts on first use, so that a run without calls starts none."""

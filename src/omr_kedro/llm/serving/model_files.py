@@ -25,6 +25,10 @@ class ModelFiles:
     revision: str | None
     """Full hash of the commit; None for what does not come from the hub."""
     folder: Path | None
+    tensor_parallel_size: int = 1
+    """GPUs that are to share the weights."""
+    context_tokens: int | None = None
+    """Longest call, prompt and reply together; None where it is not known."""
 
     def manifest(self) -> dict[str, Any]:
         """Name, revision and files with their sizes in bytes, as JSON can hold them."""
@@ -39,13 +43,8 @@ class ModelFiles:
         }
 
 
-def check_servable(files: ModelFiles, tensor_parallel_size: int, context_tokens: int) -> dict[str, Any]:
+def check_servable(files: ModelFiles) -> dict[str, Any]:
     """Facts of the model, once everything that can be checked without a GPU was found right.
-
-    Args:
-        files: a model on this machine.
-        tensor_parallel_size: GPUs that the weights are split over.
-        context_tokens: length of the longest call, prompt and reply together.
 
     Returns:
         `architecture`, `context_tokens`, `attention_heads`, `key_value_heads`, `dtype`, `chat_template` (whether there
@@ -69,8 +68,8 @@ def check_servable(files: ModelFiles, tensor_parallel_size: int, context_tokens:
     config = checked(lambda: _read_json(folder / "config.json")) or {}
     # Models that see pictures keep what concerns texts apart.
     text = config.get("text_config") or config
-    wrong += _split_faults(text, tensor_parallel_size)
-    wrong += _context_faults(text, context_tokens)
+    wrong += _split_faults(text, files.tensor_parallel_size)
+    wrong += _context_faults(text, files.context_tokens)
     checked(lambda: _parse_tokenizer(folder / "tokenizer.json"))
     weights = checked(lambda: sum(_weight_sizes(folder))) or 0
     if wrong:
@@ -91,22 +90,22 @@ def _split_faults(config: dict[str, Any], gpus: int) -> Iterator[str]:
     if not isinstance(heads, int):
         yield "config.json names no num_attention_heads"
     elif heads % gpus:
-        yield f"{heads} attention heads cannot be split over {gpus} GPUs; choose another tensor-parallel-size"
+        yield f"{heads} attention heads cannot be split over {gpus} GPUs; choose another tensor_parallel_size"
     groups = config.get("num_key_value_heads")
     # Fewer heads than GPUs are copied, whole groups of GPUs at a time.
     if isinstance(groups, int) and groups % gpus and gpus % groups:
-        yield f"{groups} key-value heads cannot be split over {gpus} GPUs; choose another tensor-parallel-size"
+        yield f"{groups} key-value heads cannot be split over {gpus} GPUs; choose another tensor_parallel_size"
 
 
-def _context_faults(config: dict[str, Any], wanted: int) -> Iterator[str]:
+def _context_faults(config: dict[str, Any], wanted: int | None) -> Iterator[str]:
     longest = config.get("max_position_embeddings")
     scaling = config.get("rope_scaling") or {}
     if isinstance(longest, int) and isinstance(factor := scaling.get("factor"), int | float):
         longest = max(longest, int(scaling.get("original_max_position_embeddings", longest) * factor))
-    if isinstance(longest, int) and longest < wanted:
+    if isinstance(longest, int) and wanted is not None and longest < wanted:
         yield (
-            f"its context of {longest:,} tokens is shorter than the {wanted:,} that a call may take; lower `budget` in "
-            "globals.yml or take a model with a longer one"
+            f"its context of {longest:,} tokens is shorter than the {wanted:,} that a call may take; lower "
+            "`context_tokens` in globals.yml or take a model with a longer one"
         )
 
 

@@ -3,40 +3,64 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from omr_kedro.llm.serving import ModelFiles, check_servable
+from omr_kedro.llm.serving import ModelFiles, ModelFilesError, check_servable
 
 logger = logging.getLogger(__name__)
 
 
-class ServingOptions(BaseModel):
-    """How the model will be served."""
+class PreparationOptions(BaseModel):
+    """Which models are prepared."""
 
     model_config = ConfigDict(extra="forbid")
 
-    tensor_parallel_size: int = Field(default=1, ge=1)
-    """GPUs that share the weights."""
-    context_tokens: int = Field(default=32_768, ge=1)
-    """Length of the longest call, prompt and reply together."""
+    purposes: list[str] | None = None
+    """As `models` in globals.yml names them; all when null."""
 
 
-def check_model(problem: ModelFiles, options: ServingOptions) -> dict[str, Any]:
-    """The manifest of the downloaded models: names, revisions, files, and what a server will find in them.
+def check_models(
+    model_files: Mapping[str, Callable[[], ModelFiles]], options: PreparationOptions
+) -> dict[str, dict[str, Any]]:
+    """The manifest of the downloaded models, by purpose: name, revision, files, and what a server will find in them.
+
+    Args:
+        model_files: a function for each purpose, which downloads what is missing.
+        options: which of them.
 
     Raises:
-        ModelFilesError: a model cannot be served; lists all that is wrong.
+        ModelFilesError: lists the models that cannot be served, and all that is wrong with each.
     """
-    manifest = problem.manifest()
-    if problem.folder is None:
-        logger.info("%s is served elsewhere: nothing to download.", problem.name)
-        return {"problem": manifest}
-    facts = check_servable(problem, options.tensor_parallel_size, options.context_tokens)
+    purposes = list(model_files) if options.purposes is None else options.purposes
+    if unknown := sorted(set(purposes) - set(model_files)):
+        raise ModelFilesError(
+            f"model_preparation.purposes: there is no model for {', '.join(unknown)}; known: {', '.join(model_files)}."
+        )
+    manifest: dict[str, dict[str, Any]] = {}
+    wrong: list[str] = []
+    for purpose in purposes:
+        files = model_files[purpose]()
+        try:
+            manifest[purpose] = _checked(purpose, files)
+        except ModelFilesError as error:
+            wrong.append(f"models.{purpose}: {error}")
+    if wrong:
+        raise ModelFilesError("\n".join(wrong))
+    return manifest
+
+
+def _checked(purpose: str, files: ModelFiles) -> dict[str, Any]:
+    manifest = files.manifest()
+    if files.folder is None:
+        logger.info("%s: %s is served elsewhere: nothing to download.", purpose, files.name)
+        return manifest
+    facts = check_servable(files)
     logger.info(
-        "%s at %s can be served on %d GPUs: %.1f GB of weights, %s.",
-        problem.name, problem.revision or "no revision", options.tensor_parallel_size, facts["weight_bytes"] / 1e9,
+        "%s: %s at %s can be served on %d GPUs: %.1f GB of weights, %s.",
+        purpose, files.name, files.revision or "no revision", files.tensor_parallel_size, facts["weight_bytes"] / 1e9,
         facts["architecture"],
     )  # fmt: skip
-    return {"problem": {**manifest, **facts}}
+    return {**manifest, **facts}

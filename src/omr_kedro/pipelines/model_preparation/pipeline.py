@@ -2,7 +2,7 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.pipelines.model_preparation.nodes import check_model
+from omr_kedro.pipelines.model_preparation.nodes import check_models
 
 
 def create_pipeline() -> Pipeline:
@@ -10,10 +10,10 @@ def create_pipeline() -> Pipeline:
     return Pipeline(
         [
             Node(
-                check_model,
-                inputs=["problem_model_files", "params:model_preparation"],
+                check_models,
+                inputs=["model_files", "params:model_preparation"],
                 outputs="model_manifest",
-                name="check_model",
+                name="check_models",
             )
         ],
         namespace="model_preparation",
