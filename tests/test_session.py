@@ -52,7 +52,7 @@ def test_parameters_of_the_command_line_override_those_of_the_file_one_by_one(pr
             assert isinstance(chosen, SlurmRunner)
             assert chosen.options.poll_s == 3
             assert chosen.options.resources["default"] == {"tasks": 2, "time": "04:00:00"}
-            assert chosen.options.resources["problem_model"] == {"gpus_per_node": 4}
+            assert chosen.options.resources["decontaminate.retrieve_similar"] == {"gpus_per_node": 1, "tasks": 2}
 
 
 def test_parameters_that_a_runner_does_not_take_are_named(project: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from hypothesis import strategies as st
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
+from rich.console import Console
 
-from omr_kedro.estimate import Estimate, NothingToEstimateError, StageEstimate, estimate
+from omr_kedro.estimate import Estimate, NothingToEstimateError, StageEstimate, estimate, show
 from omr_kedro.estimate.estimate import choose
-from omr_kedro.estimate.figures import ASSUMED, COUNTED, MEASURED
+from omr_kedro.estimate.figures import ASSUMED, COUNTED, MEASURED, sums_by_model
+from omr_kedro.runners.errors import ParameterError
 from omr_kedro.shards.identity import shard_names
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
@@ -142,7 +145,7 @@ def test_after_an_interrupted_run_the_rest_is_estimated_and_what_is_paid_is_not_
         model.asked.clear()
         project.run(**params)
         left = asked(model)
-    assert paid["classify_mcq"], "the budget lasts for two stages and a part of the third"
+    assert paid["classify_mcq"], "the limit lasts for two stages and a part of the third"
     for name in ("extract_problems", "classify_proof", "classify_mcq"):
         assert (round(found[name].paid), round(found[name].calls)) == (paid[name], left[name])
     assert found["classify_binary"].calls == pytest.approx(left["classify_binary"], rel=0.25)
@@ -202,11 +205,37 @@ def test_prices_and_throughput_make_money_and_hours_of_tokens(project: Project) 
     found = estimated(
         project,
         prices={"problem_model": {"prompt": 2, "completion": 5}},
-        estimate={"throughput": {"problem_model": 100}, "reasoning_tokens": 50},
+        estimate={"throughput": {"problem_model": 100}, "reasoning_tokens": {"problem_model": 50}},
     )
     stage = found.stages[0]
     assert stage.money == pytest.approx((2 * stage.prompt_tokens + 5 * stage.reply_tokens) / 1e6)
     assert stage.hours == pytest.approx((stage.prompt_tokens + stage.reply_tokens) / 100 / 3600)
     assert stage.reply_tokens > 50 * stage.calls
+    (model,) = found.models
+    assert (model.model, model.served_as) == ("problem_model", "offline-rules")
+    assert (model.calls, model.money, model.hours) == tuple(found.total(name) for name in ("calls", "money", "hours"))
     unknown = estimated(project)
     assert unknown.total("money") is unknown.total("hours") is None
+    assert unknown.models[0].money is unknown.models[0].hours is None
+
+
+@pytest.mark.parametrize("section", ["throughput", "tokenizer", "reasoning_tokens"])
+def test_settings_of_a_model_that_is_not_there_are_refused(project: Project, section: str) -> None:
+    with pytest.raises(ParameterError, match=f"estimate.{section}.cot_model: the catalog has no chat model"):
+        estimated(project, estimate={section: {"cot_model": None if section == "tokenizer" else 5}})
+
+
+def test_models_are_summed_up_apart() -> None:
+    def stage(model: str, calls: float, money: float | None) -> StageEstimate:
+        return StageEstimate("s", model, f"owner/{model}", 1, 0, calls, 10 * calls, calls, "", "", "", 0.0, "", money)
+
+    models = sums_by_model(
+        [stage("cot", 5, 1.0), stage("judge", 2, 3.0), stage("cot", 1, 0.5), stage("judge", 0, None)]
+    )
+    assert [(model.served_as, model.calls, model.prompt_tokens, model.money) for model in models] == [
+        ("owner/cot", 6, 60, 1.5),
+        ("owner/judge", 2, 20, 3.0),
+    ]
+    shown = Console(width=160, record=True, file=io.StringIO())
+    show(Estimate([], models, 1, 1, 1), shown)
+    assert "owner/judge" in shown.export_text()

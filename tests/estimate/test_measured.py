@@ -57,13 +57,13 @@ def test_a_rate_is_that_of_shards_which_all_tables_have(tmp_path: Path) -> None:
     asked = write(tmp_path, "model_output", "own", "asked", calls(30))
     given = write(tmp_path, "intermediate", "own", "given", ids(30), IDS)
     kept = write(tmp_path, "intermediate", "own", "kept", ids(15), IDS)
-    found = row_rate(kept, [given], [asked], "m", few=30)
+    found = row_rate(kept, [given], [(asked, "m")], few=30)
     assert found
     assert (found.value, found.count) == (0.5, 30)
     (name,) = kept.written()[:1]
     (kept.folder / "_complete.json").unlink()
     (kept.folder / "_made" / f"{name}.json").unlink()
-    found = row_rate(kept, [given], [asked], "m", few=20)
+    found = row_rate(kept, [given], [(asked, "m")], few=20)
     assert found
     assert (found.value, found.count) == (0.5, 20)
 
@@ -72,5 +72,5 @@ def test_too_few_rows_or_another_model_measure_no_rate(tmp_path: Path) -> None:
     asked = write(tmp_path, "model_output", "own", "asked", calls(30))
     given = write(tmp_path, "intermediate", "own", "given", ids(30), IDS)
     kept = write(tmp_path, "intermediate", "own", "kept", ids(15), IDS)
-    assert row_rate(kept, [given], [asked], "m", few=31) is None
-    assert row_rate(kept, [given], [asked], "another", few=5) is None
+    assert row_rate(kept, [given], [(asked, "m")], few=31) is None
+    assert row_rate(kept, [given], [(asked, "another")], few=5) is None

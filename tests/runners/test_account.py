@@ -72,7 +72,7 @@ def test_a_task_counts_what_all_tasks_of_its_run_have_spent_and_its_own_earlier_
     assert unlimited.siblings == Spent(), "nothing is read where nothing is limited"
 
 
-def test_tasks_of_a_job_keep_one_budget_and_say_that_it_is_spent(tmp_path: Path) -> None:
+def test_tasks_of_a_job_keep_one_limit_and_say_that_it_is_reached(tmp_path: Path) -> None:
     """Two tasks, one after the other, as Slurm would run them."""
     project = Project.create(tmp_path / "project")
     threads = project.write_threads(make_threads(24))

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from omr_kedro.runners.submission import JobSpec
 from tests.support.project import Project
 
 DISPATCHED = "omr_kedro.runners.SlurmRunner"
@@ -59,3 +60,27 @@ def test_a_group_asks_for_what_its_model_needs_whatever_node_comes_first(tmp_pat
     planned = project.kedro("run", "--runner-params=dry_run=true", f"--params={params}", env={"COLUMNS": "200"})
     assert planned.returncode == 0, planned.stderr
     assert "drop_duplicates, retrieve_similar," in planned.stdout
+
+
+def test_a_job_asks_for_the_gpus_of_its_model_and_says_which_model_that_is(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "project")
+    params = "benchmarks=data/01_raw/example_benchmarks.jsonl,retrieval.kind=lexical"
+    planned = ["run", "--runner-params=dry_run=true,where=slurm", f"--params={params}"]
+    assert project.kedro("run", "--pipelines=prepare_threads", f"--params={params}").returncode == 0
+    done = project.kedro(*planned)
+    assert done.returncode == 0, done.stderr
+    spec = spec_of(project)
+    assert spec.resources.gpus_per_node == 4
+    assert spec.models == {"problem_model": "Qwen/Qwen2.5-32B-Instruct"}
+    refused = project.kedro(*planned, "--runner-params=dry_run=true,resources.problem_model.gpus_per_node=2")
+    assert refused.returncode == 1
+    assert "problem_model: its server spreads over 4 GPUs" in refused.stderr
+    spread = project.kedro(*planned, "--runner-params=dry_run=true,resources.problem_model.nodes=2")
+    assert spread.returncode == 0, spread.stderr
+    assert spec_of(project).resources.gpus_per_node == 2
+
+
+def spec_of(project: Project) -> JobSpec:
+    """The spec that was written last."""
+    specs = project.path.glob("data/08_reporting/base/slurm/extract_problems-*/spec.json")
+    return JobSpec.model_validate_json(max(specs, key=lambda path: path.stat().st_mtime_ns).read_bytes())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,18 @@ RUNNING = TaskState("7_0", "RUNNING", "None", "n1")
 
 
 def submission(
-    root: Path, shares: list[list[str]], *, token: str = "one", attempt: int = 0, run_id: str = "now"
+    root: Path,
+    shares: list[list[str]],
+    *,
+    token: str = "one",
+    attempt: int = 0,
+    run_id: str = "now",
+    models: dict[str, str] | None = None,
 ) -> Submission:
     spec = JobSpec(
         group="stage", token=token, attempt=attempt, project_path="/p", env=None, conf_source=None, runtime_params={},
         pipeline_names=[], run_id=run_id, nodes=["a", "b"], shares=shares, settings={}, resources=Resources(), lanes=1,
-        warn_s=2, server_starts=1,
+        warn_s=2, server_starts=1, models=models or {},
     )  # fmt: skip
     made = Submission.create(root, spec, "#!/bin/bash\n")
     made.submitted("7" if attempt == 0 else "8")
@@ -94,5 +101,18 @@ def test_what_needs_a_person_is_said(tmp_path: Path, state: TaskState | None, re
     assert "task-0.err" in line or "waits" in line
 
 
-def test_the_table_has_a_row_for_each_group(tmp_path: Path) -> None:
-    assert as_table(summarise([submission(tmp_path, [["s0"]])], {})).row_count == 1
+def test_the_table_has_a_row_for_each_group_with_the_models_that_it_asks(tmp_path: Path) -> None:
+    asked = submission(tmp_path, [["s0"], ["s1"]], models={"cot_model": "owner/solver", "judge_model": "owner/judge"})
+    table = as_table(summarise([asked], {}))
+    assert table.row_count == 1
+    cells = {column.header: list(column.cells) for column in table.columns}
+    assert cells["model"] == ["owner/solver, owner/judge"]
+
+
+def test_a_spec_of_a_version_that_named_no_models_can_still_be_read(tmp_path: Path) -> None:
+    made = submission(tmp_path, [["s0"]])
+    spec = json.loads(made.spec_path.read_bytes())
+    del spec["models"]
+    made.spec_path.write_text(json.dumps(spec))
+    (status,) = read_status(tmp_path)
+    assert status.models == []

@@ -23,6 +23,7 @@ from omr_kedro.estimate.figures import (
     StageEstimate,
     cost,
     hours,
+    sums_by_model,
     weakest,
 )
 from omr_kedro.estimate.options import EstimateOptions
@@ -60,6 +61,7 @@ def estimate(
     if not asking:
         raise NothingToEstimateError("These pipelines ask no model, so they cost nothing but time.")
     options = parameter(catalog, "estimate", EstimateOptions)
+    options.check_models(catalog)
     wanted = sample or options.sample
     needed = every.to_nodes(*(node.name for node in asking))
     first = next(node for node in needed.nodes if _splits(node, catalog))
@@ -154,7 +156,8 @@ class Walk:
         self._calls: dict[str, StageCalls] = {}
         self._asked_about: dict[str, float] = {}
         """Unknown rows that each asking node would ask about, of the whole run."""
-        self._model = ""
+        self._answered_by: dict[str, str] = {}
+        """Who is asked for a table of completions, by the name that the endpoint knows."""
         self.shards = round(sum(weights.values()))
         self._rows = 0
 
@@ -178,7 +181,7 @@ class Walk:
                 self._stand_in(node)
         names = {node.name for node in reported}
         stages = [self._estimate(calls) for name, calls in self._calls.items() if name in names]
-        return Estimate(stages, len(self._weights), self.shards, self._rows, list(self._notes))
+        return Estimate(stages, sums_by_model(stages), len(self._weights), self.shards, self._rows, list(self._notes))
 
     def _derive(self, node: Node) -> None:
         for name, recipe in self._overlay.run(node).items():
@@ -201,7 +204,7 @@ class Walk:
         if not any(missing.values()):
             return
         seen = sum(self._overlay.shards(name).count for name in parents), self._overlay.shards(table).count
-        rate = rate_of(self._overlay, self._options, self._model, node, table, parents, seen)
+        rate = rate_of(self._overlay, self._options, self._answered_by, node, table, parents, seen)
         self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
         self._kinds[table].add(rate.kind)
         self._notes[told(table, parents, rate)] = None
@@ -212,17 +215,18 @@ class Walk:
         return {shard: rows + waiting[shard] for shard, rows in self._unknown[table].items()}
 
     def _ask(self, node: Node) -> None:
-        model = next(self._overlay.constant(name) for name in node.inputs if name == _model_of(node, self._catalog))
-        self._model = model.name
-        counter = PromptCounter(find_tokenizer(model.name, self._options.tokenizer), self._options.few)
+        name = _model_of(node, self._catalog) or ""
+        model = self._overlay.constant(name)
+        counter = PromptCounter(find_tokenizer(model.name, self._options.tokenizer.get(name)), self._options.few)
         calls = self._calls[node.name] = StageCalls(node, self._overlay, counter, self._options.few)
+        self._answered_by[calls.table] = model.name
         missing = self._missing(calls.given)
         self._asked_about[node.name] = sum(self._weights[shard] * rows for shard, rows in missing.items())
         calls.look()
         if stood_in := calls.sampled.stood_in:
             self._kinds[calls.table].add(MEASURED)
-            told_of = f"{calls.name}: {stood_in:,} earlier replies stand in for those to come, in what is asked later"
-            self._notes[told_of] = None
+            note = f"{calls.name}: {stood_in:,} earlier replies stand in for those to come, in what is asked later"
+            self._notes[note] = None
 
     def _estimate(self, found: StageCalls) -> StageEstimate:
         weights, shards = self._weights, found.sampled.shards
@@ -233,7 +237,8 @@ class Walk:
         )
         kinds = {COUNTED if len(weights) == self.shards else SAMPLED, *self._kinds[found.given]}
         prompts_are = found.counter.how
-        reply = found.reply_tokens(self._options.reasoning_tokens)
+        name = _model_of(found.node, self._catalog) or ""
+        reply = found.reply_tokens(self._options.reasoning_tokens.get(name, 0))
         if unknown:
             per_row, each = found.calls_per_row(), found.prompt_tokens()
             calls += unknown * per_row.value
@@ -242,7 +247,6 @@ class Walk:
             prompts_are = each.kind
         if calls:
             self._notes[f"{found.name}: {reply.value:,.0f} tokens a reply ({reply.kind}: {reply.told})"] = None
-        name = _model_of(found.node, self._catalog) or ""
         speed = self._options.throughput.get(name)
         takes, by = hours(found.model, speed, calls, prompt_tokens + calls * reply.value)
         return StageEstimate(

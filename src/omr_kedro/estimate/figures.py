@@ -1,7 +1,8 @@
-"""What an estimate says: calls, tokens, hours and money of each stage, and what each number rests on."""
+"""An estimate in figures: calls, tokens, hours and money of stages and models, and what each number rests on."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from omr_kedro.llm.endpoint import Price
@@ -39,21 +40,64 @@ class StageEstimate:
 
 
 @dataclass(frozen=True)
+class ModelEstimate:
+    """All stages that ask one model."""
+
+    model: str
+    """Name in the catalog."""
+    served_as: str
+    """Name that the endpoint knows."""
+    calls: float
+    """Calls to be made."""
+    prompt_tokens: float
+    reply_tokens: float
+    """Both of the calls to be made."""
+    hours: float | None
+    money: float | None
+    """None where a stage does not know."""
+
+
+@dataclass(frozen=True)
 class Estimate:
-    """What is still to be paid."""
+    """Calls, tokens, hours and money that are still to be paid."""
 
     stages: list[StageEstimate]
+    models: list[ModelEstimate]
+    """The same by model, in the order in which they are first asked."""
     sampled_shards: int
     shards: int
     sampled_rows: int
     """Rows of the first table in the sample."""
     notes: list[str] = field(default_factory=list)
-    """What was assumed and from where, and what is not known."""
+    """Assumptions with their sources, and what is not known."""
 
     def total(self, name: str) -> float | None:
         """Sum over the stages; None where a stage does not know."""
-        values = [getattr(stage, name) for stage in self.stages if stage.calls or name == "paid"]
-        return None if any(value is None for value in values) else float(sum(values))
+        return _sum(name, self.stages)
+
+
+def _sum(name: str, stages: Iterable[StageEstimate]) -> float | None:
+    values = [getattr(stage, name) for stage in stages if stage.calls or name == "paid"]
+    return None if any(value is None for value in values) else float(sum(values))
+
+
+def sums_by_model(stages: Sequence[StageEstimate]) -> list[ModelEstimate]:
+    """What the stages come to for each model."""
+    asking: dict[tuple[str, str], list[StageEstimate]] = {}
+    for stage in stages:
+        asking.setdefault((stage.model, stage.served_as), []).append(stage)
+    return [
+        ModelEstimate(
+            model=model,
+            served_as=served_as,
+            calls=sum(stage.calls for stage in own),
+            prompt_tokens=sum(stage.prompt_tokens for stage in own),
+            reply_tokens=sum(stage.reply_tokens for stage in own),
+            hours=_sum("hours", own),
+            money=_sum("money", own),
+        )
+        for (model, served_as), own in asking.items()
+    ]
 
 
 def weakest(kinds: set[str]) -> str:

@@ -54,26 +54,25 @@ def call_means(store: TableStore, model: str, prompt_hash: str, few: int) -> Cal
 
 
 def row_rate(
-    store: TableStore, parents: Sequence[TableStore], calls: Sequence[TableStore], model: str, few: int
+    store: TableStore, parents: Sequence[TableStore], calls: Sequence[tuple[TableStore, str]], few: int
 ) -> Measured | None:
-    """Rows of a table for each row that it was made from, in a workspace whose calls the same model answered.
+    """Rows of a table for each row that it was made from, in a workspace whose calls the same models answered.
 
     Args:
         store: the table.
         parents: what it was made from.
-        calls: tables of completions that decide about its rows.
-        model: who answered.
+        calls: tables of completions that decide about its rows, each with the model that must have answered.
         few: fewer rows of the parents measure nothing.
     """
     for table in siblings(store):
         workspace = table.folder.parent.name
         given = [_in(workspace, parent) for parent in parents]
-        asked = [_in(workspace, completions) for completions in calls]
-        if any(row["model"] != model for completions in asked for row in completions.head(1)):
+        asked = [(_in(workspace, completions), model) for completions, model in calls]
+        if any(row["model"] != model for completions, model in asked for row in completions.head(1)):
             continue
         shards = set(table.written()).intersection(*(parent.written() for parent in given))
         rows = sum(parent.part(shards).count for parent in given)
-        if rows >= few and all(completions.head(1) for completions in asked):
+        if rows >= few and all(completions.head(1) for completions, _ in asked):
             return Measured(table.part(shards).count / rows, rows, workspace)
     return None
 

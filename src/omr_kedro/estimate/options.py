@@ -1,8 +1,13 @@
-"""What an estimate takes as given, where nothing was measured: the section `estimate` of the parameters."""
+"""The section `estimate` of the parameters: what is taken as given, where nothing was measured."""
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+from kedro.io import CatalogProtocol
 from pydantic import BaseModel, ConfigDict, Field
+
+from omr_kedro.runners.account import check_models
 
 
 class AssumedRate(BaseModel):
@@ -25,11 +30,22 @@ class EstimateOptions(BaseModel):
     shard is chance."""
     few: int = Field(default=30, ge=1)
     """Fewer rows or calls measure nothing."""
-    tokenizer: str | None = None
-    """`tokenizer.json`, or its folder; without it the model is looked for in the cache of Hugging Face."""
+    tokenizer: dict[str, str | None] = {}
+    """`tokenizer.json`, or its folder, by the model's name in the catalog; without it the model is looked for in the
+    cache of Hugging Face."""
     throughput: dict[str, float | None] = {}
     """Tokens a second of one model server, prompts and replies together, by the model's name in the catalog."""
-    reasoning_tokens: float = Field(default=0, ge=0)
-    """Tokens that a model thinks before each reply, where no reply was measured yet."""
+    reasoning_tokens: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Tokens that a model thinks before each reply, where no reply was measured yet, by its name in the catalog; none
+    where it is not listed."""
     rows: dict[str, AssumedRate] = {}
     """By table; what is not listed is taken as one row for each."""
+
+    def check_models(self, catalog: CatalogProtocol[Any, Any]) -> None:
+        """Refuse settings of models that the catalog does not have.
+
+        Raises:
+            ParameterError: names them.
+        """
+        for section in ("tokenizer", "throughput", "reasoning_tokens"):
+            check_models(catalog, f"estimate.{section}", getattr(self, section))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from kedro.pipeline import Node, Pipeline
@@ -42,7 +42,7 @@ def tables_read(overlay: Overlay, node: Node) -> list[str]:
 def rate_of(
     overlay: Overlay,
     options: EstimateOptions,
-    model: str,
+    answered_by: Mapping[str, str],
     node: Node,
     table: str,
     parents: Sequence[str],
@@ -53,7 +53,7 @@ def rate_of(
     Args:
         overlay: the sample.
         options: what is assumed, and how few rows tell nothing.
-        model: whose earlier calls may tell; models keep and write differently.
+        answered_by: whose earlier calls may tell, by table of completions; models keep and write differently.
         node: makes the table.
         table: its name.
         parents: tables that its rows are made from.
@@ -61,9 +61,8 @@ def rate_of(
     """
     given, made = seen
     store = overlay.store(table)
-    calls = [overlay.store(name) for name in node.inputs if overlay.is_table(name)]
-    calls = [completions for completions in calls if is_completions(completions)]
-    found = row_rate(store, [overlay.store(name) for name in parents], calls, model, options.few)
+    calls = [(overlay.store(name), answered_by[name]) for name in node.inputs if name in answered_by]
+    found = row_rate(store, [overlay.store(name) for name in parents], calls, options.few)
     # The sample's rows are among those of its own workspace, which has more.
     known_better = found is not None and found.where == store.folder.parent.name and found.count > given
     if given >= options.few and not known_better:

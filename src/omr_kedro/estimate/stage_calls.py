@@ -95,7 +95,7 @@ class StageCalls:
             closing(self._overlay.index((_whose(row), row) for row in rows_now if not row["error_kind"])) as earlier,
         ):
             for request in plan.requests(shard):
-                key, identity = request.key(self.model.name), request.identity()
+                key, identity = request.key(self.model.identity), request.identity()
                 completion = next((Completion.from_row(row) for row in known[key][-1:]), None)
                 if completion:
                     yield completion.row(identity)
@@ -126,7 +126,7 @@ class StageCalls:
         if rows >= self._few:
             return Rate(self.sampled.rendered / rows, SAMPLED, "")
         own, given = self._overlay.store(self.table), self._overlay.store(self.given)
-        if found := row_rate(own, [given], [own], self.model.name, self._few):
+        if found := row_rate(own, [given], [(own, self.model.name)], self._few):
             return Rate(found.value, MEASURED, found.where)
         return Rate(self._declared(), ASSUMED, "as the stage declares")
 

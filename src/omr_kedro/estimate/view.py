@@ -12,6 +12,8 @@ from omr_kedro.llm.endpoint.spending import in_words
 def show(estimate: Estimate, console: Console) -> None:
     """Print an estimate."""
     console.print(_table(estimate))
+    if len(estimate.models) > 1:
+        console.print(_models(estimate))
     for line in [_sample(estimate), *_hours_and_money(estimate), *estimate.notes]:
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
 
@@ -29,6 +31,18 @@ def _table(estimate: Estimate) -> Table:
     sums = (estimate.total(name) for name in ("paid", "calls", "prompt_tokens", "reply_tokens"))
     ends = _amount(estimate.total("hours")), _money(estimate.total("money"))
     table.add_row("all stages", "", *(_count(value) for value in sums), *ends, "", style="bold")
+    return table
+
+
+def _models(estimate: Estimate) -> Table:
+    table = Table(title="The same by model")
+    for name in ("model", "served as"):
+        table.add_column(name, overflow="fold")
+    for name in ("calls", "prompt tokens", "reply tokens", "hours", "money"):
+        table.add_column(name, justify="right")
+    for model in estimate.models:
+        counts = (_count(value) for value in (model.calls, model.prompt_tokens, model.reply_tokens))
+        table.add_row(model.model, model.served_as, *counts, _amount(model.hours), _money(model.money))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from kedro.io import CatalogProtocol, DatasetNotFoundError
@@ -57,10 +57,24 @@ def read_prices(catalog: Catalog) -> Prices:
         ParameterError: there is a price of no model.
     """
     prices = parameter(catalog, "prices", Prices)
-    for name in prices.__pydantic_extra__ or {}:
-        if not isinstance(catalog.get(name), ChatModelDataset):
-            raise ParameterError(f"Parameters: prices.{name}: the catalog has no chat model of this name.")
+    check_models(catalog, "prices", prices.__pydantic_extra__ or {})
     return prices
+
+
+def check_models(catalog: Catalog, section: str, names: Iterable[str]) -> None:
+    """Refuse settings that are for no model.
+
+    Args:
+        catalog: of the run.
+        section: of the parameters, for the message.
+        names: those that it has settings for.
+
+    Raises:
+        ParameterError: says which of them is no chat model of the catalog.
+    """
+    for name in names:
+        if not isinstance(catalog.get(name), ChatModelDataset):
+            raise ParameterError(f"Parameters: {section}.{name}: the catalog has no chat model of this name.")
 
 
 def open_account(catalog: Catalog, models: Mapping[str, ChatModel]) -> Spending:

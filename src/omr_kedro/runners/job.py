@@ -109,7 +109,7 @@ class Job:
             errors = [error for lane in done if (error := lane.exception())]
             if errors:
                 for model in work.models:
-                    # A budget that is spent is no reason to lose calls that are in flight.
+                    # A spending limit that is reached is no reason to lose calls in flight.
                     spent = isinstance(errors[0], SpendingLimitError)
                     grace_s = model.entry.limits.timeout_s if spent else self.spec.warn_s
                     model.session.halt("another shard of this job could not be made", grace_s)
@@ -246,7 +246,7 @@ class Job:
         self.progress.in_flight = sum(len(tally.in_flight) for tally in tallies)
         self.progress.seconds = before.seconds + time.monotonic() - self._began
         starts = [model.session.server_started_in_s for model in (self._work.models if self._work else [])]
-        self.progress.server_s = next((seconds for seconds in starts if seconds is not None), None)
+        self.progress.server_s = max((seconds for seconds in starts if seconds is not None), default=None)
         sent = [tally.first_sent_at for tally in tallies if tally.first_sent_at is not None]
         self.progress.first_call_s = min(sent) - self._began if sent else None
 

@@ -44,6 +44,7 @@ class Resources(BaseModel):
     account: Line | None = None
     qos: Line | None = None
     gpus_per_node: int = Field(default=0, ge=0)
+    """Where nothing is given: as many as the server of the model spreads over, none without a server."""
     nodes: int = Field(default=1, ge=1)
     """Of one task. More than one: the model is spread over them."""
     cpus_per_task: int | None = Field(default=None, ge=1)

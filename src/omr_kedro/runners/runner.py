@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -100,23 +101,21 @@ class SlurmRunner(AbstractRunner):
             "server_starts": self.options.server_starts,
         }
         queue = Queue(self.options.poll_s)
-        return [
-            GroupRun(
-                group,
-                JobArrays(group, self._needs(group, catalog), spec, root, queue, self.options.max_retries),
-                partial(GroupWork, group.nodes, catalog),
-            )
-            for group in groups
-        ]
+
+        def arrays(group: Group) -> JobArrays:
+            models = {name: model.load().name for name, model in _models(group.inputs, catalog)}
+            needs, retries = self._needs(group, catalog), self.options.max_retries
+            return JobArrays(group, needs, {**spec, "models": models}, root, queue, retries)
+
+        return [GroupRun(group, arrays(group), partial(GroupWork, group.nodes, catalog)) for group in groups]
 
     def _check_gpus(self, groups: Sequence[Group], catalog: DataCatalog) -> None:
         for group in groups:
-            for name in sorted(group.inputs):
-                if isinstance(model := catalog.get(name), ChatModelDataset) and model.gpus:
-                    check_gpus(name, model.gpus, self._needs(group, catalog))
+            if models := {name: model.gpus for name, model in _models(group.inputs, catalog) if model.gpus}:
+                check_gpus(" and ".join(models), sum(models.values()), self._needs(group, catalog))
 
     def _label(self, catalog: DataCatalog, node: Node) -> tuple[str, ...] | None:
-        models = [(name, model) for name in node.inputs if isinstance(model := catalog.get(name), ChatModelDataset)]
+        models = _models(node.inputs, catalog)
         if not models and self.options.resources.get(node.name):
             return (node.name, self._resources(node, catalog).model_dump_json())  # a job of its own, without a model
         if not models or any(model.remote for _, model in models):
@@ -131,8 +130,17 @@ class SlurmRunner(AbstractRunner):
         return self._resources(leader, catalog)
 
     def _resources(self, node: Node, catalog: DataCatalog) -> Resources:
-        models = [name for name in node.inputs if isinstance(catalog.get(name), ChatModelDataset)]
-        return resolve(self.options.resources, [*models, node.namespace or "", node.name])
+        models = dict(_models(node.inputs, catalog))
+        resources = resolve(self.options.resources, [*models, node.namespace or "", node.name])
+        if "gpus_per_node" in resources.model_fields_set:
+            return resources
+        wanted = sum(model.gpus or 0 for model in models.values())
+        return resources.model_copy(update={"gpus_per_node": ceil(wanted / resources.nodes)})
+
+
+def _models(names: Iterable[str], catalog: DataCatalog) -> list[tuple[str, ChatModelDataset]]:
+    """The chat models among some datasets, by name."""
+    return [(name, model) for name in sorted(names) if isinstance(model := catalog.get(name), ChatModelDataset)]
 
 
 def _known_names(pipeline: Pipeline) -> set[str]:

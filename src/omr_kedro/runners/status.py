@@ -80,6 +80,11 @@ class GroupStatus:
         """Slurm's numbers, in the order of submission."""
         return list(dict.fromkeys(task.submission.job_id or "not yet known" for task in (*self.lost, *self.tasks)))
 
+    @property
+    def models(self) -> list[str]:
+        """Models that the tasks ask, by the names that the endpoints know."""
+        return list(dict.fromkeys(name for task in self.tasks for name in task.submission.spec.models.values()))
+
     def total(self, name: str) -> int:
         """Sum of a number in the progress of the tasks."""
         return sum(int(getattr(task.progress, name)) for task in self.tasks)
@@ -134,13 +139,14 @@ def summarise(submissions: Iterable[Submission], states: Mapping[str, Mapping[in
 def as_table(groups: Sequence[GroupStatus]) -> Table:
     """One row a group."""
     table = Table(title="Jobs on Slurm")
-    for name in ("group", "jobs", "tasks"):
+    for name in ("group", "model", "jobs", "tasks"):
         table.add_column(name, overflow="fold")
     for name in ("shards", "calls", "failed", "rows/s", "calls/s", "tokens in + out", "tokens/s", "time left"):
         table.add_column(name, justify="right")
     for group in groups:
         table.add_row(
             group.name,
+            ", ".join(group.models) or "-",
             ", ".join(group.jobs),
             ", ".join(f"{count} {state}" for state, count in sorted(group.states.items())),
             f"{group.total('shards_done'):,}/{group.shards:,}",

@@ -54,6 +54,8 @@ class JobSpec(BaseModel):
     pipeline_names: list[str]
     run_id: str
     nodes: list[str]
+    models: dict[str, str] = {}
+    """Models that the nodes ask: names in the catalog, and those that the endpoints know."""
     shares: list[list[str]]
     """Shards of each task of the array."""
     settings: dict[str, str]
