@@ -9,7 +9,7 @@ from tests.support.project import Project
 from tests.support.threads import make_threads
 
 
-def test_runs_with_a_small_budget_end_as_one_run_without_any_and_pay_for_nothing_twice(tmp_path: Path) -> None:
+def test_runs_with_a_small_limit_end_as_one_run_without_any_and_pay_for_nothing_twice(tmp_path: Path) -> None:
     calm, poor = (Project.create(tmp_path / name) for name in ("calm", "poor"))
     threads = calm.write_threads(make_threads(12))
     with OfflineModel(calm) as model:

@@ -174,7 +174,7 @@ def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(
     assert_nothing_is_left(cluster, project)
 
 
-def test_a_budget_stops_all_tasks_and_the_same_command_goes_on(
+def test_a_spending_limit_stops_all_tasks_and_the_same_command_goes_on(
     cluster: Cluster, project: Project, expected: dict[str, list[dict[str, Any]]]
 ) -> None:
     serve_slowly(project, 0.02)

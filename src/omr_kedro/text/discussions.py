@@ -113,14 +113,14 @@ def _fit_posts(
     # Nobody writes texts of so many bytes a token: what is longer need not be counted to be known as too long.
     if sum(sizes) <= room * _MOST_BYTES_PER_TOKEN and _whole(blocks, room, tokens) == len(blocks):
         return list(posts), []
-    budget = int(room * _bytes_per_token(blocks, tokens))
+    room_bytes = int(room * _bytes_per_token(blocks, tokens))
     while True:
-        fitted, cuts = _cut_to(posts, _common_cap(sizes, budget), budget)
+        fitted, cuts = _cut_to(posts, _common_cap(sizes, room_bytes), room_bytes)
         used = sum(tokens.count(_block(*post)) for post in fitted)
         if used <= room:
             return fitted, cuts
         # How dense the rest was is known now; each round takes off a tenth at least, so this ends.
-        budget = min(int(budget * room / used), budget * 9 // 10)
+        room_bytes = min(int(room_bytes * room / used), room_bytes * 9 // 10)
 
 
 def _bytes_per_token(blocks: Sequence[str], tokens: TokenCounter) -> float:
@@ -130,9 +130,9 @@ def _bytes_per_token(blocks: Sequence[str], tokens: TokenCounter) -> float:
     return len(probe.encode()) / tokens.count(probe)
 
 
-def _common_cap(sizes: Sequence[int], budget: int) -> int:
-    """The largest length such that what is no longer, and the rest cut to it, fills the budget and no more."""
-    left = budget
+def _common_cap(sizes: Sequence[int], room_bytes: int) -> int:
+    """The largest length such that what is no longer, and the rest cut to it, fills the room and no more."""
+    left = room_bytes
     for taken, size in enumerate(sorted(sizes)):
         cap = left // (len(sizes) - taken)
         if size > cap:
@@ -141,14 +141,14 @@ def _common_cap(sizes: Sequence[int], budget: int) -> int:
     return max(sizes)
 
 
-def _cut_to(posts: Sequence[tuple[int, str]], cap: int, budget: int) -> tuple[list[tuple[int, str]], list[Cut]]:
-    """Posts cut to `cap` bytes; the last ones are left out where even that is too much for `budget` bytes."""
+def _cut_to(posts: Sequence[tuple[int, str]], cap: int, room_bytes: int) -> tuple[list[tuple[int, str]], list[Cut]]:
+    """Posts cut to `cap` bytes; the last ones are left out where even that is too much for `room_bytes`."""
     fitted: list[tuple[int, str]] = []
     cuts: list[Cut] = []
     for number, text in posts:
         kept = cut_at_sentence(text, cap - len(_block(number, "")))
-        budget -= len(_block(number, kept).encode())
-        if budget < 0:
+        room_bytes -= len(_block(number, kept).encode())
+        if room_bytes < 0:
             cuts.append(Cut(number, len(text), 0))
             continue
         fitted.append((number, kept))

@@ -33,7 +33,7 @@ def rows_or_none(folder: Path) -> list[Row]:
     return rows(folder) if table(folder).complete else []
 
 
-def test_a_budget_stops_the_run_and_the_next_runs_do_the_rest_and_pay_for_nothing_twice(tmp_path: Path) -> None:
+def test_a_limit_stops_the_run_and_the_next_runs_do_the_rest_and_pay_for_nothing_twice(tmp_path: Path) -> None:
     shards = {"a": texts(25), "b": [f"b {n}" for n in range(15)]}
     told = list[tuple[int, str]]()
     with ChatServer() as server:
@@ -51,7 +51,7 @@ def test_a_budget_stops_the_run_and_the_next_runs_do_the_rest_and_pay_for_nothin
     assert len(server.calls) == len(set(server.keys)) == 40
 
 
-def test_calls_in_flight_when_the_budget_is_spent_are_awaited_and_kept(tmp_path: Path) -> None:
+def test_calls_in_flight_when_the_limit_is_reached_are_awaited_and_kept(tmp_path: Path) -> None:
     with Gate("slow") as server:
         calls = limited(call_plan(server, {"a": ["slow 1", "slow 2", *texts(20)]}), total_tokens=100)
         thread = saving(tmp_path, calls, expect=SpendingLimitError)
@@ -63,7 +63,7 @@ def test_calls_in_flight_when_the_budget_is_spent_are_awaited_and_kept(tmp_path:
     assert journal.count("\n") == len(server.calls) < 20
 
 
-def test_a_budget_that_is_not_reached_or_needed_changes_nothing(tmp_path: Path) -> None:
+def test_a_limit_that_is_not_reached_or_needed_changes_nothing(tmp_path: Path) -> None:
     with ChatServer() as server:
         table(tmp_path).save(limited(call_plan(server, {"a": texts(10)}), total_tokens=10_000))
         again = limited(call_plan(server, {"a": texts(10), "b": texts(0)}), total_tokens=1)
@@ -80,7 +80,7 @@ def test_what_other_processes_have_spent_counts(tmp_path: Path) -> None:
     assert not server.calls
 
 
-def test_two_models_share_the_budget_of_their_run_each_at_its_own_price(tmp_path: Path) -> None:
+def test_two_models_share_the_limit_of_their_run_each_at_its_own_price(tmp_path: Path) -> None:
     spending = Spending(SpendingLimits(money=COST * 40e-6))
     prices = (Price(prompt=1, completion=1), Price(prompt=10, completion=10))
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def test_tokens_that_nobody_counts_are_estimated_and_failed_calls_count_as_nothi
 def test_once_a_reply_is_there_no_call_starts_that_is_expected_to_pass_the_limit(
     limit: int, window: int, words: int, reply: int
 ) -> None:
-    """With calls that are alike: the budget is used up but for one call, or passed by one, after the first window."""
+    """With calls that are alike: the limit is used up but for one call, or passed by one, after the first window."""
     request = Request("r", [{"role": "user", "content": "word " * words}], Sampling(), "p")
     prompt = estimate_prompt_tokens(request.messages)
     spending = Spending(SpendingLimits(total_tokens=limit))

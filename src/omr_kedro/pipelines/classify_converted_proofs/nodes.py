@@ -11,7 +11,7 @@ from omr_kedro.shards import Shards, SiblingShards
 
 
 def ask_converted_label(problems: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
-    """As `ask_label`, under a name of its own: progress, budgets and estimates tell the two apart."""
+    """As `ask_label`, under a name of its own: progress, spending and estimates tell the two apart."""
     return replace(
         ask_label(problems, prompt, model, options), name=prompt.name.replace("classify_", "classify_converted_")
     )
