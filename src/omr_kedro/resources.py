@@ -30,7 +30,7 @@ class Shared(Generic[Held]):
     """
 
     identity = None
-    """What is made is decided by the inputs it is made of, which are in fingerprints for themselves."""
+    """The inputs that the object is made of decide it, and they are in fingerprints for themselves."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -1,4 +1,4 @@
-"""What a person types and sees."""
+"""Commands as a person types them, and what the screen shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the base environment takes from the hub: the forum's dump, the tokenizer, the model's files."""
+"""The base environment takes from the hub: the forum's dump, the tokenizer, the model's files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found out about answers, which problems are dropped for it, and how findings are counted."""
+"""Answers are assessed, problems are dropped for it, and findings are counted."""
 
 from __future__ import annotations
 

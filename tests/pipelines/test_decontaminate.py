@@ -57,7 +57,7 @@ def benchmarks(folder: Path, *statements: str, **named: list[str]) -> Source:
 
 @dataclass
 class Judged:
-    """What was asked, and the tables that came of it."""
+    """Prompts that were asked, and the tables that came of them."""
 
     problems: Shards
     benchmarks: Source

@@ -1,4 +1,4 @@
-"""What a job has one of, with 64 shards under way at the same time."""
+"""Resources of a job that has 64 shards under way at the same time."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def _parse(text: str) -> list[Any]:
 
 
 _TASKS: dict[str, tuple[Callable[..., str], str]] = {"verify": (verify, "unequal"), "read": (read, "no")}
-"""By name: the function, and what its reply is when the library breaks on the job."""
+"""Tasks by name: the function, and its reply when the library breaks on the job."""
 
 
 def main() -> None:

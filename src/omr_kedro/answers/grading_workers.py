@@ -42,7 +42,7 @@ _ERROR_CHARS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one job may take."""
+    """Limits of one job."""
 
     cpu_seconds: float = 5.0
     memory_mb: int = 1024

@@ -14,7 +14,7 @@ _OWN_FIELDS = frozenset(
         "structured_outputs",
     }
 )  # fmt: skip
-"""What of a request's body is said elsewhere: rows, keys and estimates would tell another story than the model saw."""
+"""Fields of a request's body that are said elsewhere; set here as well, rows and keys would not tell what was asked."""
 
 
 def _leaves_own_fields(extra_body: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from omr_kedro.llm.serving.model_files import ModelFiles
 from omr_kedro.text import TokenCounter
 
 _TOKENIZER = "tokenizer.json"
-# What servers read; not the copies of the weights in other formats that many repositories hold.
+# Servers read these; not the copies of the weights in other formats that many repositories hold.
 _MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
 
 

@@ -45,7 +45,7 @@ class NothingToEstimateError(OmrError):
 def estimate(
     every: Pipeline, chosen: Pipeline, catalog: CatalogProtocol[Any, Any], sample: int | None = None
 ) -> Estimate:
-    """What the chosen pipelines would still have to pay for.
+    """Estimate what the chosen pipelines would still have to pay for.
 
     Args:
         every: all pipelines, so that stages before the chosen ones are known.
@@ -151,13 +151,13 @@ class Walk:
         self._unknown: dict[str, dict[str, float]] = defaultdict(lambda: dict.fromkeys(weights, 0.0))
         """Rows of a table that would come of rows that wait for a call, by shard."""
         self._kinds: dict[str, set[str]] = defaultdict(set)
-        """What the unknown rows of a table rest on."""
+        """Kinds of figures that the unknown rows of a table rest on."""
         self._notes: dict[str, None] = {}
         self._calls: dict[str, StageCalls] = {}
         self._asked_about: dict[str, float] = {}
         """Unknown rows that each asking node would ask about, of the whole run."""
         self._answered_by: dict[str, str] = {}
-        """Who is asked for a table of completions, by the name that the endpoint knows."""
+        """The model that is asked for a table of completions, by the name that the endpoint knows."""
         self.shards = round(sum(weights.values()))
         self._rows = 0
 

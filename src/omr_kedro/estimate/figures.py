@@ -33,7 +33,7 @@ class StageEstimate:
     calls_are: str
     prompts_are: str
     replies_are: str
-    """What the numbers rest on."""
+    """Kinds of figures that the numbers rest on."""
     hours: float | None = None
     hours_are: str = ""
     money: float | None = None
@@ -82,7 +82,7 @@ def _sum(name: str, stages: Iterable[StageEstimate]) -> float | None:
 
 
 def sums_by_model(stages: Sequence[StageEstimate]) -> list[ModelEstimate]:
-    """What the stages come to for each model."""
+    """The sums of the stages for each model."""
     asking: dict[tuple[str, str], list[StageEstimate]] = {}
     for stage in stages:
         asking.setdefault((stage.model, stage.served_as), []).append(stage)

@@ -1,4 +1,4 @@
-"""What earlier runs tell: how long replies are, how many rows a stage keeps. Read from any workspace on this disk."""
+"""Measurements of earlier runs: lengths of replies, rows that a stage keeps; read from any workspace on this disk."""
 
 from __future__ import annotations
 

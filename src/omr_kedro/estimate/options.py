@@ -39,7 +39,7 @@ class EstimateOptions(BaseModel):
     """Tokens that a model thinks before each reply, where no reply was measured yet, by its name in the catalog; none
     where it is not listed."""
     rows: dict[str, AssumedRate] = {}
-    """By table; what is not listed is taken as one row for each."""
+    """Rates by table; what is not listed is taken as one row for each."""
 
     def check_models(self, catalog: CatalogProtocol[Any, Any]) -> None:
         """Refuse settings of models that the catalog does not have.

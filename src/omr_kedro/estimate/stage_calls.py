@@ -39,7 +39,7 @@ class ShardCalls:
 
 @dataclass
 class Sampled:
-    """What rendering all requests of a stage in the sample has shown."""
+    """Findings from rendering all requests of a stage in the sample."""
 
     shards: dict[str, ShardCalls] = field(default_factory=dict)
     rendered: int = 0

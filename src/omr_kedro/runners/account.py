@@ -1,4 +1,4 @@
-"""What a run may spend: from its parameters to the models that it asks, and across the tasks of its jobs."""
+"""Spending of a run: from its parameters to the models that it asks, and across the tasks of its jobs."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def parameter(catalog: Catalog, name: str, kind: type[Parameter]) -> Parameter:
 
 
 def read_prices(catalog: Catalog) -> Prices:
-    """What the models of the catalog cost.
+    """Prices of the models of the catalog.
 
     Raises:
         ParameterError: there is a price of no model.
@@ -98,7 +98,7 @@ def open_account(catalog: Catalog, models: Mapping[str, ChatModel]) -> Spending:
 
 
 class SiblingSpending:
-    """What the tasks of a run have spent, read from their progress files; without this life of the task that looks."""
+    """Spending of a run's tasks, read from their progress files; without this life of the task that looks."""
 
     def __init__(self, submission: Submission, task: int, before: Progress) -> None:
         self._submission = submission

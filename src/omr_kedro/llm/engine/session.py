@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import orjson
@@ -40,7 +41,7 @@ class ModelEntry:
     setting: str = "the model's entry in the catalog"
     """Where a person changes endpoint and model; for error messages."""
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """All of the model that decides its replies, as `Request.key` takes it; the name where there is no more."""
         if not self.extra_body:

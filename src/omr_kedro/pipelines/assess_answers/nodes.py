@@ -1,4 +1,4 @@
-"""What can be said of each extracted answer, and which problems are dropped for it."""
+"""Each extracted answer is assessed, and problems whose answer is at fault are dropped."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AssessmentOptions(BaseModel):
 
 
 def assess_answers(problems: Shards, threads: Shards, workers: Workers) -> MappedShards:
-    """What was found out about the answer of each problem (`tables.ANSWER_QUALITY`)."""
+    """Findings about the answer of each problem (`tables.ANSWER_QUALITY`)."""
 
     def assessed(problems: Shard, threads: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
