@@ -15,7 +15,7 @@ from omr_kedro.shards import Check, Finished, Scratch
 def is_paid(plan: CallPlan, shard_id: str, scratch: Scratch) -> bool:
     """Whether every call of a shard was paid for. Renders requests until one was not; holds only keys of replies."""
     paid = {completion.call_key for completion in paid_calls(scratch)}
-    return all(request.key(plan.model.name) in paid for request in plan.requests(shard_id))
+    return all(request.key(plan.model.identity) in paid for request in plan.requests(shard_id))
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PaidCalls:
             shard = OpenShard(shard_id, ShardJournal(scratch(shard_id)))
             try:
                 for request in self.plan.requests(shard_id):
-                    key = request.key(self.plan.model.name)
+                    key = request.key(self.plan.model.identity)
                     if key not in shard.journal:
                         raise JournalError(
                             f"{self.plan.name}, {shard_id}: the reply to a call that was paid for is gone."
