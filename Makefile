@@ -56,7 +56,7 @@ format: $(STAMP)
 
 # An hour, and figures that only an idle machine gives; not part of the tests. ONLY="client peers" runs some.
 bench: $(STAMP)
-	$(BIN)/python benchmarks/run_all.py $(if $(ONLY),--only $(ONLY),--results benchmarks/RESULTS.md)
+	$(BIN)/python -m benchmarks $(if $(ONLY),--only $(ONLY),--results benchmarks/RESULTS.md)
 
 viz: $(STAMP)
 	$(BIN)/kedro viz run --env offline

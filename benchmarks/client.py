@@ -1,6 +1,6 @@
 """The engine beside a bare aiohttp loop: how much of a server's rate it reaches, and what a call costs.
 
-    python benchmarks/client.py [--calls 100000] [--slots 512] [--mean-latency 1.0] [--repeat 1]
+    python -m benchmarks.client [--calls 100000] [--slots 512] [--mean-latency 1.0] [--repeat 1]
 
 Both make the same calls with as many in flight as the server has slots, each in a process of its own against a server
 of its own, in turn. The bare loop throws replies away. The engine keys, journals, syncs, parses and writes a table of a
@@ -13,8 +13,8 @@ import argparse
 import sys
 from statistics import median
 
-from results import emit, figure, spread
-from rivals import Load, run
+from benchmarks.results import emit, figure, spread
+from benchmarks.rivals import Load, run
 
 LEAST_RATIO = 0.97
 CONTENDERS = ("bare_aiohttp", "omr_kedro_engine")

@@ -1,6 +1,6 @@
 """How many GPU-hours dispatch costs: groups of stages against one stage at a time, by simulation.
 
-    python benchmarks/dispatch.py [--threads 550000] [--nodes 10] [--order breadth] [--compare]
+    python -m benchmarks.dispatch [--threads 550000] [--nodes 10] [--order breadth] [--compare]
 
 Grouped, as the runner does it: an array task starts one server and takes its shards through all stages of its group; a
 shard's next stage is open as soon as its former ones are done. There are two groups, since duplicates can only be
@@ -41,8 +41,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from results import emit, figure
-from simulation import STAGES, Job, Setting, Work, run_array
+from benchmarks.results import emit, figure
+from benchmarks.simulation import STAGES, Job, Setting, Work, run_array
 
 MOST_IDLE = 0.03
 FULL_SIZE = 550_000

@@ -1,6 +1,6 @@
 """CPU time of grading answers against math-verify's own, and what hard answers cost.
 
-    python benchmarks/grading.py [--runs 5] [--pairs 500] [--hard]
+    python -m benchmarks.grading [--runs 5] [--pairs 500] [--hard]
 
 Pairs are of sixteen kinds, in the mixture of answers to forum problems. Nearly all of them we settle without
 math-verify, by comparing what is written, as fractions or numerically: that is the ratio. It says little of answers
@@ -19,18 +19,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+from tests.answers.key import math_verify, read_key
+from tests.answers.test_grading_workers import HARD
 
-from benchmarks.results import emit, figure  # noqa: E402
-from tests.answers.key import math_verify, read_key  # noqa: E402
-from tests.answers.test_grading_workers import HARD  # noqa: E402
-
-from omr_kedro.answers import Limits, Verdict, Workers, grade  # noqa: E402
-from omr_kedro.answers.expressions import parse_expression  # noqa: E402
-from omr_kedro.answers.readings import read_answer  # noqa: E402
+from benchmarks import ROOT
+from benchmarks.results import emit, figure
+from omr_kedro.answers import Limits, Verdict, Workers, grade
+from omr_kedro.answers.expressions import parse_expression
+from omr_kedro.answers.readings import read_answer
 
 Pair = tuple[str, str]
 WANTED_RATIO = 2.0
@@ -143,9 +142,9 @@ def compare_speed(runs: int, count: int, workers: Workers) -> float:
             continue
         took: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(runs if kind == "all" else 1):
-            seconds, our_verdicts = measure(lambda subset=subset: ours(subset), workers)
+            seconds, our_verdicts = measure(partial(ours, subset), workers)
             took["ours"].append(max(seconds, 1e-4))
-            seconds, their_verdicts = measure(lambda subset=subset: theirs(subset), workers)
+            seconds, their_verdicts = measure(partial(theirs, subset), workers)
             took["theirs"].append(max(seconds, 1e-4))
         rates = {name: len(subset) / statistics.median(seconds) for name, seconds in took.items()}
         same = statistics.mean(a == b for a, b in zip(our_verdicts, their_verdicts, strict=True))

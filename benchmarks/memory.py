@@ -1,6 +1,6 @@
 """Peak memory of a whole run against the number of threads: it should not grow.
 
-    python benchmarks/memory.py [--threads 5000 20000] [--shards 512] [--top-k 1]
+    python -m benchmarks.memory [--threads 5000 20000] [--shards 512] [--top-k 1]
 
 Each run is a fresh `kedro run` in a process of its own, in a project copy of its own, against a fast mock server, with
 the default number of shards. A shard is what memory holds, so fewer shards show more growth. Memory is the peak RSS of
@@ -14,9 +14,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from project import copy_project, kedro_run, run_and_weigh, write_threads
-from results import emit, figure
-from stage_server import running
+from benchmarks.project import copy_project, kedro_run, run_and_weigh, write_threads
+from benchmarks.results import emit, figure
+from benchmarks.stage_server import running
 
 ALLOWED_GROWTH = 1.10
 

@@ -1,6 +1,6 @@
 """Near-duplicates among many short problems: texts a CPU-second, memory a text, what is found and what is missed.
 
-    python benchmarks/near_duplicates.py [--problems 100000] [--copies 0.2] [--options '{"threshold": 0.8}']
+    python -m benchmarks.near_duplicates [--problems 100000] [--copies 0.2] [--options '{"threshold": 0.8}']
 
 Problems are made of templates as people write them. Of the copies a third is exact, a third in other dress, and a third
 has words exchanged or added as a model that rewrites a statement does; as many again are siblings: one number, sign,
@@ -18,8 +18,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import orjson
-from results import emit, figure
 
+from benchmarks.results import emit, figure
 from omr_kedro.text import Document, NearDuplicateOptions, near_duplicates
 
 OPENINGS = ["Find", "Determine", "Compute", "Calculate", "Evaluate"]

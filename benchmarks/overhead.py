@@ -1,6 +1,6 @@
 """What the framework itself costs: a whole run in which every table is up to date, so that no model is asked.
 
-    python benchmarks/overhead.py [--threads 2000] [--shards 100] [--repeat 5] [--profile]
+    python -m benchmarks.overhead [--threads 2000] [--shards 100] [--repeat 5] [--profile]
 
 The project is a copy of its own, first run once against a fast mock server. What is measured is the `kedro run` that a
 person types again: a new process, with all its imports. Beside it, as the floor, `kedro registry list`: it imports and
@@ -15,9 +15,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from project import KEDRO, copy_project, kedro_run, run_and_weigh, write_threads
-from results import emit, figure, spread
-from stage_server import answered, running
+from benchmarks.project import KEDRO, copy_project, kedro_run, run_and_weigh, write_threads
+from benchmarks.results import emit, figure, spread
+from benchmarks.stage_server import answered, running
 
 MOST_S = 5.0
 

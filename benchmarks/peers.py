@@ -1,6 +1,6 @@
 """What a call costs and how fast calls go, beside what others use, each installed from PyPI by itself.
 
-    python benchmarks/peers.py [--calls 20000] [--slots 256] [--mean-latency 0.25] [--repeat 3] [--only datatrove …]
+    python -m benchmarks.peers [--calls 20000] [--slots 256] [--mean-latency 0.25] [--repeat 3] [--only datatrove …]
 
 All call a remote OpenAI-compatible endpoint by their documented path, at the same window, and keep the replies; see
 benchmarks/contenders/. The server listens on 127.0.0.2, which is remote as far as a library can tell; datatrove, which
@@ -16,9 +16,9 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import NamedTuple
 
-from environments import NotMeasuredError, python_with
-from results import LACKS, emit, figure, spread
-from rivals import Load, run
+from benchmarks.environments import NotMeasuredError, python_with
+from benchmarks.results import LACKS, emit, figure, spread
+from benchmarks.rivals import Load, run
 
 LEAST_TIMES = 3.0
 OURS, FLOOR, LOCAL = "omr_kedro", "bare aiohttp loop", "datatrove, server on 127.0.0.1"

@@ -11,7 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks import ROOT
+
 KEDRO = str(Path(sys.executable).with_name("kedro"))
 WORDS = [
     "let",

@@ -1,6 +1,6 @@
 """Raw preparation beside a loop that calls the tokenizer once a post, as the original does; memory against rows.
 
-    python benchmarks/raw_data.py [--rows 20000 100000 200000] [--reference-rows 3000] [--reps 3]
+    python -m benchmarks.raw_data [--rows 20000 100000 200000] [--reference-rows 3000] [--reps 3]
 
 Dumps are made up, of the shape of AoPS-Instruct (2.5 % of threads are over 24,000 bytes); the tokenizer is a byte-level
 BPE of Qwen2's build with 30,000 tokens, trained on them. Each measurement is a process of its own; CPU time counts it
@@ -25,11 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.environments import NotMeasuredError, python_with  # noqa: E402
-from benchmarks.results import emit, figure  # noqa: E402
+from benchmarks import ROOT
+from benchmarks.environments import NotMeasuredError, python_with
+from benchmarks.results import emit, figure
 
 LIMIT = 24_000
 PARTS = 64
@@ -101,7 +99,8 @@ def _encoder(library: str, tokenizer: Path) -> Callable[[str], list[int]]:
     if library == "transformers":  # what the original calls
         from transformers import PreTrainedTokenizerFast  # noqa: PLC0415
 
-        return PreTrainedTokenizerFast(tokenizer_file=str(tokenizer)).encode
+        encode: Callable[[str], list[int]] = PreTrainedTokenizerFast(tokenizer_file=str(tokenizer)).encode
+        return encode
     from tokenizers import Tokenizer  # noqa: PLC0415
 
     tokens = Tokenizer.from_file(str(tokenizer))
@@ -146,7 +145,7 @@ def kedro_run(dump: Path, tokenizer: Path, project: Path) -> None:
 def measured(*words: object, python: str = sys.executable) -> Measured:
     """Run this script for one measurement, and watch it."""
     folder = Path(tempfile.mkdtemp())
-    command = [python, __file__, "--one", *map(str, words), str(folder / "out")]
+    command = [python, "-m", "benchmarks.raw_data", "--one", *map(str, words), str(folder / "out")]
     began = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)
     peak = [0.0]

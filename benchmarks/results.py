@@ -13,7 +13,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
+from benchmarks import ROOT
+
 _PACKAGES = ("aiohttp", "kedro", "orjson", "pandas", "pyarrow")
 _MARK = "RESULT "
 LACKS = "lacks: "
@@ -46,7 +47,7 @@ def figure(
 
 
 def emit(figures: Sequence[Mapping[str, Any]]) -> None:
-    """Print the figures for `run_all.py`, in the order of their importance."""
+    """Print the figures for `python -m benchmarks`, in the order of their importance."""
     print(_MARK + json.dumps(list(figures)), flush=True)
 
 

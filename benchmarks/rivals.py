@@ -7,12 +7,11 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 
-from environments import NotMeasuredError
-from stage_server import running
+from benchmarks import ROOT
+from benchmarks.environments import NotMeasuredError
+from benchmarks.stage_server import running
 
-_FOLDER = Path(__file__).with_name("contenders")
 _LEAST_PATIENCE_S = 120
 
 
@@ -36,9 +35,9 @@ def run(contender: str, load: Load, python: str = sys.executable) -> dict[str, f
     server = ("--slots", load.slots, "--mean-latency", load.mean_latency_s, "--reply-chars", load.reply_chars)
     with tempfile.TemporaryDirectory() as folder, running(*map(str, server), host=load.host) as endpoint:
         patience_s = max(_LEAST_PATIENCE_S, 4 * load.calls * load.mean_latency_s / load.slots)
-        words = [python, str(_FOLDER / f"{contender}.py"), endpoint, str(load.calls), str(load.slots), folder]
+        words = [python, "-m", f"benchmarks.contenders.{contender}", endpoint, str(load.calls), str(load.slots), folder]
         try:
-            done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=patience_s)
+            done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, timeout=patience_s)
         except subprocess.TimeoutExpired:
             raise NotMeasuredError(f"not done after {patience_s:.0f} s") from None
     lines = [line for line in done.stdout.splitlines() if line.startswith('{"replies"')]

@@ -1,6 +1,6 @@
 """Writing and reading sharded tables, beside the least that puts the same rows on disk and back.
 
-    python benchmarks/shards.py [--rows 100000] [--shards 100] [--repeat 5]
+    python -m benchmarks.shards [--rows 100000] [--shards 100] [--repeat 5]
 
 Rows hold an id, a number and 2,000 characters. Ours checks each row against the schema, writes aside, syncs, renames,
 notes a fingerprint and skips what is up to date; the floor is orjson or pyarrow in a loop over files, each synced.
@@ -21,9 +21,10 @@ from pathlib import Path
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-from results import emit, figure, spread
 
+from benchmarks.results import emit, figure, spread
 from omr_kedro.shards import Row, TableStore, map_parts
+from omr_kedro.shards.store import Format
 
 AGAIN = "save what is up to date"
 SCHEMA = pa.schema([("row_id", pa.string()), ("number", pa.int64()), ("text", pa.string())])
@@ -35,7 +36,7 @@ def make_rows(numbers: range) -> list[Row]:
     return [{"row_id": f"{n:08d}", "number": n, "text": " ".join(rng.choices(words, k=400))[:2000]} for n in numbers]
 
 
-def write_plainly(folder: Path, form: str, parts: dict[range, list[Row]]) -> None:
+def write_plainly(folder: Path, form: Format, parts: dict[range, list[Row]]) -> None:
     folder.mkdir()
     for numbers, rows in parts.items():
         path = folder / f"{numbers.start}.{form}"
@@ -67,7 +68,7 @@ def count(rows: Iterator[Row]) -> int:
     return sum(1 for _ in rows)
 
 
-def measure(folder: Path, form: str, parts: dict[range, list[Row]]) -> dict[str, float]:
+def measure(folder: Path, form: Format, parts: dict[range, list[Row]]) -> dict[str, float]:
     """CPU seconds of each kind of work, once."""
     store = TableStore(folder / "ours", form, SCHEMA)
     recipe = map_parts(parts.__getitem__, list(parts), by="benchmark", processes=1)

@@ -1,6 +1,6 @@
 """A chat server that answers every stage of problem generation at once, cheaply: the client is what is measured.
 
-    python benchmarks/stage_server.py --prompts conf/base/prompts
+    python -m benchmarks.stage_server --prompts conf/base/prompts
 
 It knows a stage by the prompt's system text, and draws its answer from a hash of the row's text, so that equal calls
 get equal replies and the funnel looks like a real one. Prints `PORT <n>` when it listens;
@@ -21,10 +21,13 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, cast
 from urllib.request import urlopen
 
 import orjson
 import yaml
+
+from benchmarks import ROOT
 
 with contextlib.suppress(ImportError):
     import uvloop
@@ -54,13 +57,13 @@ class Slots:
 
     def __init__(self, count: int, mean_latency_s: float, spread: float = 0.5) -> None:
         self._free = count
-        self._waiting: deque[tuple[Connection, bytes]] = deque()
+        self._waiting: deque[tuple[Connection, Any]] = deque()
         self._random = random.Random(11)
         # The mean of a lognormal is exp(mu + sigma^2 / 2).
         self._mu = math.log(mean_latency_s) - spread**2 / 2 if mean_latency_s else None
         self._spread = spread
 
-    def submit(self, connection: Connection, body: bytes) -> None:
+    def submit(self, connection: Connection, body: Any) -> None:
         """Answer now, or later, or when a slot is free."""
         if self._mu is None:
             connection.answer(body)
@@ -88,7 +91,7 @@ class Connection(asyncio.Protocol):
     answered = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods alone
         self.buffer = b""
         self.last = False
 
@@ -113,8 +116,8 @@ class Connection(asyncio.Protocol):
         else:
             self.transport.write(http(orjson.dumps({"answered": self.answered})))
 
-    def answer(self, body: bytes) -> None:
-        """Write the reply to one request."""
+    def answer(self, body: Any) -> None:
+        """Write the reply to one request; `body` is what was submitted to the slots."""
         Connection.answered += 1
         messages = orjson.loads(body)["messages"]
         # Some libraries probe with no message at all.
@@ -176,7 +179,8 @@ def answered(endpoint: str) -> int:
 @contextmanager
 def running(*words: str, host: str = "127.0.0.1") -> Iterator[str]:
     """The server in a process of its own; gives its endpoint."""
-    process = subprocess.Popen([sys.executable, __file__, "--host", host, *words], stdout=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "benchmarks.stage_server", "--host", host, *words]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         port = process.stdout.readline().split()[1] if process.stdout else ""
         yield f"http://{host}:{port}/v1"

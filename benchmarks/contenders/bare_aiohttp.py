@@ -6,7 +6,8 @@ import asyncio
 
 import aiohttp
 import orjson
-from contract import Job, contend, question
+
+from benchmarks.contenders.contract import Job, contend, question
 
 
 async def ask_all(job: Job) -> int:

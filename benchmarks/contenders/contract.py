@@ -1,4 +1,4 @@
-"""What a contender does: `python <contender>.py ENDPOINT CALLS IN_FLIGHT FOLDER`, and one line of JSON at the end.
+"""The contract: `python -m benchmarks.contenders.NAME ENDPOINT CALLS IN_FLIGHT FOLDER`; it ends with one line of JSON.
 
 The measured time and CPU begin with the first call, after all imports, and hold what reaped children used. Each
 contender but the bare loop keeps every reply in the folder, in the way that its library has for that. Standard library

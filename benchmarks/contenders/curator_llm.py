@@ -25,7 +25,8 @@ os.environ |= {
 }
 
 from bespokelabs import curator
-from contract import Job, contend, question
+
+from benchmarks.contenders.contract import Job, contend, question
 
 logging.disable(logging.WARNING)
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from contract import Job, contend, question
 from datatrove.data import Document
 from datatrove.pipeline.inference.run_inference import InferenceConfig, InferenceRunner
 from datatrove.pipeline.writers import JsonlWriter
 from loguru import logger
+
+from benchmarks.contenders.contract import Job, contend, question
 
 logger.remove()
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 import logging
 
-from contract import Job, contend, question
 from distilabel.models import OpenAILLM
+
+from benchmarks.contenders.contract import Job, contend, question
 
 logging.disable(logging.INFO)
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from contract import Job, contend, question
-
+from benchmarks.contenders.contract import Job, contend, question
 from omr_kedro import tables
 from omr_kedro.llm.calls import CallPlan, Request, Sampling
 from omr_kedro.llm.endpoint import Limits

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 
-from contract import Job, contend, question
 from openai import AsyncOpenAI
+
+from benchmarks.contenders.contract import Job, contend, question
 
 
 async def ask_all(job: Job) -> int:

@@ -1,6 +1,6 @@
 """All measurements, one after the other: `make bench`, or
 
-    python benchmarks/run_all.py [--only client memory …] [--quick] [--results benchmarks/RESULTS.md]
+    python -m benchmarks [--only client memory …] [--quick] [--results benchmarks/RESULTS.md]
 
 Each is a script of its own that can be run by hand. This prints one table of what they measured, and writes it with
 what they printed. A script that needs what is not installed is left out, with the reason. `--quick` does much less of
@@ -17,9 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from results import LACKS, machine, read
-
-FOLDER = Path(__file__).parent
+from benchmarks import ROOT
+from benchmarks.results import LACKS, machine, read
 
 
 @dataclass(frozen=True)
@@ -94,8 +93,7 @@ def main() -> None:
     options = parser.parse_args()
     runs = []
     for script in SCRIPTS:
-        path = FOLDER / f"{script.name}.py"
-        if path.exists() and (not options.only or script.name in options.only):
+        if not options.only or script.name in options.only:
             print(f"{script.name}: {script.about} …", flush=True)
             runs.append(run(script, options.quick))
             print(f"  {runs[-1].verdict}, {runs[-1].seconds:.0f} s", flush=True)
@@ -108,9 +106,9 @@ def main() -> None:
 
 def run(script: Script, quick: bool) -> Run:
     """Run one script to its end; its errors are shown."""
-    words = [f"benchmarks/{script.name}.py", *(script.quick if quick else script.options)]
+    words = ["-m", f"benchmarks.{script.name}", *(script.quick if quick else script.options)]
     began = time.monotonic()
-    done = subprocess.run([sys.executable, *words], cwd=FOLDER.parent, capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     seconds = time.monotonic() - began
     if done.returncode and not done.stdout.strip():
         print(done.stderr[-2000:], file=sys.stderr)
