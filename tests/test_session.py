@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro.framework.project import settings
@@ -45,7 +46,7 @@ def test_a_runner_that_a_person_names_always_wins(project: Path) -> None:
 
 
 def test_parameters_of_the_command_line_override_those_of_the_file_one_by_one(project: Path) -> None:
-    given = {"poll_s": 3, "resources": {"default": {"tasks": 2}}}
+    given: dict[str, Any] = {"poll_s": 3, "resources": {"default": {"tasks": 2}}}
     with session(project) as made:
         for runner in (ConfiguredRunner(**given), SlurmRunner(**given)):
             chosen = made._chosen(runner)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from functools import cache
+from functools import cache, partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ _NOT_FOR = {
 
 def try_all(
     seed: int, numbers: Iterable[int], only: Sequence[str], workers: int, bills: Bills, root: Path, fault: str = ""
-) -> Iterator[Outcome]:
+) -> Generator[Outcome]:
     """The outcomes as they come.
 
     Args:
@@ -96,7 +96,7 @@ class _Worker:
         rng = random.Random(f"{self._seed}/{number}/what")
         name = rng.choices(self._names, [SCENES[name][1] for name in self._names])[0]
         how = rng.choice([how for how in self._hows if how not in _NOT_FOR.get(name, ())] or ["SIGKILL"])
-        calm = lambda version: self._calm(name, version)  # noqa: E731
+        calm = partial(self._calm, name)
         for version in range(1, self._scenes[name].versions + 1):
             calm(version)
         if self._fault:

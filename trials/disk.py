@@ -71,14 +71,14 @@ class Disk:
         """Replace the functions, for the rest of this process's life."""
         self._kept.mkdir(exist_ok=True)
         real = self._real
-        builtins.open = io.open = self._open  # type: ignore[assignment]
+        builtins.open = io.open = self._open
         os.open = self._os_open  # type: ignore[assignment]
-        os.write = self._os_write  # type: ignore[assignment]
+        os.write = self._os_write
         os.fsync = self._guarded("fsync", real.fsync, self._synced)
         os.fdatasync = self._guarded("fsync", real.fdatasync, self._synced)
-        os.replace = os.rename = self._guarded("rename", real.replace, self._renames)  # type: ignore[assignment]
-        os.unlink = os.remove = self._guarded("unlink", real.unlink, self._unlinks)  # type: ignore[assignment]
-        os.mkdir = self._guarded("mkdir", real.mkdir, self._makes)  # type: ignore[assignment]
+        os.replace = os.rename = self._guarded("rename", real.replace, self._renames)
+        os.unlink = os.remove = self._guarded("unlink", real.unlink, self._unlinks)
+        os.mkdir = self._guarded("mkdir", real.mkdir, self._makes)
 
     # What the program calls
 
@@ -262,5 +262,5 @@ class _Raw(io.FileIO):
         super().__init__(path, mode)
         self._disk, self._path = disk, path
 
-    def write(self, data: Any) -> int:  # type: ignore[override]
-        return self._disk.write(self._path, data, super().write)  # type: ignore[arg-type]
+    def write(self, data: Any) -> int:
+        return self._disk.write(self._path, data, super().write)

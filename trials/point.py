@@ -7,7 +7,7 @@ import shutil
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -174,7 +174,7 @@ class Point:
 
     def _accounted(
         self,
-        works: list[Callable[[Tell], None]],
+        works: Sequence[Callable[[Tell], None]],
         lossy: bool = False,
         then: Callable[[list[Child]], None] | None = None,
         apart: float = 0.0,
@@ -256,4 +256,4 @@ def _tell_what_counts(tell: Tell) -> None:
             tell({"counted": completion.call_key})
         count(tally, completion)
 
-    Tally.add = add  # type: ignore[method-assign]
+    Tally.add = add  # type: ignore[method-assign, assignment]

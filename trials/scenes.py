@@ -174,9 +174,10 @@ class Calls:
         questions = {name: [row for row in self._questions(version) if row[0] == name] for name in names}
         rows = _in_memory({name: [row for _, row in found] for name, found in questions.items()}, whole=only is None)
         yield first, lambda: _call_plan("first", model, rows)
-        read = lambda: settle(  # noqa: E731 (two tables come of it)
-            "trial", _read, rows, opened(first), key="id", max_failed_share=1.0
-        )
+
+        def read() -> tuple[Recipe, ...]:
+            return settle("trial", _read, rows, opened(first), key="id", max_failed_share=1.0)
+
         yield kept, lambda: read()[0]
         yield dropped, lambda: read()[1]
         yield second, lambda: _call_plan("second", model, opened(kept))

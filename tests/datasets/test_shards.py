@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kedro.io import DataCatalog, DatasetError
 
+from omr_kedro.datasets import ShardsDataset
 from omr_kedro.shards import content_id
 from tests.support.tables import given
 
@@ -24,6 +26,12 @@ def catalog(folder: Path, format: str = "jsonl") -> DataCatalog:
     )
 
 
+def threads_of(data: DataCatalog) -> ShardsDataset:
+    dataset = data["threads"]
+    assert isinstance(dataset, ShardsDataset)
+    return dataset
+
+
 @pytest.mark.parametrize("format", ["jsonl", "parquet"])
 def test_a_table_goes_through_the_catalog(tmp_path: Path, format: str) -> None:
     data = catalog(tmp_path, format)
@@ -36,14 +44,14 @@ def test_a_table_goes_through_the_catalog(tmp_path: Path, format: str) -> None:
 def test_a_preview_shows_the_columns_and_cuts_long_texts(tmp_path: Path) -> None:
     data = catalog(tmp_path)
     data.save("threads", given([THREAD] * 9))
-    preview = data.get("threads").preview(nrows=2)
+    preview: dict[str, Any] = threads_of(data).preview(nrows=2)
     assert preview["columns"][:2] == ["thread_id", "forum_post"]
     assert len(preview["data"]) == 2
     assert len(preview["data"][0][1]) < 250
 
 
 def test_a_table_that_was_never_made_has_an_empty_preview(tmp_path: Path) -> None:
-    assert catalog(tmp_path).get("threads").preview()["data"] == []
+    assert threads_of(catalog(tmp_path)).preview()["data"] == []
 
 
 def test_a_row_that_does_not_fit_reaches_the_person_in_our_words(tmp_path: Path) -> None:

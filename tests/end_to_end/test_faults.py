@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -19,7 +21,7 @@ FAULTS = {
     "empty": 0.03,
     "length": 0.03,
 }
-LENIENT = {
+LENIENT: dict[str, Any] = {
     stage: {"max_failed_share": 1.0}
     for stage in ("extract_problems", "classify_problems", "extract_answers", "convert_proofs", "decontaminate")
 }
@@ -31,8 +33,7 @@ def test_every_row_has_an_outcome_whatever_the_endpoint_does(project: Project) -
     conf.write_text(conf.read_text().replace("    timeout_s: 60", "    timeout_s: 2\n    max_tries: 4"))
     threads = project.write_threads(make_threads(60))
     with OfflineModel(project, faults=FAULTS) as model:
-        params = {"endpoint": model.base_url, "model": "offline-rules", "raw_threads": threads, **LENIENT}
-        project.run(**params)
+        project.run(endpoint=model.base_url, model="offline-rules", raw_threads=threads, **LENIENT)
     funnel = pd.read_csv(project.path / "data/08_reporting/offline/funnel.csv")
     assert (funnel["rows_in"] == funnel["kept"] + funnel["dropped"] + funnel["failed"]).all()
     assert funnel["rows_in"].iloc[0] == 60

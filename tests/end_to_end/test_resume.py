@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
 
 
-def run(project: Project, model: OfflineModel, **params: object) -> Counter[str]:
+def run(project: Project, model: OfflineModel, **params: Any) -> Counter[str]:
     """Calls that one run made, by stage."""
     before = Counter(model.asked)
     project.run(endpoint=model.base_url, model="offline-rules", **params)

@@ -135,9 +135,12 @@ def test_after_an_interrupted_run_the_rest_is_estimated_and_what_is_paid_is_not_
     project: Project,
 ) -> None:
     # Without converted proofs, whose calls the server cannot tell from those about other problems.
-    given = {"raw_threads": project.write_threads(make_threads(120)), "convert_proofs": {"enabled": False}}
+    given: dict[str, Any] = {
+        "raw_threads": project.write_threads(make_threads(120)),
+        "convert_proofs": {"enabled": False},
+    }
     with OfflineModel(project) as model:
-        params = {"endpoint": model.base_url, "model": "offline-rules", **given}
+        params: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules", **given}
         with pytest.raises(Exception, match="has spent what it may"):
             project.run(**params, spending={"total_tokens": 250_000})
         paid = asked(model)
@@ -155,7 +158,7 @@ def test_after_a_pilot_the_whole_is_estimated_from_it(project: Project) -> None:
     threads = make_threads(240)
     pilot, whole = project.write_threads(threads[:80], "pilot.jsonl"), project.write_threads(threads, "whole.jsonl")
     with OfflineModel(project) as model:
-        params = {"endpoint": model.base_url, "model": "offline-rules"}
+        params: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules"}
         project.run(**params, raw_threads=pilot)
         found = estimated(project, raw_threads=whole)
         before = model.tokens
@@ -185,7 +188,7 @@ def test_a_run_in_another_workspace_tells_rates_and_lengths(project: Project) ->
 
 def test_a_sample_of_shards_tells_of_all(project: Project) -> None:
     threads = project.write_threads(make_threads(400))
-    parameters = {"raw_threads": threads, "prepare_threads": {"shards": 40}}
+    parameters: dict[str, Any] = {"raw_threads": threads, "prepare_threads": {"shards": 40}}
     found = estimated(project, sample=100, **parameters)
     assert found.sampled_shards < found.shards == 40
     assert found.sampled_rows >= 100

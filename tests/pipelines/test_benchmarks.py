@@ -55,9 +55,10 @@ def test_without_an_id_file_and_row_are_the_id(tmp_path: Path) -> None:
 
 
 def test_a_statement_may_be_made_of_several_fields(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]]
     rows = [{"context": "Let $x = 1$.", "question": "Find x."}, {"context": None, "question": "Find y."}]
-    settings = {"filepath": written(tmp_path / "a.jsonl", *rows), "fields": {"problem": ["context", "question"]}}
-    assert [row["problem"] for row in collected(dataset(**settings))] == ["Let $x = 1$.\n\nFind x.", "Find y."]
+    made = dataset(filepath=written(tmp_path / "a.jsonl", *rows), fields={"problem": ["context", "question"]})
+    assert [row["problem"] for row in collected(made)] == ["Let $x = 1$.\n\nFind x.", "Find y."]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from omr_kedro.pipelines.deduplicate.nodes import DeduplicateOptions, drop_duplicates, find_duplicates, judge_copy, rank
 from omr_kedro.pipelines.llm_stage import Dropped, Kept
-from omr_kedro.shards import Row, Shards, TableStore
+from omr_kedro.shards import Row, TableStore
 from omr_kedro.shards.identity import shard_names
 from omr_kedro.tables import DROPPED, DUPLICATES, PROBLEMS
 from tests.support.tables import shards_of
@@ -157,8 +157,8 @@ def test_a_problem_without_a_copy_stays() -> None:
 @given(st.lists(st.tuples(st.sampled_from([PRIMES, NEARLY, OTHERS, ""]), st.none() | st.just("5")), max_size=8))
 def test_of_every_cluster_exactly_one_stays(given: list[tuple[str, str | None]]) -> None:
     problems = [problem(number, statement, answer) for number, (statement, answer) in enumerate(given)]
-    tables: list[Shards] = [shards_of(problems), shards_of(threads_of(problems))]
-    rows = [row for _, row in find_duplicates(*tables, DeduplicateOptions()).stream()]
+    shards = shards_of(problems)
+    rows = [row for _, row in find_duplicates(shards, shards_of(threads_of(problems)), DeduplicateOptions()).stream()]
     representatives = {row["problem_id"] for row in rows if row["is_representative"]}
     assert len(rows) == len({row["problem_id"] for row in rows})
     assert {row["representative_id"] for row in rows} == representatives
@@ -168,4 +168,4 @@ def test_of_every_cluster_exactly_one_stays(given: list[tuple[str, str | None]])
         assert row["problem_id"] not in answered or row["representative_id"] in answered
     kept = len(problems) - len(rows) + len(representatives)
     assert kept == len({statement if statement != NEARLY else PRIMES for statement, _ in given})
-    assert list(tables[0]) == shard_names(2)
+    assert list(shards) == shard_names(2)

@@ -33,7 +33,8 @@ def read(row: Row, completions: list[Completion]) -> Outcome:
     reply = sole_reply(completions)
     if isinstance(reply, Failed):
         return reply
-    return {"keep": Kept([row]), "drop": Dropped("no"), "other": Kept([row], to="other")}.get(reply, Failed("why"))
+    outcomes: dict[str, Outcome] = {"keep": Kept([row]), "drop": Dropped("no"), "other": Kept([row], to="other")}
+    return outcomes.get(reply, Failed("why"))
 
 
 def problems(count: int) -> list[Row]:

@@ -18,8 +18,9 @@ from tests.support.threads import make_threads
 
 
 def catalog(**sections: Any) -> DataCatalog:
-    models = {name: ChatModelDataset(model=name, base_url="http://127.0.0.1:9/v1") for name in ("one", "two")}
-    made = DataCatalog(models)
+    made = DataCatalog()
+    for name in ("one", "two"):
+        made[name] = ChatModelDataset(model=name, base_url="http://127.0.0.1:9/v1")
     for name, value in sections.items():
         made[f"params:{name}"] = value
     return made

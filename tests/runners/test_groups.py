@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from kedro.pipeline import Node, Pipeline
 
@@ -73,7 +75,11 @@ def test_nodes_that_are_not_dispatched_are_in_no_group() -> None:
 
 
 def test_the_particular_overrides_the_general() -> None:
-    sections = {"default": {"time": 60, "tasks": 3}, "stage": {"tasks": 5}, "stage.node": {"partition": "big"}}
+    sections: dict[str, dict[str, Any]] = {
+        "default": {"time": 60, "tasks": 3},
+        "stage": {"tasks": 5},
+        "stage.node": {"partition": "big"},
+    }
     found = resolve(sections, ["model", "stage", "stage.node"])
     assert (found.time, found.tasks, found.partition) == ("60", 5, "big")
 

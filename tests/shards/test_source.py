@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -100,7 +101,7 @@ def test_parts_hold_every_record_once_in_order_and_know_its_place(
 ) -> None:
     folder = tmp_path_factory.mktemp("source")
     for number, size in enumerate(sizes):
-        rows = [{"n": row, "text": "é" * (row % 7) + "\n"} for row in range(size)]
+        rows: list[dict[str, Any]] = [{"n": row, "text": "é" * (row % 7) + "\n"} for row in range(size)]
         if suffix == "parquet":
             table = pa.Table.from_pylist(rows, pa.schema([("n", pa.int64()), ("text", pa.string())]))
             pq.write_table(table, folder / f"{number}.parquet", row_group_size=row_group)

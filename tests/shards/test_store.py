@@ -51,7 +51,9 @@ def test_a_saved_table_is_read_back(tmp_path: Path, format: Format) -> None:
     st.lists(st.tuples(st.integers(-(2**62), 2**62), st.none() | st.text(st.characters(codec="utf-8")))),
     st.sampled_from(FORMATS),
 )
-def test_any_rows_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactory, rows: list, format: Format) -> None:
+def test_any_rows_come_back_as_they_were(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str | None]], format: Format
+) -> None:
     recipe = given([row(number, text) for number, text in rows])
     table = store(tmp_path_factory.mktemp("table"), format)
     table.save(recipe)
@@ -250,7 +252,7 @@ def _save_and_die(folder: Path, recipe: Given, where: str) -> None:
             os._exit(9)
         real(source, target)
 
-    os.replace = replace
+    os.replace = replace  # type: ignore[assignment]  # a simpler signature, for this process's last seconds
     store(folder).save(recipe)
 
 

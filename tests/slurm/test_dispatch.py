@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -210,13 +211,18 @@ def test_a_time_limit_that_lets_nothing_be_finished_twice_is_reported(cluster: C
     # Calls in flight have half of this; then they are given up.
     with running(cluster, project, command(warn_s=4, **{"resources.default.tasks": 1})) as run:
         for life in (1, 2):
-            cluster.wait_until(lambda life=life: lives(project) == life, PATIENCE_S)
+            cluster.wait_until(partial(has_begun, project, life), PATIENCE_S)
             (job,) = jobs_of(cluster, project)
             cluster.run("scancel", "--signal=USR1", job.id)  # as the warning before the limit
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 1
     assert "so short that nothing could be finished within it. Raise `time` of extract_problems" in output
     assert_nothing_is_left(cluster, project)
+
+
+def has_begun(project: Project, life: int) -> bool:
+    """Whether the first task works in this life, and no later one."""
+    return lives(project) == life
 
 
 def lives(project: Project) -> int:

@@ -184,8 +184,8 @@ def test_bands_miss_a_pair_at_the_threshold_less_than_once_in_a_thousand() -> No
 
 @given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30), min_size=1))
 def test_jaccard_is_that_of_the_sets(one: set[int], other: set[int]) -> None:
-    sets = [np.array(sorted(numbers), dtype=np.uint32) for numbers in (one, other)]
-    assert jaccard(*sets) == len(one & other) / len(one | other)
+    first, second = (np.array(sorted(numbers), dtype=np.uint32) for numbers in (one, other))
+    assert jaccard(first, second) == len(one & other) / len(one | other)
 
 
 def test_a_stream_that_changes_between_the_passes_is_refused() -> None:

@@ -190,7 +190,8 @@ def test_a_model_that_is_not_there_is_told_by_the_servers_own_words(tmp_path: Pa
 
 
 def test_an_option_that_vllm_refuses_only_with_the_model_is_told_too(tmp_path: Path) -> None:
-    model = chat_model(tmp_path, **{"max-model-len": 999999})
+    too_long: dict[str, Any] = {"max-model-len": 999999}
+    model = chat_model(tmp_path, **too_long)
     with pytest.raises(ModelServerError, match=r"errors in [\s\S]*max_model_len|max_model_len[\s\S]*"):
         table(tmp_path).save(call_plan(model, 1))
     assert not processes(tmp_path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def test_another_model_is_another_call() -> None:
 
 
 @pytest.mark.parametrize("change", [{"row_id": "other"}, {"part": "second"}, {"prompt_hash": "other"}])
-def test_whose_call_it_is_does_not_change_the_key(change: dict[str, str]) -> None:
+def test_whose_call_it_is_does_not_change_the_key(change: dict[str, Any]) -> None:
     assert replace(REQUEST, **change).key("model") == REQUEST.key("model")
 
 

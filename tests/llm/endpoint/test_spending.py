@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -126,13 +126,13 @@ def test_once_a_reply_is_there_no_call_starts_that_is_expected_to_pass_the_limit
     request = Request("r", [{"role": "user", "content": "word " * words}], Sampling(), "p")
     prompt = estimate_prompt_tokens(request.messages)
     spending = Spending(SpendingLimits(total_tokens=limit))
-    open_calls = []
+    open_calls: list[tuple[AbstractContextManager[list[Completion]], list[Completion]]] = []
     stopped = False
     while not stopped or open_calls:
         while not stopped and len(open_calls) < window:
-            call = spending.call("stage", Price(), request)
+            starting = spending.call("stage", Price(), request)
             try:
-                open_calls.append((call, call.__enter__()))
+                open_calls.append((starting, starting.__enter__()))
             except SpendingLimitError:
                 stopped = True
         if not open_calls:

@@ -173,7 +173,7 @@ def test_a_consumer_that_fails_stops_new_calls_and_those_in_flight_reach_the_jou
 
 
 @pytest.mark.parametrize("limits", [{}, {"requests_per_minute": 0.1}])
-def test_calls_that_only_wait_for_their_turn_do_not_hold_up_the_end(tmp_path: Path, limits: dict[str, float]) -> None:
+def test_calls_that_only_wait_for_their_turn_do_not_hold_up_the_end(tmp_path: Path, limits: dict[str, Any]) -> None:
     def come_back_in_an_hour(body: dict[str, Any]) -> str | web.Response:
         return "fine" if said(body) == "quick" else web.Response(status=429, headers={"Retry-After": "3600"})
 

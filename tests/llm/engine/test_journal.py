@@ -62,7 +62,7 @@ def test_a_journal_cut_at_any_byte_is_read_up_to_there_and_can_be_appended_to(
 
 
 def test_calls_of_the_finished_shard_are_known_and_failures_that_may_pass_are_not(tmp_path: Path) -> None:
-    rows = [
+    rows: list[Row] = [
         {"call_key": "a", "model": "m", "text": "x", "row_id": "r1", "error_kind": None},
         {"call_key": "b", "model": "m", "text": "", "row_id": "r2", "error_kind": "timeout"},
         {"call_key": "c", "model": "m", "text": "", "row_id": "r3", "error_kind": "bad_request"},

@@ -26,10 +26,8 @@ CHAT_SERVER = ("python", "-m", "tests.support.chat_server", "--port", "{port}")
 
 
 def spec(folder: Path, *command: str, **options: Any) -> ServerSpec:
-    return ServerSpec(
-        command or CHAT_SERVER,
-        **{"log": folder / "server.log", "folder": ROOT, "start_timeout_s": PATIENCE_S} | options,
-    )
+    settings: dict[str, Any] = {"log": folder / "server.log", "folder": ROOT, "start_timeout_s": PATIENCE_S}
+    return ServerSpec(command or CHAT_SERVER, **settings | options)
 
 
 def python(script: str) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,10 @@ def written(folder: Path) -> list[str]:
     return path.read_text().splitlines() if path.exists() else []
 
 
+def has_written(folder: Path, count: int) -> bool:
+    return len(written(folder)) == count
+
+
 def test_all_nodes_start_the_same_command_with_their_rank(tmp_path: Path) -> None:
     server = spec(tmp_path)
     with following(tmp_path, server):
@@ -58,7 +63,7 @@ def test_another_start_of_the_first_node_is_one_of_all(tmp_path: Path) -> None:
     with following(tmp_path, server):
         for count in (1, 2):
             team(tmp_path).announce(server.words("model", 80))
-            wait_until(lambda count=count: len(written(tmp_path)) == count)
+            wait_until(partial(has_written, tmp_path, count))
 
 
 def test_a_node_whose_part_dies_is_heard_of_with_its_log(tmp_path: Path) -> None:
