@@ -1,4 +1,4 @@
-"""One Slurm cluster for all tests of this folder."""
+"""Two clusters for all tests of this folder: a double, which is fast, and a real Slurm."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support import slurm
+from tests.support.dispatch import ALL_STAGES, DOUBLE, FIRST_STAGES, REAL, Dispatch, Tables, Work, project_with_threads
 
 _INSTALL = "tests/slurm/cluster.sh install"
 
 
-@pytest.fixture(scope="session")
-def shared_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
-    """Starting one takes seconds."""
-    _require_slurm()
-    cluster = slurm.Cluster.start(tmp_path_factory.mktemp("slurm"))
+@pytest.fixture(scope="session", params=[DOUBLE, REAL])
+def shared_cluster(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[slurm.Cluster]:
+    """Starting a real one takes seconds."""
+    folder = tmp_path_factory.mktemp("slurm")
+    if request.param == "real":
+        _require_slurm()
+    cluster = slurm.RealCluster(folder) if request.param == "real" else slurm.DoubleCluster(folder)
+    cluster.start()
     yield cluster
     cluster.stop()
 
@@ -30,8 +35,26 @@ def cluster(shared_cluster: slurm.Cluster) -> Iterator[slurm.Cluster]:
     try:
         shared_cluster.wait_idle()
     except RuntimeError:
-        shared_cluster.restart()
+        shared_cluster.start()
         raise
+
+
+@pytest.fixture(scope="session")
+def work(shared_cluster: slurm.Cluster) -> Work:
+    """The whole on a real cluster, a third of it on the double."""
+    return ALL_STAGES if isinstance(shared_cluster, slurm.RealCluster) else FIRST_STAGES
+
+
+@pytest.fixture(scope="session")
+def expected(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """The tables of a run in one process."""
+    return work.calmly(tmp_path_factory.mktemp("calm") / "project")
+
+
+@pytest.fixture
+def dispatch(cluster: slurm.Cluster, work: Work, tmp_path: Path) -> Dispatch:
+    """A fresh project."""
+    return Dispatch(cluster, project_with_threads(tmp_path / "project"), work)
 
 
 def _require_slurm() -> None:

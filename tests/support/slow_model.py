@@ -6,6 +6,7 @@ python -m tests.support.slow_model --port 8000 --project FOLDER --latency 0.2
 from __future__ import annotations
 
 import argparse
+import asyncio
 import threading
 from collections import Counter
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.support.offline import OfflineModel
 from tests.support.project import ROOT, Project
 
 _NOTES = "calls.txt"
+_PAUSE = "pause"
 
 
 class SlowModel(OfflineModel):
@@ -27,8 +29,11 @@ class SlowModel(OfflineModel):
         super().__init__(project, latency_s)
         self._port = port
         self._notes = (project.path / _NOTES).open("a", buffering=1)
+        self._pause = project.path / _PAUSE
 
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        while self._pause.exists():  # noqa: ASYNC110 (it is another process that ends the pause)
+            await asyncio.sleep(0.05)
         answer = await super().answer(request, body)
         if (key := request.headers["X-Request-Id"]) != "probe":
             self._notes.write(f"{key}\n")
@@ -43,6 +48,16 @@ def serve_slowly(project: Project, latency_s: float, module: str = "tests.suppor
     config["serving"]["server"]["command"] = [*command, "--latency", str(latency_s)]
     config["serving"]["server"]["env"] = {"PYTHONPATH": str(ROOT)}
     path.write_text(yaml.safe_dump(config))
+
+
+def pause(project: Project) -> None:
+    """Let the project's model servers hold back their answers."""
+    (project.path / _PAUSE).touch()
+
+
+def resume(project: Project) -> None:
+    """Let them answer again."""
+    (project.path / _PAUSE).unlink()
 
 
 def answered(project: Project) -> Counter[str]:

@@ -1,4 +1,4 @@
-"""A Slurm cluster of the test's own, whose parts can be killed, and what runs on it."""
+"""Slurm clusters of the test's own, whose parts can be killed, and what runs on them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.slurm_double import agent, book, commands, processes
 from tests.support.waiting import wait_until
 
-SCRIPT = Path(__file__).resolve().parents[1] / "slurm" / "cluster.sh"
+_ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = _ROOT / "tests/slurm/cluster.sh"
 
 _FIELDS = ("JobID", "ArrayJobID", "ArrayTaskID", "State", "NodeList", "RestartCnt", "Reason", "Name")
 _SEPARATOR = "|"
@@ -36,70 +39,52 @@ class Job:
     restarts: int
 
 
-class Cluster:
-    """Two nodes, n1 and n2, of 4 CPUs and 2 counted GPUs each. See `tests/slurm/cluster.sh`.
+class Cluster(ABC):
+    """Two nodes, n1 and n2, of 4 CPUs and 2 counted GPUs each.
 
     Attributes:
         folder: configuration, state and logs.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    @classmethod
-    def start(cls, folder: Path) -> Cluster:
-        """Start all daemons; returns when both nodes are idle."""
-        cluster = cls(folder.resolve())
-        try:
-            cluster._manage("start")
-        except BaseException:
-            cluster.stop()
-            raise
-        return cluster
+        self.folder = folder.resolve()
 
     @property
+    @abstractmethod
     def environment(self) -> dict[str, str]:
         """What a process needs in its environment to use this cluster and no other."""
-        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
 
+    @abstractmethod
+    def start(self) -> None:
+        """Start, or forget all jobs and begin anew; returns when both nodes are idle."""
+
+    @abstractmethod
     def stop(self) -> None:
         """End all daemons and jobs."""
-        self._manage("stop")
 
+    @abstractmethod
     def kill_node(self, name: str) -> None:
         """Kill a node with all that runs on it, as when its power fails."""
-        self._manage("kill-node", name)
 
+    @abstractmethod
     def start_node(self, name: str) -> None:
-        self._manage("start-node", name)
+        """Let a node come back."""
 
+    @abstractmethod
+    def kill_controller(self) -> None:
+        """Kill the controller, once it has written down which jobs run."""
+
+    @abstractmethod
     def start_controller(self) -> None:
         """Returns when the controller answers."""
-        self._manage("start-controller")
 
-    def kill_controller(self) -> None:
-        """Kill the controller, once it has written down which jobs run.
-
-        A controller that forgets a start kills the job, or holds it; and it writes a start only with the next change.
-        """
-        now = time.time()
-        for job in self.jobs():
-            if job.state == "RUNNING":
-                self.run("scontrol", "update", f"JobId={job.id}", f"Comment={now}")
-        self.wait_until(lambda: (self.folder / "state/job_state").stat().st_mtime > now)
-        self._manage("kill-controller")
-
+    @abstractmethod
     def wait_idle(self) -> None:
         """Wait until both nodes are up and have no job.
 
         Raises:
-            RuntimeError: with what the controller and its log say; a node is down, or a job stays.
+            RuntimeError: with what is known of the cluster; a node is down, or a job stays.
         """
-        self._manage("wait")
-
-    def restart(self) -> None:
-        """Forget all jobs and begin anew."""
-        self._manage("start")
 
     def submit(self, script: Path | str, *options: str) -> str:
         """Submit a script by its path; returns the job's id."""
@@ -120,15 +105,15 @@ class Cluster:
         return [
             pid
             for pid, environment in self._job_processes()
-            if environment["SLURM_JOB_ID"] == job_id and word in _command_line(pid)
+            if environment["SLURM_JOB_ID"] == job_id and word in processes.command_line(pid)
         ]
 
     def orphans(self) -> list[int]:
         """Processes of jobs that no longer run, and of earlier attempts of jobs that run again."""
-        processes = list(self._job_processes())
+        found = list(self._job_processes())
         attempts = {(job.id, job.restarts) for job in self.jobs() if job.state in _ON_A_NODE}
-        orphans = [pid for pid, environment in processes if _attempt(environment) not in attempts]
-        return [pid for pid in orphans if _environment(pid)]  # a job may have ended in between
+        orphans = [pid for pid, environment in found if _attempt(environment) not in attempts]
+        return [pid for pid in orphans if processes.environment(pid)]  # a job may have ended in between
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         """Wait for something to become true on this cluster.
@@ -149,16 +134,106 @@ class Cluster:
             raise RuntimeError(f"{' '.join(command)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
         return done.stdout
 
+    def _job_processes(self) -> Iterator[tuple[int, dict[str, str]]]:
+        return processes.of_jobs(self.environment["SLURM_CONF"])
+
+
+class RealCluster(Cluster):
+    """A real Slurm with all its daemons on this host; see `tests/slurm/cluster.sh`."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"SLURM_CONF": str(self.folder / "slurm.conf")}
+
+    def start(self) -> None:
+        try:
+            self._manage("start")
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        self._manage("stop")
+
+    def kill_node(self, name: str) -> None:
+        self._manage("kill-node", name)
+
+    def start_node(self, name: str) -> None:
+        self._manage("start-node", name)
+
+    def start_controller(self) -> None:
+        self._manage("start-controller")
+
+    def kill_controller(self) -> None:
+        # A controller that forgets a start kills the job, or holds it; and it writes a start only with the next change.
+        now = time.time()
+        for job in self.jobs():
+            if job.state == "RUNNING":
+                self.run("scontrol", "update", f"JobId={job.id}", f"Comment={now}")
+        self.wait_until(lambda: (self.folder / "state/job_state").stat().st_mtime > now)
+        self._manage("kill-controller")
+
+    def wait_idle(self) -> None:
+        self._manage("wait")
+
     def _manage(self, command: str, *words: str) -> None:
         self.run(str(SCRIPT), command, str(self.folder), *words)
 
-    def _job_processes(self) -> Iterator[tuple[int, dict[str, str]]]:
-        for path in Path("/proc").glob("[0-9]*"):
-            environment = _environment(int(path.name))
-            ours = environment.get("SLURM_CONF") == self.environment["SLURM_CONF"]
-            # The node's name is in no shell from which somebody has submitted a job.
-            if ours and "SLURM_JOB_ID" in environment and "SLURMD_NODENAME" in environment:
-                yield int(path.name), environment
+
+class DoubleCluster(Cluster):
+    """A cluster without Slurm; see `tests/support/slurm_double`."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        path = os.pathsep.join((str(self.folder / "bin"), os.environ["PATH"]))
+        return {"SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
+
+    def start(self) -> None:
+        self.stop()
+        (self.folder / "book.json").unlink(missing_ok=True)
+        scripts = self.folder / "bin"
+        scripts.mkdir(exist_ok=True)
+        for command in ("sbatch", "squeue", "scancel", "scontrol", "srun"):
+            path = scripts / command
+            path.write_text(commands.script_for(command, self.folder, _ROOT))
+            path.chmod(0o755)
+
+    def stop(self) -> None:
+        commands.end_all(self.folder)
+
+    def kill_node(self, name: str) -> None:
+        agent.kill_node(self.folder, name)
+
+    def start_node(self, name: str) -> None:
+        with book.Book.opened(self.folder) as opened:
+            opened.down.remove(name)
+            agent.start_all(self.folder, opened)
+
+    def kill_controller(self) -> None:
+        self.order(silent=True)
+
+    def start_controller(self) -> None:
+        self.order(silent=False)
+
+    def wait_idle(self) -> None:
+        try:
+            wait_until(self._idle, every_s=0.1)
+        except TimeoutError as error:
+            raise RuntimeError("\n".join(map(str, self.jobs()))) from error
+
+    def order(self, **orders: object) -> None:
+        """Let something go wrong from now on; see `Orders`."""
+        commands.give_orders(self.folder, **orders)
+
+    def bring(self, job_id: str, state: str) -> None:
+        """End a task that runs, in this state; LOST: forget as well that it ever was."""
+        with book.Book.opened(self.folder) as opened:
+            opened.task(job_id).order = state
+
+    def _idle(self) -> bool:
+        state = book.Book.read(self.folder)
+        busy = [task for task in state.tasks if task.state in book.ON_A_NODE or task.agent]
+        return not (state.down or busy or state.orders.silent or any(self._job_processes()))
 
 
 def installed() -> bool:
@@ -185,20 +260,3 @@ def _job(line: str) -> Job:
 
 def _attempt(environment: dict[str, str]) -> tuple[str, int]:
     return environment["SLURM_JOB_ID"], int(environment.get("SLURM_RESTART_COUNT", "0"))
-
-
-def _environment(pid: int) -> dict[str, str]:
-    """What the process was started with; empty when it has gone."""
-    try:
-        block = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:
-        return {}
-    pairs = (entry.decode(errors="replace").partition("=") for entry in block.split(b"\0") if entry)
-    return {name: value for name, _, value in pairs}
-
-
-def _command_line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
