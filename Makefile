@@ -4,12 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-vllm test-embeddings trials lint format viz bench lock clean
+.PHONY: help run test test-all test-vllm test-embeddings trials lint format viz bench lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run     the whole pipeline on ten example threads: no GPU, no key, no network"
-	@echo "make test    all tests           make lint    ruff, mypy --strict, import-linter"
+	@echo "make test    tests that take a few minutes in all; no Slurm, no runs killed again and again"
+	@echo "make test-all   all tests, on a real Slurm where it is installed"
+	@echo "make lint    ruff, mypy --strict, import-linter, codespell"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
 	@echo "make trials  a thousand crash points, planted faults, a soak (20 minutes); SEED=n repeats a run"
@@ -27,10 +29,18 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP)
 	$(BIN)/kedro run --env offline
 
-test: $(STAMP)
-	$(BIN)/python -m pytest
+# In as many processes as there are CPUs.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
-# A real vLLM without a GPU; `make test` runs these too where it is installed.
+test: $(STAMP)
+	$(PYTEST) -m "not slow and not kills and not slurm"
+
+# COVERAGE=1 measures what they execute, and fails below the floor in pyproject.toml.
+test-all: $(STAMP)
+	$(PYTEST) $(if $(COVERAGE),--cov)
+
+# A real vLLM without a GPU; `make test-all` runs these too where it is installed.
 test-vllm: $(STAMP)
 	tests/vllm/install.sh
 	$(BIN)/python -m pytest -s tests/vllm
@@ -49,6 +59,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 format: $(STAMP)
 	$(BIN)/ruff format .

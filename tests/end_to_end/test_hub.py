@@ -40,7 +40,6 @@ def _pin(project: Project, gpus: int) -> None:
     (project.path / "conf/local/globals.yml").write_text(yaml.safe_dump({"models": models, "tokenizer": pinned}))
 
 
-@pytest.mark.slow
 def test_dump_tokenizer_and_model_come_from_the_hub_at_their_revisions(
     project: Project, tmp_path: Path, files: dict[str, bytes]
 ) -> None:
@@ -73,7 +72,6 @@ def test_dump_tokenizer_and_model_come_from_the_hub_at_their_revisions(
         assert "Traceback" not in refused.stdout + refused.stderr
 
 
-@pytest.mark.slow
 def test_without_a_network_the_run_says_how_to_bring_the_dump_by_hand(project: Project, tmp_path: Path) -> None:
     environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
     done = project.kedro("run", "--pipelines", "raw_data", env=environment)

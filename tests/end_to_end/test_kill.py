@@ -15,7 +15,7 @@ from tests.support.threads import make_threads
 KILL_POINTS = 50
 
 
-@pytest.mark.slow
+@pytest.mark.kills
 def test_a_run_killed_at_fifty_random_moments_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     rng = random.Random(20)
     calm, killed = (Project.create(tmp_path / name) for name in ("calm", "killed"))

@@ -136,7 +136,7 @@ def test_the_problem_pipeline_takes_the_threads_with_their_ids(project: Project,
     assert extra["post_dates"][0] == "2020-01-01"
 
 
-@pytest.mark.slow
+@pytest.mark.kills
 def test_killed_at_random_moments_it_goes_on_at_the_shard_and_gives_the_same_bytes(tmp_path: Path) -> None:
     chance = random.Random(4)
     dump = write_dump(tmp_path / "dump.parquet", 400, row_group=50)

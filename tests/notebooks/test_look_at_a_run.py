@@ -6,14 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.project import ROOT, Project
 
 NOTEBOOK = ROOT / "notebooks" / "look_at_a_run.ipynb"
 
 
-@pytest.mark.slow
 def test_the_notebook_runs_after_a_first_run_and_shows_what_it_promises(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
     project.run()

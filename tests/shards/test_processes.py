@@ -73,7 +73,7 @@ def test_an_error_in_a_worker_reaches_the_parent_and_finished_shards_stay(tmp_pa
     assert list((tmp_path / "table").glob("shard-*.jsonl"))
 
 
-@pytest.mark.slow
+@pytest.mark.kills
 def test_workers_end_with_a_parent_that_was_killed_and_the_next_run_goes_on(tmp_path: Path) -> None:
     script = f"""
 if __name__ == "__main__":

@@ -5,12 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
 from tests.support.project import ROOT
 
 
-@pytest.mark.slow
 def test_a_few_trials_find_nothing() -> None:
     words = ["--points", "16", "--soak", "2000", "--seed", "1", "--only", "tables", "calls"]
     done = subprocess.run(

@@ -223,6 +223,7 @@ def test_a_request_that_cannot_be_made_ends_the_run_with_its_error_and_keeps_wha
     assert (paid, len(server.calls)) == (5, 5)
 
 
+@pytest.mark.slow
 def test_whatever_goes_wrong_every_request_ends_as_a_row_and_none_is_paid_for_twice(tmp_path: Path) -> None:
     faults = {"429": 20, "429 with Retry-After": 20, "500": 10, "503": 4, "hang": 4, "garbage": 4, "cut": 4}
     plan = shuffled(faults | {"empty": 4, "length": 4, "none": 126})
