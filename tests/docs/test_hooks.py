@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import re
+
+from tests.support.project import ROOT
+
+
+def test_hooks_before_a_commit_use_the_versions_that_ci_uses() -> None:
+    hooks = set(re.findall(r"additional_dependencies: \[(.*)\]", (ROOT / ".pre-commit-config.yaml").read_text()))
+    locked = {line.partition(" ;")[0].strip() for line in (ROOT / "requirements.lock").read_text().splitlines()}
+    assert len(hooks) == 3
+    assert hooks <= locked
