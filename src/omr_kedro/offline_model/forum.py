@@ -13,7 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 FIGURE = "[figure]"
-"""What stands for a picture."""
+"""The words that stand for a picture."""
 
 _PICTURE_BLOCKS = ("img", "asy", "attach", "attachment", "geogebra")
 _HIDING_BLOCKS = ("hide", "spoiler")
@@ -79,7 +79,7 @@ def plain(post: str) -> str:
 
 
 def hidden(post: str) -> list[str]:
-    """What the post's spoilers hide, made plain; quoted spoilers are another's."""
+    """The text that the post's spoilers hide, made plain; quoted spoilers are another's."""
     own = without_blocks(post, "quote")
     return [plain(own[block.inside]) for name in _HIDING_BLOCKS for block in blocks(own, name)]
 

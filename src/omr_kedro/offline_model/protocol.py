@@ -35,7 +35,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What is asked of the server."""
+    """The question that the server is asked."""
 
     messages: list[Message]
     max_tokens: int | None

@@ -19,7 +19,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 class Vote(NamedTuple):
-    """What one post answers."""
+    """The answer of one post."""
 
     post: int
     finding: Finding

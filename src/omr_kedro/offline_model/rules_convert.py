@@ -97,7 +97,7 @@ def _read(problem: str) -> Claim | None:
 
 
 def _split_condition(given: str) -> tuple[str, str]:
-    """What precedes the order, without and with the condition of `For every n, prove that`."""
+    """The text before the order, without and with the condition of `For every n, prove that`."""
     if not given.rstrip().endswith(","):
         return given.strip(), ""
     *sentences, condition = pieces(given.replace("\n", " "))

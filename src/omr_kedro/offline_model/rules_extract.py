@@ -71,7 +71,7 @@ def candidates(forum_post: str) -> list[Item]:
 
 
 def statement(section: str) -> str | None:
-    """What is asked, without greetings, thanks, attempts and solutions; None where nothing is."""
+    """The question, without greetings, thanks, attempts and solutions; None where nothing is asked."""
     paragraphs = [_on_topic(paragraph) for paragraph in _PARAGRAPHS.split(_before_solution(section))]
     text = _closed(_tidy(_MARKER.sub("", "\n\n".join(_trimmed([text for text in paragraphs if text])))))
     return text[:1].upper() + text[1:] if len(text) >= _SHORTEST and _is_problem(text) else None

@@ -56,7 +56,7 @@ def _counted(text: str) -> Counter[str]:
 
 
 def _exact(tokens: Counter[str]) -> Counter[str]:
-    """What must be the same: numbers and signs. A bar or a slash may be dress."""
+    """The marks that must be the same: numbers and signs. A bar or a slash may be dress."""
     return Counter({sign: n for sign, n in tokens.items() if not sign[0].isalpha() and sign not in _LOOSE_SIGNS})
 
 

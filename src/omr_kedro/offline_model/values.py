@@ -115,7 +115,7 @@ def _finding(raw: str, strength: Strength) -> Iterator[Finding]:
 
 
 def _statements(pattern: re.Pattern[str], text: str) -> Iterator[str]:
-    """What follows each place where the pattern announces a value, denials and questions left out."""
+    """The text after each place where the pattern announces a value, denials and questions left out."""
     for found in deque(pattern.finditer(text), maxlen=_MOST):
         before = text[max(0, found.start() - 40) : found.start()]
         after = _FILLER.sub("", text[found.end() : found.end() + 4 * _LONGEST], count=1)
