@@ -79,7 +79,9 @@ def test_every_dataset_is_in_the_catalog_with_a_layer_and_none_lives_in_memory(c
         dataset = catalog.get(name)
         assert dataset is not None, name
         assert not isinstance(dataset, MemoryDataset), name
-        assert dataset.metadata["kedro-viz"]["layer"], name
+        metadata = getattr(dataset, "metadata", None)
+        assert metadata, name
+        assert metadata["kedro-viz"]["layer"], name
 
 
 def test_every_table_has_a_folder_of_its_name_and_a_preview(catalog: DataCatalog) -> None:

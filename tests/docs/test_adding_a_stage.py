@@ -61,6 +61,7 @@ def python(project: Project, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 def test_the_page_gives_a_stage_that_runs_and_is_counted(copy: Project) -> None:
     page = PAGE.read_text(encoding="utf-8")
     run(copy)

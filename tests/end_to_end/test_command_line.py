@@ -113,6 +113,7 @@ def test_a_retired_model_is_an_error_that_says_which_setting_to_change(project: 
     assert "globals.yml" in failed.stderr
 
 
+@pytest.mark.slow
 def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(project: Project) -> None:
     project.kedro("run", "--env", "offline")
     built = project.kedro("viz", "build", "--include-previews", env={"KEDRO_ENV": "offline"})

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from omr_kedro.answers import parse_answer
 from omr_kedro.offline_model.rules_answers import MISSING, extract_answer
@@ -84,7 +84,12 @@ def test_in_a_list_replies_are_matched_by_number_or_by_what_they_name(number: st
     assert answer(*replies, problem=problems[number], post=LIST) == expected
 
 
+def test_a_post_that_says_none_answers_nothing() -> None:
+    assert extract_answer("Find x.", "Find x.", "Post 1:\nNONE").splitlines()[-1] == MISSING
+
+
 @given(POSTS, POSTS, POSTS)
+@example("", "", "NONE")
 def test_any_thread_gets_a_reply_that_can_be_read(problem: str, post: str, discussion: str) -> None:
     reply = extract_answer(problem, post, discussion)
     assert not isinstance(parse_answer(reply), Unreadable)

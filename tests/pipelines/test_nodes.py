@@ -26,7 +26,7 @@ from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
 from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_funnel, count_reasons, plot_funnel
 from omr_kedro.pipelines.stages import Stage
-from omr_kedro.shards import BadInputError, Row, Source
+from omr_kedro.shards import BadInputError, Row, Shards, Source
 from tests.support.tables import rows_made, shards_of
 
 THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
@@ -204,7 +204,7 @@ def test_a_stage_whose_rows_give_several_counts_those_that_gave_some(tmp_path: P
         Stage("prepare", ("raw",), ("threads",), "threads_dropped"),
         Stage("extract", ("threads",), ("problems",), "extract_dropped", per="thread"),
     ]
-    tables = {
+    tables: dict[str, Shards | Source] = {
         "raw": Source(path),
         "threads": shards_of([{"thread_id": str(number)} for number in range(3)]),
         "threads_dropped": shards_of([{"outcome": "failed"}]),

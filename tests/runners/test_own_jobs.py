@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from omr_kedro.runners.submission import JobSpec
@@ -14,6 +15,7 @@ from tests.support.project import Project
 DISPATCHED = "omr_kedro.runners.SlurmRunner"
 
 
+@pytest.mark.slow
 def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
     project.run()

@@ -41,7 +41,7 @@ def cluster(shared_cluster: slurm.Cluster) -> Iterator[slurm.Cluster]:
 
 @pytest.fixture(scope="session")
 def work(shared_cluster: slurm.Cluster) -> Work:
-    """The whole on a real cluster, a third of it on the double."""
+    """The whole on a real cluster, a part of it on the double."""
     return ALL_STAGES if isinstance(shared_cluster, slurm.RealCluster) else FIRST_STAGES
 
 

@@ -24,7 +24,7 @@ _ALL = "--pipelines=problem_generation"
 
 def test_a_run_on_both_nodes_gives_the_tables_of_a_run_in_one_process(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.05)
-    output = dispatch.finish(_ALL)
+    output = dispatch.finish(_ALL, **resources(tasks=2))
     assert dispatch.tables() == expected
     assert {job.node for job in dispatch.jobs()} == {"n1", "n2"}
     assert "Funnel" in output
@@ -38,7 +38,7 @@ def test_a_run_on_both_nodes_gives_the_tables_of_a_run_in_one_process(dispatch: 
 @pytest.mark.slow
 def test_independent_branches_run_side_by_side(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.1)
-    with dispatch.running(_ALL, group_by="namespace", **resources(cpus_per_task=1)) as run:
+    with dispatch.running(_ALL, group_by="namespace", **resources(cpus_per_task=1, tasks=2)) as run:
         branches = {"extract_answers", "convert_proofs"}
         dispatch.cluster.wait_until(lambda: branches <= running_groups(dispatch), PATIENCE_S)
         output, _ = run.communicate(timeout=PATIENCE_S)
@@ -58,7 +58,8 @@ def test_slurm_is_asked_once_in_a_while_for_all_groups_together(dispatch: Dispat
     squeue.write_text(f'#!/bin/sh\ndate +%s.%N >> {asked}\nexec {shutil.which("squeue", path=path)} "$@"\n')
     squeue.chmod(0o755)
     path = os.pathsep.join((str(squeue.parent), path))
-    with dispatch.running(_ALL, path=path, group_by="namespace", poll_s=3, **resources(cpus_per_task=1)) as run:
+    small = resources(cpus_per_task=1, tasks=2)
+    with dispatch.running(_ALL, path=path, group_by="namespace", poll_s=3, **small) as run:
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0, output
     times = [float(line) for line in asked.read_text().split()]
@@ -76,7 +77,9 @@ def running_groups(dispatch: Dispatch) -> set[str]:
 def test_a_dry_run_writes_scripts_and_submits_nothing(dispatch: Dispatch) -> None:
     dispatch.finish("--pipelines=prepare_threads")
     before = len(dispatch.cluster.jobs())
-    output = dispatch.finish(_ALL, "--from-nodes=extract_problems.ask_extract_problems", dry_run=True)
+    output = dispatch.finish(
+        _ALL, "--from-nodes=extract_problems.ask_extract_problems", dry_run=True, **resources(tasks=2)
+    )
     assert "2 groups, 2 model servers; submitted nothing" in output
     assert "waits" in output  # the other one, for the step between them that must see all problems
     (folder,) = dispatch.folders()
@@ -269,7 +272,7 @@ def test_a_job_without_enough_memory_is_tried_again_and_then_reported(dispatch: 
     with dispatch.running(max_retries=1, **resources(mem="120M")) as run:
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 1, output
-    assert output.count("Its shards are submitted again") == 2
+    assert output.count("Its shards are submitted again") == dispatch.work.tasks
     assert "out of memory. Raise `mem` of extract_problems in runner.yml" in " ".join(output.split())
     assert "the same command goes on from here" in output
     dispatch.finish()
@@ -315,8 +318,8 @@ def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(dispatch: D
         dispatch.wait_for_calls()
         pause(dispatch.project)
     submitted = {job.array_id for job in dispatch.jobs()}
-    found = f"found job {next(iter(submitted))} of an earlier run, 2 tasks still at work"
-    assert f"extract_problems {next(iter(submitted))} 2 running" in dispatch.status()
+    found = f"found job {next(iter(submitted))} of an earlier run, {dispatch.work.tasks} tasks still at work"
+    assert f"extract_problems {next(iter(submitted))} {dispatch.work.tasks} running" in dispatch.status()
     with dispatch.shown() as (run, screen):
         dispatch.cluster.wait_until(lambda: found in screen(), PATIENCE_S)
         resume(dispatch.project)
@@ -325,7 +328,7 @@ def test_a_killed_parent_finds_its_jobs_again_and_submits_none_twice(dispatch: D
     assert len({job.array_id for job in dispatch.jobs()} - submitted) == dispatch.work.groups - 1, (
         "one more, for the second group"
     )
-    assert f"extract_problems {next(iter(submitted))} 2 done 4/4" in dispatch.status()
+    assert f"extract_problems {next(iter(submitted))} {dispatch.work.tasks} done 4/4" in dispatch.status()
     assert dispatch.tables() == expected
     dispatch.assert_nothing_was_paid_twice(interrupted_servers=0)
     dispatch.assert_nothing_is_left()

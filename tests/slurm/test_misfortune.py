@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.dispatch import PATIENCE_S, Dispatch, Tables, on_double, resources
+from tests.support.dispatch import PATIENCE_S, Dispatch, Tables, on_double
 from tests.support.slow_model import serve_slowly
 from tests.support.slurm import DoubleCluster
 
 pytestmark = on_double
-ONE_TASK = resources(tasks=1)
 
 
 @pytest.fixture
@@ -22,7 +21,7 @@ def test_a_refused_submission_ends_the_run_with_the_reason_and_leaves_no_job(
     dispatch: Dispatch, double: DoubleCluster
 ) -> None:
     double.order(refuse="Invalid account or account/partition combination specified")
-    with dispatch.running(**ONE_TASK) as run:
+    with dispatch.running() as run:
         output, _ = run.communicate(timeout=PATIENCE_S)
     double.order(refuse="")
     assert run.returncode == 1
@@ -36,7 +35,7 @@ def test_a_job_whose_number_never_arrived_is_found_by_its_name_and_not_submitted
 ) -> None:
     serve_slowly(dispatch.project, 0.01)
     double.order(deaf=1)
-    assert "Slurm does not answer; trying again" in dispatch.finish(**ONE_TASK)
+    assert "Slurm does not answer; trying again" in dispatch.finish()
     assert len(dispatch.jobs()) == 1
     assert dispatch.tables() == expected
     dispatch.assert_nothing_was_paid_twice(interrupted_servers=0)
@@ -46,7 +45,7 @@ def test_a_submission_waits_for_a_controller_that_does_not_answer(
     dispatch: Dispatch, double: DoubleCluster, expected: Tables
 ) -> None:
     double.kill_controller()
-    with dispatch.shown(**ONE_TASK) as (run, screen):
+    with dispatch.shown() as (run, screen):
         double.wait_until(lambda: "Slurm does not answer; trying again" in screen(), PATIENCE_S)
         double.start_controller()
         run.wait(PATIENCE_S)
@@ -62,7 +61,7 @@ def test_shards_of_a_task_that_ended_without_a_word_are_submitted_again(
     dispatch: Dispatch, double: DoubleCluster, expected: Tables, state: str, told: str
 ) -> None:
     serve_slowly(dispatch.project, 0.2)
-    with dispatch.running(**ONE_TASK) as run:
+    with dispatch.running() as run:
         dispatch.wait_for_calls()
         double.bring(dispatch.running_job().id, state)
         output, _ = run.communicate(timeout=PATIENCE_S)
@@ -78,7 +77,7 @@ def test_a_preempted_task_waits_in_the_queue_and_goes_on(
     dispatch: Dispatch, double: DoubleCluster, expected: Tables
 ) -> None:
     serve_slowly(dispatch.project, 0.2)
-    with dispatch.running(**ONE_TASK) as run:
+    with dispatch.running() as run:
         dispatch.wait_for_calls()
         double.bring(dispatch.running_job().id, "PREEMPTED")
         output, _ = run.communicate(timeout=PATIENCE_S)
@@ -92,7 +91,7 @@ def test_a_task_that_slurm_could_not_start_is_reported_as_held(
     dispatch: Dispatch, double: DoubleCluster, expected: Tables
 ) -> None:
     double.order(fail_to_start=1)
-    with dispatch.shown(**ONE_TASK) as (run, screen):
+    with dispatch.shown() as (run, screen):
         double.wait_until(lambda: "(launch failed requeued held) until somebody runs" in screen(), PATIENCE_S)
         (job,) = dispatch.jobs()
         double.run("scontrol", "release", f"{job.array_id}_{job.task_id}")

@@ -42,6 +42,8 @@ class Work:
     """Those of the command; none for all of problem generation."""
     groups: int
     """So many job arrays come of it."""
+    tasks: int
+    """So many tasks each of them has."""
     tables: tuple[str, ...]
     """What it makes."""
 
@@ -56,11 +58,14 @@ class Work:
         return {name: project.table(name) for name in self.tables}
 
 
-ALL_STAGES = Work((), 2, FINAL_TABLES)
+ALL_STAGES = Work(pipelines=(), groups=2, tasks=2, tables=FINAL_TABLES)
 FIRST_STAGES = Work(
-    ("prepare_threads", "extract_problems", "classify_problems"), 1, ("extracted_problems", "proofs", "open_problems")
+    pipelines=("prepare_threads", "extract_problems", "classify_problems"),
+    groups=1,
+    tasks=1,
+    tables=("extracted_problems", "proofs", "open_problems"),
 )
-"""One group, with more waves of calls than one, in a third of the time."""
+"""One group of one task, with more waves of calls than one, in a quarter of the time."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +78,8 @@ class Dispatch:
 
     def command(self, *options: str, **runner_params: Any) -> list[str]:
         """The words of `kedro run`; each task has a node of its own, unless `runner_params` say otherwise."""
-        given = ",".join(
-            f"{name}={value}" for name, value in {"poll_s": 1, **resources(cpus_per_task=4), **runner_params}.items()
-        )
+        defaults = {"poll_s": 1, **resources(cpus_per_task=4, tasks=self.work.tasks)}
+        given = ",".join(f"{name}={value}" for name, value in {**defaults, **runner_params}.items())
         kedro = str(Path(sys.executable).with_name("kedro"))
         runner = "--runner=omr_kedro.runners.SlurmRunner"
         threads = f"--params=raw_threads={THREADS}"

@@ -15,6 +15,8 @@ from omr_kedro.offline_model.values import Finding, Strength, findings, same
 MISSING = "Answer not found."
 
 _BEGINNING = 2000
+_NOTHING = re.compile(r"none|null|nothing", re.IGNORECASE)
+"""A remark that states no value, though it stands where one would."""
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -73,7 +75,8 @@ def _is_aside(found: Finding, asked: Asked) -> bool:
 
 
 def _plainest(post: int, found: Sequence[Finding]) -> Vote | None:
-    return Vote(post, max(reversed(found), key=lambda finding: finding.strength)) if found else None
+    plainest = max(reversed(found), key=lambda finding: finding.strength, default=None)
+    return Vote(post, plainest) if plainest and not _NOTHING.fullmatch(plainest.value.strip()) else None
 
 
 def _bare(text: str) -> str:
