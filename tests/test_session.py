@@ -78,7 +78,7 @@ def test_each_environment_has_its_jobs_in_a_folder_of_its_own(project: Path) -> 
         (SlurmRunner(where="slurm", dry_run=True), False, False),
         (SlurmRunner(where="here", dry_run=True), False, False),
     ],
-    ids=str,
+    ids=["sequential", "Slurm here", "Slurm", "dry run for Slurm", "dry run here"],
 )
 def test_checks_and_summary_fit_where_the_runner_serves_models(
     runner: AbstractRunner, served_here: bool, summary: bool
