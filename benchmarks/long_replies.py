@@ -1,6 +1,6 @@
 """Peak memory of stages with long replies, many shards under way at once: it should not grow with their number.
 
-    python benchmarks/long_replies.py [--lanes 64] [--shards 64 128] [--rows 100] [--samples 16] [--reply-chars 20000]
+    python -m benchmarks.long_replies [--lanes 64] [--shards 64 128] [--rows 100] [--samples 16] [--reply-chars 20000]
 
 A shard has 32 MB of replies by default, of random words, and every lane makes one shard at a time, as a job of a
 cluster does: threads that share one model. Asking and settling are a process each, against a fast mock server in
@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-from project import run_and_weigh
-from results import emit, figure
-from stage_server import running, salad
 
+from benchmarks.project import run_and_weigh
+from benchmarks.results import emit, figure
+from benchmarks.stage_server import running, salad
 from omr_kedro.llm.calls import CallPlan, Completion, Request, Sampling
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
@@ -129,9 +129,10 @@ def measure(options: argparse.Namespace, shards: int) -> dict[str, float]:
         running("--reply-chars", str(options.reply_chars), "--salad") as endpoint,
     ):
         words += ["--shards", str(shards), "--folder", name, "--endpoint", endpoint]
+        command = [sys.executable, "-m", "benchmarks.long_replies"]
         peaks = {}
         for step in ("prepare", "settling") if options.without_asking else ("prepare", "asking", "settling"):
-            peak, seconds = run_and_weigh([sys.executable, __file__, "--step", step, *words], Path(name))
+            peak, seconds = run_and_weigh([*command, "--step", step, *words], Path(name))
             if step != "prepare":
                 text = shards * options.rows * options.samples * options.reply_chars / 1e9
                 print(f"{step:<9} {shards:>4} shards, {text:.1f} GB: {peak:6.0f} MB, {seconds:5.0f} s", flush=True)

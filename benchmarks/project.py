@@ -83,7 +83,9 @@ def run_and_weigh(command: list[str], folder: Path) -> tuple[float, float]:
     """Peak RSS in MB and wall time in seconds of a command that must succeed."""
     started = time.monotonic()
     with (folder / "run.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        environment = {**os.environ, "PYTHONPATH": path}
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit((folder / "run.log").read_text()[-4000:])

@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from benchmarks.results import emit, figure, spread
 from omr_kedro.shards import Row, TableStore, map_parts
-from omr_kedro.shards.store import Format
+from omr_kedro.shards.formats import Format
 
 AGAIN = "save what is up to date"
 SCHEMA = pa.schema([("row_id", pa.string()), ("number", pa.int64()), ("text", pa.string())])

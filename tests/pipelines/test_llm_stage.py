@@ -118,9 +118,9 @@ def vote(row: Row, completions: list[Completion]) -> Outcome:
     """An outcome that depends on every sample and their order."""
     said = "".join(completion.text[0] for completion in completions)
     problem = {**row, "expected_answer": said, "model": "m"}
-    return [Kept([problem]), Kept([problem, problem], to="other"), Dropped("no", said), Failed("why", said)][
-        sum(map(ord, said)) % 4
-    ]
+    outcomes: list[Outcome]
+    outcomes = [Kept([problem]), Kept([problem, problem], to="other"), Dropped("no", said), Failed("why", said)]
+    return outcomes[sum(map(ord, said)) % 4]
 
 
 def settled_in_memory(rows: Sequence[Row], completions: Sequence[Row]) -> dict[str, list[Row]]:

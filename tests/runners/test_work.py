@@ -13,7 +13,7 @@ from omr_kedro.datasets import ChatModelDataset, ShardsDataset
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
 from omr_kedro.pipelines.llm_stage import CallOptions, Kept, Outcome, ask, request, settle
 from omr_kedro.runners.work import GroupWork
-from omr_kedro.shards import MappedShards, Row, Shard, Shards
+from omr_kedro.shards import Recipe, Row, Shard, Shards
 from tests.support.chat_server import ChatServer
 from tests.support.tables import given
 
@@ -52,7 +52,7 @@ class Stage:
 
         return ask("stage", requests, [problems], prompt, model, CallOptions())
 
-    def read(self, problems: Shards, completions: Shards) -> tuple[MappedShards, ...]:
+    def read(self, problems: Shards, completions: Shards) -> tuple[Recipe, ...]:
         return settle("stage", read, problems, completions)
 
     def work(self, *nodes: Node) -> GroupWork:
@@ -65,7 +65,9 @@ class Stage:
 
     def forget(self, table: str, shard: str, *, rows: bool = False) -> None:
         """The shard's mark is lost, so that it is made anew; or its rows as well."""
-        folder = self.catalog[table].store.folder
+        dataset = self.catalog[table]
+        assert isinstance(dataset, ShardsDataset)
+        folder = dataset.store.folder
         (folder / f"_made/{shard}.json").unlink()
         if rows:
             (folder / f"{shard}.jsonl").unlink()

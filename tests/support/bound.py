@@ -15,9 +15,10 @@ def rows(factor: int, shard: Shard) -> Iterator[Row]:
 
 def bound(value: Any) -> list[Callable[..., Any]]:
     """Functions that something is bound to, each in another way."""
+    odd: Any = partial(value, choices=())
     return [
         partial(rows, value),
-        partial(rows, factor=partial(value, choices=())),
+        partial(rows, factor=odd),
         lambda: value,
         lambda: (value, 1),
         lambda: {"by": [value]},
