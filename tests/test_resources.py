@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -32,8 +33,13 @@ def test_many_threads_make_one_object_and_all_get_it() -> None:
 def test_another_key_makes_another_object_and_forgets_the_one_before() -> None:
     shared: Shared[str] = Shared()
     made: list[str] = []
+
+    def make(key: str) -> str:
+        made.append(key)
+        return key
+
     for key in ("a", "a", "b", "a"):
-        shared.get(key, lambda key=key: made.append(key) or key)  # type: ignore[misc]
+        shared.get(key, partial(make, key))
     assert made == ["a", "b", "a"]
 
 

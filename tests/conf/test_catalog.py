@@ -150,7 +150,10 @@ def test_a_misspelt_name_is_such_a_slip(catalog: DataCatalog, node: str, name: s
 
 def test_each_benchmark_that_is_collected_has_an_entry_of_its_own(catalog: DataCatalog) -> None:
     names = {name for name in NAMES if isinstance(catalog.get(name), BenchmarkDataset)}
-    assert names == {name for name in EVERY.datasets() if name.startswith("benchmark_")} - {"benchmark_table", "benchmark_index"}
+    assert names == {name for name in EVERY.datasets() if name.startswith("benchmark_")} - {
+        "benchmark_table",
+        "benchmark_index",
+    }
 
 
 def prompt_of_demo(project: Project, entry: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,7 @@ def models_of(project: Project, table: str) -> set[str]:
     return {row["model"] for row in project.table(table)}
 
 
-def estimated(project: Project, *words: str) -> dict[str, dict[str, object]]:
+def estimated(project: Project, *words: str) -> dict[str, dict[str, Any]]:
     shown = project.kedro(
         "estimate", "--env", "offline", "--json", *words, env={"PYTHONPATH": str(project.path / "src")}
     )
