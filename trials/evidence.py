@@ -17,10 +17,17 @@ _VARIES = ("latency_s", "tries")
 def paid_on_disk(folder: Path) -> set[str]:
     """Keys of all replies that can be read, in journals and tables."""
     keys = set()
-    for path in folder.rglob("*.jsonl"):
+    for path in (*folder.rglob("*.jsonl"), *folder.rglob("*.parquet")):
         if not path.name.startswith("."):
-            keys |= {row["call_key"] for row in _lines(path) if row.get("call_key") and row.get("error_kind") is None}
+            rows = _parquet(path) if path.suffix == ".parquet" else _lines(path)
+            keys |= {row["call_key"] for row in rows if row.get("call_key") and row.get("error_kind") is None}
     return keys
+
+
+def _parquet(path: Path) -> list[dict[str, Any]]:
+    with pq.ParquetFile(path, pre_buffer=False) as file:  # no threads: this process forks
+        rows: list[dict[str, Any]] = file.read(use_threads=False).to_pylist()
+    return rows
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -43,8 +50,7 @@ def rows_of(path: Path) -> list[str]:
 
 def _rows_of(path: Path) -> list[str]:
     if path.suffix == ".parquet":
-        with pq.ParquetFile(path, pre_buffer=False) as file:  # no threads: this process forks
-            rows = file.read(use_threads=False).to_pylist()
+        rows = _parquet(path)
     else:
         rows = [json.loads(line) for line in path.read_bytes().splitlines()]
     return [

@@ -169,7 +169,7 @@ class Calls:
         first = TableStore(folder / "first_completions", "jsonl", tables.COMPLETIONS)
         kept = TableStore(folder / "kept", "parquet", NUMBERS)
         dropped = TableStore(folder / "dropped", "jsonl", tables.DROPPED)
-        second = TableStore(folder / "second_completions", "jsonl", tables.COMPLETIONS)
+        second = TableStore(folder / "second_completions", "parquet", tables.COMPLETIONS)
         names = only or shard_names(self.shards)
         questions = {name: [row for row in self._questions(version) if row[0] == name] for name in names}
         rows = _in_memory({name: [row for _, row in found] for name, found in questions.items()}, whole=only is None)
