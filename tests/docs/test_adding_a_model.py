@@ -58,7 +58,7 @@ def test_the_section_gives_a_second_model_that_is_asked_priced_and_prepared(copy
     assert len(touched) <= MOST_FILES
 
     again = run(copy)
-    assert "decontaminate: 0 calls" in again, "it is asked under the same name, so what was paid for is found"
+    assert "decontaminate_completions: up to date" in again, "it is served under the same name, so nothing is new"
     prices = estimated(
         copy, "--params=models.judge.name=another-judge,prices.problem_model.prompt=1,prices.problem_model.completion=2"
     )
