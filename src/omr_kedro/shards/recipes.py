@@ -7,8 +7,7 @@ and a way to make it. The dataset that saves it makes only the shards whose fing
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -122,15 +121,12 @@ class MappedShards:
     check: Check = accept
     processes: int = 1
     """How many processes may make shards at once; with more than one, `make` must be picklable."""
-    during: AbstractContextManager[object] = field(default_factory=nullcontext)
-    """Entered once for all shards that are made in one go: what `make` needs and somebody must close."""
 
     def finished(self, pending: Sequence[str], scratch: Callable[[str], Scratch]) -> Generator[Finished, None, None]:
         """Make one shard after the other; no rows are held between them."""
         del scratch  # A pure function has nothing to keep.
-        with self.during:
-            for shard_id in pending:
-                yield Finished(shard_id, self.make(shard_id))
+        for shard_id in pending:
+            yield Finished(shard_id, self.make(shard_id))
 
 
 def fingerprints_of(
