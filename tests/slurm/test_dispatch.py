@@ -100,6 +100,7 @@ def test_tables_in_memory_are_refused_before_anything_is_submitted(dispatch: Dis
     assert len(dispatch.cluster.jobs()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "victim"), [("the job", "omr_kedro.runners.job"), ("its model server", "tests.support.slow_model")]
 )
@@ -128,6 +129,7 @@ def interrupt(dispatch: Dispatch, stop: Callable[[subprocess.Popen[str]], None],
     return output
 
 
+@pytest.mark.slow
 def test_a_cancelled_task_is_reported_and_the_same_command_does_the_rest(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.2)
     cancelled: list[Job] = []
@@ -203,6 +205,7 @@ def lives(dispatch: Dispatch) -> int:
     return max((Progress.model_validate_json(path.read_bytes()).lives for path in paths), default=0)
 
 
+@pytest.mark.slow
 def test_a_task_whose_time_is_up_puts_itself_back_and_finishes_its_work(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.2)
     with dispatch.running(**resources(tasks=1)) as run:
@@ -252,6 +255,7 @@ def test_a_task_that_slurm_holds_is_reported_and_goes_on_when_it_is_released(
     dispatch.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_a_dead_node_costs_its_calls_in_flight_and_no_more(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.5)
     with dispatch.running() as run:
@@ -280,6 +284,7 @@ def test_a_job_without_enough_memory_is_tried_again_and_then_reported(dispatch: 
     dispatch.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_a_model_that_one_node_cannot_hold_is_served_by_two(dispatch: Dispatch, expected: Tables) -> None:
     serve_slowly(dispatch.project, 0.2, "tests.support.team_model")
     with dispatch.running(**resources(nodes=2, tasks=1)) as run:
