@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_
 from omr_kedro.llm.endpoint import Price, Spending, SpendingLimits, Spent
 from omr_kedro.shards import Row
 from tests.support.call_plans import Gate, asked, call_plan, rows, said, saving, session_of, table, texts
-from tests.support.chat_server import ChatServer
+from tests.support.chat_server import ChatServer, completion
 from tests.support.waiting import wait_until
 
 COST = 15
@@ -138,7 +139,7 @@ def test_once_a_reply_is_there_no_call_starts_that_is_expected_to_pass_the_limit
         if not open_calls:
             break
         call, result = open_calls.pop(0)
-        result.append(Completion("k", "m", "x", prompt_tokens=prompt, completion_tokens=reply))
+        result.replied(Completion("k", "m", "x", prompt_tokens=prompt, completion_tokens=reply))
         call.__exit__(None, None, None)
     first_window = min(window, math.ceil(limit / prompt))
     assert stopped
@@ -156,3 +157,14 @@ def test_any_text_has_an_estimate(text: str) -> None:
 def test_limits_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"total_tokens|money|tokens"):
         SpendingLimits.model_validate(wrong)
+
+
+@pytest.mark.parametrize(
+    "fault", [lambda _: web.Response(text="x" * 3000), lambda _: completion("fine", tokens=(-(10**9), -(10**9)))]
+)
+def test_neither_unreadable_replies_nor_negative_counts_keep_a_limit_from_being_reached(
+    tmp_path: Path, fault: Callable[[dict[str, Any]], web.Response]
+) -> None:
+    with ChatServer(fault) as server, pytest.raises(SpendingLimitError):
+        table(tmp_path).save(limited(call_plan(server, {"a": texts(3000)}, max_in_flight=4), total_tokens=3000))
+    assert len(server.calls) < 3000

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,8 +17,9 @@ import pytest
 from aiohttp import web
 
 from omr_kedro.llm.calls import EndpointError, Request, StoppedError, TooManyFailuresError
-from omr_kedro.llm.calls.errors import JournalError
-from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.llm.calls.errors import JournalError, LoopError
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel, ModelEntry, engine
 from tests.support.call_plans import (
     Gate,
     asked,
@@ -333,3 +336,103 @@ def test_a_run_that_is_interrupted_before_its_first_call_ends(tmp_path: Path) ->
         process.join()
     assert process.exitcode == 0
     assert server.calls == []
+
+
+@pytest.mark.parametrize("status", [403, 404, 500, 503])
+def test_a_row_that_an_endpoint_rejects_fails_alone_also_when_it_is_the_last(tmp_path: Path, status: int) -> None:
+    def picky(body: dict[str, Any]) -> str | web.Response:
+        return web.Response(status=status, text=said(body)) if said(body) == "question 3" else "fine"
+
+    with ChatServer(picky) as server:
+        table(tmp_path).save(call_plan(server, {"a": texts(6)}, max_tries=2, patience_s=PATIENCE_S))
+    assert [row["row_id"] for row in rows(tmp_path) if row["error_kind"]] == ["a-3"]
+    assert not table(tmp_path)._mark("a").settled, "the next run asks again"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_an_endpoint_that_rejects_the_few_calls_of_a_run_says_so(tmp_path: Path, status: int) -> None:
+    with ChatServer(lambda _: web.Response(status=status)) as server, pytest.raises(EndpointError, match=r"HTTP 40\d"):
+        table(tmp_path).save(call_plan(server, {"a": texts(2)}, max_failed_share=0.05))
+
+
+def test_an_account_without_money_stops_the_run_and_its_calls_are_asked_when_there_is_some(tmp_path: Path) -> None:
+    with (
+        ChatServer(lambda _: web.Response(status=402)) as server,
+        pytest.raises(EndpointError, match="balance or quota"),
+    ):
+        table(tmp_path).save(call_plan(server, {"a": texts(9)}))
+    with ChatServer() as topped_up:
+        table(tmp_path).save(call_plan(topped_up, {"a": texts(9)}))
+    assert len(topped_up.calls) == 9
+
+
+def test_an_unreadable_answer_is_asked_for_twice_at_most(tmp_path: Path) -> None:
+    with ChatServer(lambda _: web.Response(text="<html>")) as server:
+        table(tmp_path).save(call_plan(server, {"a": texts(1)}, max_tries=6))
+    assert len(server.calls) == 2
+
+
+def test_an_endpoint_that_is_away_for_a_while_is_waited_for_and_no_row_fails(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        address, port = server.base_url, int(server.base_url.rpartition(":")[2].removesuffix("/v1"))
+        plan = call_plan(server, {"a": texts(3), "b": texts(60)}, max_in_flight=20, max_tries=1)
+        finished = plan.finished(["a", "b"], scratch_in(tmp_path))
+        next(finished)
+    with ThreadPoolExecutor() as pool:
+        rest = pool.submit(list, finished)
+        wait_until(lambda: session_of(plan)._silent_since is not None)
+        with ChatServer(port=port) as back:
+            assert back.base_url == address
+            (shard,) = rest.result(PATIENCE_S)
+    assert all(row["error_kind"] is None for row in shard.rows)
+
+
+def test_a_process_that_was_stopped_for_longer_than_the_time_limit_reads_the_replies_that_wait(tmp_path: Path) -> None:
+    with ChatServer(latency_s=0.5) as server:
+        process = multiprocessing.get_context("fork").Process(target=_ask, args=(server.base_url, tmp_path))
+        process.start()
+        wait_until(lambda: len(server.calls) == 8)
+        os.kill(process.pid or 0, signal.SIGSTOP)
+        wait_until(lambda: server.in_flight == 0)
+        time.sleep(3)  # longer than the limit of each call
+        os.kill(process.pid or 0, signal.SIGCONT)
+        process.join(PATIENCE_S)
+    assert process.exitcode == 0
+    assert len(server.calls) == 8, "nothing is paid for twice"
+    assert all(row["text"] == "fine" for row in rows(tmp_path))
+
+
+def _ask(base_url: str, folder: Path) -> None:
+    model = ChatModel(ModelEntry("m", base_url, limits=Limits(max_in_flight=8, timeout_s=2)))
+    table(folder).save(replace(call_plan(ChatServer(), {"a": texts(8)}), model=model))
+
+
+def test_a_run_whose_terminal_is_gone_goes_on_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Gone:
+        def show(self, _: object) -> None:
+            raise SystemExit(1)  # as rich does when a pipe is broken
+
+        def close(self) -> None:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(engine, "display", Gone)
+    with ChatServer(latency_s=0.2) as server:
+        table(tmp_path).save(call_plan(server, {"a": texts(60)}, max_in_flight=8))
+    assert len(rows(tmp_path)) == 60
+
+
+def test_whatever_ends_the_loop_of_calls_ends_the_run_with_its_cause_and_keeps_what_was_paid(tmp_path: Path) -> None:
+    def end_it() -> None:
+        raise SystemExit("a fault of a library")
+
+    with Gate("question") as server, ThreadPoolExecutor() as pool:
+        work = call_plan(server, {"a": texts(40)}, max_in_flight=4)
+        save = pool.submit(table(tmp_path).save, work)
+        wait_until(lambda: len(asked(server)) == 4)
+        session_of(work).call_soon(end_it)
+        server.open()
+        with pytest.raises(LoopError, match="a fault of a library"):
+            save.result(PATIENCE_S)
+        table(tmp_path).save(work)
+    assert len(rows(tmp_path)) == 40
+    assert max(Counter(server.keys).values()) == 1

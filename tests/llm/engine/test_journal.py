@@ -3,14 +3,19 @@ from __future__ import annotations
 import asyncio
 import resource
 from pathlib import Path
+from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omr_kedro import tables
 from omr_kedro.llm.calls import Completion
+from omr_kedro.llm.calls.request import CallIdentity
 from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal, paid_calls
 from omr_kedro.shards import Row, Scratch
+from omr_kedro.shards.batches import checked
 
 
 def scratch(folder: Path, earlier: list[Row] | None = None) -> Scratch:
@@ -128,3 +133,46 @@ def test_a_shard_is_read_back_from_what_was_there_when_it_was_opened_and_leaves_
     assert [journal.completion(key).text for key in ("retired", "written", "new")] == ["fine", "as it was", "fine"]
     journal.discard()
     assert {path.name for path in tmp_path.iterdir()} == {"retired.jsonl"}
+
+
+def test_numbers_that_no_column_takes_become_unknown_and_lines_that_are_no_calls_are_set_aside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    line = completion("a", "paid").row()
+    odd = [
+        {**line, "prompt_tokens": 2**63, "completion_tokens": -5, "latency_s": True, "tries": "two"},
+        {**line, "call_key": "b", "text": {"not": "text"}},
+        {**line, "call_key": 7},
+        {"call_key": "c", "model": "m", "some": "other line"},
+    ]
+    (tmp_path / "open.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in odd) + b"[1]\nnull\n")
+    journal = ShardJournal(scratch(tmp_path))
+    found = journal.completion("a")
+    assert (found.text, found.prompt_tokens, found.completion_tokens, found.latency_s, found.tries) == (
+        "paid",
+        0,
+        0,
+        0,
+        0,
+    )
+    assert "b" not in journal
+    journal.discard()
+    aside = (tmp_path / "open.unfit.jsonl").read_bytes().splitlines()
+    assert [orjson.loads(row)["call_key"] for row in aside] == ["b", 7], "kept where nobody trips over them"
+    assert "2 lines of open.jsonl are no calls" in caplog.text
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from([*Completion.__dataclass_fields__]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers(), max_size=2),
+    )
+)
+def test_whatever_a_journal_line_holds_it_fits_the_table_or_is_no_call(fields: dict[str, Any]) -> None:
+    row = {**completion("k").row(), **fields}
+    try:
+        read = Completion.from_row(row)
+    except TypeError:
+        return
+    identity = CallIdentity("r", "", 0, None, "p")
+    checked([read.row(identity)], tables.COMPLETIONS, "completions")

@@ -1,17 +1,19 @@
-"""Errors of model calls: what a server's answer means, and whether asking again can help.
+"""Errors of model calls: the meaning of a server's answer, and whether asking again can help.
 
-The table of statuses was gathered from vLLM 0.33 and NVIDIA's hosted API: 429 and 503 ask for patience, other 5xx and
-broken connections may pass, 4xx will not, with one exception: a hosted function in trouble answers 400 and says
-DEGRADED.
+A status and the codes of OpenAI's error object decide; words of a body never do: a server may echo a post in them.
+The table of statuses was gathered from vLLM 0.33, OpenAI's and NVIDIA's hosted APIs.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Literal
+from typing import Any, Literal
+
+import orjson
 
 from omr_kedro.shards import OmrError
 
@@ -24,24 +26,42 @@ Kind = Literal[
     "garbage",
     "bad_request",
     "no_access",
-    "no_model",
+    "no_money",
+    "moved",
+    "forbidden",
+    "not_found",
 ]
 
-THROTTLES: frozenset[Kind] = frozenset({"throttled", "overloaded"})
-"""Kinds that say 'later', not 'no': they narrow the window and use up no try."""
-STOPS: frozenset[Kind] = frozenset({"no_access", "no_model"})
+STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved"})
 """Kinds that every other call would meet as well: they stop the run."""
-_TERMINAL: frozenset[Kind] = frozenset({"bad_request", *STOPS})
+REJECTIONS: frozenset[Kind] = frozenset({"forbidden", "not_found"})
+"""Kinds that may mean one row (moderation, a firewall) or all of them (another model, another path): the row fails, and
+the run stops when nothing else is answered."""
+OUTAGES: frozenset[Kind] = frozenset({"overloaded", "server_error", "connection"})
+"""Kinds that may mean one row or the whole endpoint: the row uses up a try where others are answered meanwhile;
+otherwise all wait for the endpoint."""
+PAID_TRIES: frozenset[Kind] = frozenset({"server_error", "timeout", "garbage"})
+"""Kinds of tries that a provider may charge, though nothing came of them."""
+_TERMINAL: frozenset[Kind] = frozenset({"bad_request", *REJECTIONS, *STOPS})
+
+MESSAGE_CHARS = 500
+_BODY_BYTES = 64 * 1024
+"""Of an error's body that is looked at."""
+_LONGEST_WAIT_S = 366 * 86400.0
+_DEGRADED = re.compile(r"Function (?:id )?'[\w-]{1,64}'[\w :-]{0,40}DEGRADED function cannot be invoked\.?")
+"""The whole `detail` of NVIDIA's answer 400 for a hosted function in trouble, which may pass."""
 
 
 class CallError(Exception):
     """Failure of one try of one call."""
 
-    def __init__(self, kind: Kind, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, kind: Kind, message: str, retry_after_s: float | None = None, *, reply_bytes: int = 0) -> None:
         super().__init__(message)
         self.kind: Kind = kind
         self.message = message
         self.retry_after_s = retry_after_s
+        self.reply_bytes = reply_bytes
+        """Length of the answer, where one came that cannot be read."""
 
     @property
     def retryable(self) -> bool:
@@ -65,6 +85,10 @@ class ModelServerError(OmrError):
     """A local model server did not start, or died."""
 
 
+class LoopError(OmrError):
+    """The loop that makes calls was ended by a fault; nothing that was finished is lost."""
+
+
 class JournalError(OmrError):
     """The disk does not take what was paid for."""
 
@@ -78,24 +102,57 @@ class SpendingLimitError(OmrError):
 
 
 def error_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> CallError:
-    """Say what an answer other than 200 means."""
-    text = body[:2000].decode("utf-8", "replace").strip()
-    message = f"HTTP {status}: {text[:500] or 'empty body'}"
-    return CallError(_kind(status, text), message, _retry_after(headers))
+    """The meaning of an answer other than 2xx; `body` must hold no secret."""
+    text = body[: 4 * MESSAGE_CHARS].decode("utf-8", "replace").strip()
+    message = f"HTTP {status}: {text[:MESSAGE_CHARS] or 'empty body'}"
+    return CallError(_kind(status, _fields(body)), message, _retry_after(headers))
 
 
-def _kind(status: int, text: str) -> Kind:
-    if status == 429 or "ResourceExhausted" in text:
-        return "throttled"
-    if status == 503:
-        return "overloaded"
-    if status in (401, 403):
-        return "no_access"
-    if status in (404, 405, 410):
-        return "no_model"
-    if status in (408, 409, 425) or status >= 500 or "DEGRADED" in text:
+def _fields(body: bytes) -> Mapping[str, Any]:
+    """The fields of an error body; none where it is no JSON object."""
+    try:
+        fields = orjson.loads(body[:_BODY_BYTES])
+    except orjson.JSONDecodeError:
+        return {}
+    return fields if isinstance(fields, dict) else {}
+
+
+def _kind(status: int, fields: Mapping[str, Any]) -> Kind:
+    if status == 402 or (status == 429 and _says(fields, "insufficient_quota")):
+        return "no_money"
+    if status == 400 and _is_degraded(fields):
+        return "server_error"
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 300 <= status < 400:
+        return "moved"
+    if status >= 500:
         return "server_error"
     return "bad_request" if 400 <= status < 500 else "garbage"
+
+
+_STATUSES: dict[int, Kind] = {
+    401: "no_access",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_found",
+    410: "not_found",
+    408: "server_error",
+    409: "server_error",
+    425: "server_error",
+    429: "throttled",
+    503: "overloaded",
+}
+
+
+def _says(fields: Mapping[str, Any], code: str) -> bool:
+    error = fields.get("error")
+    return isinstance(error, dict) and code in (error.get("code"), error.get("type"))
+
+
+def _is_degraded(fields: Mapping[str, Any]) -> bool:
+    detail = fields.get("detail")
+    return isinstance(detail, str) and bool(_DEGRADED.fullmatch(detail))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
@@ -109,12 +166,13 @@ def _retry_after(headers: Mapping[str, str]) -> float | None:
         # By the server's clock, if it tells: ours may be set at any time, and be wrong.
         now = _moment(headers.get("Date")) or datetime.now(UTC)
         seconds = (until - now).total_seconds() if until else math.nan
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+    return min(max(0.0, seconds), _LONGEST_WAIT_S) if math.isfinite(seconds) else None
 
 
 def _moment(value: str | None) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value or "")
-    except ValueError:
+        # Dates of a year or a zone that none has fail here, and not where they are subtracted.
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

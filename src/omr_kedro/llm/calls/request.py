@@ -95,6 +95,11 @@ class Completion:
     """Kind of the last `CallError`; None for a reply."""
     error: str | None = None
 
+    @property
+    def cut(self) -> bool:
+        """Whether the reply is not known to be whole: the server says that it ended it for another reason."""
+        return self.finish_reason is not None and self.finish_reason.lower() not in _WHOLE
+
     @cached_property
     def settled(self) -> bool:
         """Whether asking again would be pointless or paid twice; False for failures that may pass."""
@@ -102,12 +107,41 @@ class Completion:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Completion:
-        """Read back a journal line or a table row; columns of the request are passed over."""
-        return cls(**{name: row[name] for name in _FIELDS[cls] if name in row})
+        """Read back a journal line or a table row; columns of the request are passed over.
+
+        Raises:
+            TypeError: a field holds no value that its column takes; numbers out of range are taken as unknown.
+        """
+        values = {name: row[name] for name in _FIELDS[cls] if name in row}
+        for name, value in values.items():
+            if (kind := _KINDS[name]) is not str:
+                values[name] = _in_range(value, kind)
+            elif not isinstance(value, str) and not (value is None and name in _NULLABLE):
+                raise TypeError(f"{name} cannot be {type(value).__name__}")
+        return cls(**values)
 
     def row(self, identity: CallIdentity | None = None) -> dict[str, Any]:
         """The row of the completions table: whose call it was, if that is given, and what came of it."""
         return {**(identity._asdict() if identity else {}), **_fields_of(self)}
+
+
+_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+"""Finish reasons of replies that the model itself has ended, as OpenAI-compatible servers spell them."""
+LARGEST_COUNT = 2**53 - 1
+"""Largest number that every reader of JSON keeps exact."""
+_KINDS: dict[str, type] = {
+    "prompt_tokens": int, "completion_tokens": int, "tries": int, "latency_s": float,
+    **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
+    **dict.fromkeys(("error_kind", "error"), str),
+}  # fmt: skip
+_NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error"})
+
+
+def _in_range(value: Any, kind: type) -> Any:
+    """The number, or 0 where it cannot be one of this column."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_COUNT:
+        return kind(0)
+    return kind(value)
 
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}

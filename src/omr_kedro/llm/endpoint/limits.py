@@ -18,6 +18,7 @@ from omr_kedro.llm.calls.plan import Priority
 _SHRINK = 0.75
 _DEFAULT_PAUSE_S = 0.25
 _MAX_PAUSE_S = 60.0
+_MAX_ABSENCE_PAUSE_S = 10.0  # An endpoint that comes back should not wait long for us.
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,19 @@ class Window:
         self._pause_s = _DEFAULT_PAUSE_S
         self._admit()
 
-    def refused(self, sent_at: float, retry_after_s: float | None) -> None:
-        """A call sent at `sent_at` (monotonic seconds) was refused: cut once a burst, and hold new calls back."""
+    def refused(self, sent_at: float, retry_after_s: float | None, *, narrow: bool = True) -> None:
+        """Hold new calls back, since one that was sent at `sent_at` (monotonic seconds) was refused; once a burst.
+
+        Args:
+            sent_at: calls that were sent before the last refusal say nothing new.
+            retry_after_s: how long the endpoint asks to wait.
+            narrow: whether there are to be fewer slots: not for an endpoint that is away, since it asks for no less.
+        """
         now = time.monotonic()
         if sent_at > self._cut_at:
             self._cut_at = now
-            self.slots = max(1.0, self.slots * _SHRINK)
-            self._pause_s = min(_MAX_PAUSE_S, self._pause_s * 2)
+            self.slots = max(1.0, self.slots * _SHRINK) if narrow else self.slots
+            self._pause_s = min(_MAX_PAUSE_S if narrow else _MAX_ABSENCE_PAUSE_S, self._pause_s * 2)
         pause = self._pause_s / 2 if retry_after_s is None else retry_after_s
         self._resume_at = max(self._resume_at, now + pause)
 

@@ -5,8 +5,8 @@ Rule
     flight are awaited and kept. So a limit is passed by no more than expectations are wrong: a prompt is estimated from
     its bytes, a reply as the mean of its stage so far (nothing before the stage's first reply).
 Counted
-    The server's own counts; where it says nothing, an estimate. Tries that failed count as nothing, since
-    nobody says what they cost.
+    The server's own counts; where it says nothing, an estimate. Tries that failed in a way that a provider may charge
+    (`errors.PAID_TRIES`) count by estimate: the prompt, and the length of the answer or else the stage's mean reply.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.llm.calls.errors import SpendingLimitError
+from omr_kedro.llm.calls.errors import PAID_TRIES, CallError, SpendingLimitError
 from omr_kedro.llm.calls.request import Completion, Request
-from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
+from omr_kedro.llm.calls.token_estimate import BYTES_PER_TOKEN, estimate_prompt_tokens, estimate_reply_tokens
 
 GO_ON = (
     "Every finished call is kept: the same command goes on from here, and may spend as much again. Another limit: "
@@ -81,12 +81,18 @@ class Spent:
 class _StageSpending:
     in_flight: int = 0
     prompts_in_flight: float = 0
-    spent: Spent = field(default_factory=Spent)
+    replied: Spent = field(default_factory=Spent)
+    wasted: Spent = field(default_factory=Spent)
+    """Spending of tries of which nothing came, by estimate; no calls, so that replies keep their mean."""
+
+    @property
+    def mean_reply(self) -> float:
+        """Tokens of a reply so far; 0 before the first."""
+        return self.replied.completion_tokens / self.replied.calls if self.replied.calls else 0
 
     def expected(self, price: Price) -> Spent:
         """Expected spending of the calls in flight."""
-        reply = self.spent.completion_tokens / self.spent.calls if self.spent.calls else 0
-        replies = self.in_flight * reply
+        replies = self.in_flight * self.mean_reply
         return Spent(0, self.prompts_in_flight, replies, price.of(self.prompts_in_flight, replies) or 0)
 
 
@@ -108,7 +114,7 @@ class Spending:
     @property
     def spent(self) -> Spent:
         """Spending of this process."""
-        return sum((stage.spent for stage in self._stages.values()), start=Spent())
+        return sum((stage.replied + stage.wasted for stage in self._stages.values()), start=Spent())
 
     @property
     def reached(self) -> bool:
@@ -133,8 +139,8 @@ class Spending:
         )
 
     @contextmanager
-    def call(self, stage: str, price: Price, request: Request) -> Iterator[list[Completion]]:
-        """Take a call into account while it is in flight, and for good what is put into the list that this gives.
+    def call(self, stage: str, price: Price, request: Request) -> Iterator[Charge]:
+        """Take a call into account while it is in flight, and for good what the charge is told of.
 
         Raises:
             SpendingLimitError: the limit is reached; the call must not be made.
@@ -146,25 +152,40 @@ class Spending:
                 raise SpendingLimitError(stage)
             account.in_flight += 1
             account.prompts_in_flight += prompt
-        ended: list[Completion] = []
         try:
-            yield ended
+            yield Charge(account, self._lock, price, request)
         finally:
             with self._lock:
                 account.in_flight -= 1
                 account.prompts_in_flight -= prompt
-                for completion in ended:
-                    account.spent += _taken(completion, price, request)
 
 
-def _taken(completion: Completion, price: Price, request: Request) -> Spent:
-    if completion.error_kind:
-        return Spent()
-    prompt, reply = completion.prompt_tokens, completion.completion_tokens
-    if not prompt + reply:
-        prompt = estimate_prompt_tokens(request.messages)
-        reply = estimate_reply_tokens(completion.text, completion.reasoning)
-    return Spent(1, prompt, reply, price.of(prompt, reply) or 0)
+class Charge:
+    """What one call takes, told as it becomes known."""
+
+    def __init__(self, stage: _StageSpending, lock: threading.Lock, price: Price, request: Request) -> None:
+        self._stage = stage
+        self._lock = lock
+        self._price = price
+        self._request = request
+
+    def replied(self, completion: Completion) -> None:
+        """Count a reply, once for each call."""
+        prompt, reply = completion.prompt_tokens, completion.completion_tokens
+        if not prompt + reply:
+            prompt = estimate_prompt_tokens(self._request.messages)
+            reply = estimate_reply_tokens(completion.text, completion.reasoning)
+        with self._lock:
+            self._stage.replied += Spent(1, prompt, reply, self._price.of(prompt, reply) or 0)
+
+    def failed(self, error: CallError) -> None:
+        """Count a try of which nothing came."""
+        if error.kind not in PAID_TRIES:
+            return
+        prompt = estimate_prompt_tokens(self._request.messages)
+        with self._lock:
+            reply = error.reply_bytes / BYTES_PER_TOKEN or self._stage.mean_reply
+            self._stage.wasted += Spent(0, prompt, reply, self._price.of(prompt, reply) or 0)
 
 
 def in_words(money: float) -> str:

@@ -13,29 +13,35 @@ import logging
 import queue
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import replace
 
 from omr_kedro.llm.calls.errors import (
+    OUTAGES,
+    REJECTIONS,
     STOPS,
-    THROTTLES,
     CallError,
+    Kind,
     ModelServerError,
     SpendingLimitError,
 )
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.calls.request import CallIdentity, Completion, Request
 from omr_kedro.llm.endpoint.client import ChatClient
+from omr_kedro.llm.endpoint.spending import Charge
 from omr_kedro.llm.engine import messages
 from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
-from omr_kedro.llm.engine.progress import Tally, display
+from omr_kedro.llm.engine.progress import Display, Tally, display
 from omr_kedro.llm.engine.session import ModelSession
-from omr_kedro.shards import Finished, Scratch
+from omr_kedro.shards import Finished, OmrError, Scratch
 
 logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 30.0
+_MOST_UNREADABLE = 2
+_FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
 _WRITER_POLL_S = 0.01
@@ -154,7 +160,7 @@ class Engine:
             if self._client:
                 await self._client.__aexit__(None, None, None)
         if self._fatal is None and self.tally.failed > self._allowed_failures():
-            self._fatal = messages.too_many_failures(self._plan, self._session.entry, self.tally)
+            self._fatal = self._too_many_failures()
         if isinstance(self._fatal, SpendingLimitError):
             self._fatal = messages.limit_reached(
                 self._plan, self._session.spending, self.tally
@@ -191,11 +197,10 @@ class Engine:
 
     async def _call(self, client: ChatClient, shard: OpenShard, request: Request, key: str) -> None:
         try:
-            with self._session.spending.call(self._plan.name, self._session.price, request) as ended:
-                completion = await self._attempt(client, request, key)
-                if completion is None:
-                    return
-                ended.append(completion)
+            with self._session.spending.call(self._plan.name, self._session.price, request) as charge:
+                completion = await self._attempt(client, request, key, charge)
+            if completion is None:
+                return
             if completion.settled:
                 await self._writer.append(shard.journal, completion)
             self.tally.add(completion)
@@ -210,10 +215,10 @@ class Engine:
         finally:
             self._session.window.release()
 
-    async def _attempt(self, client: ChatClient, request: Request, key: str) -> Completion | None:
+    async def _attempt(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
-        limits = self._session.entry.limits
         tries = 0
+        failed: Counter[Kind] = Counter()
         while self._fatal is None:
             if self._session.pacer.paced:
                 await self._idly(self._session.pacer.wait())
@@ -223,34 +228,54 @@ class Engine:
             try:
                 completion = await client.complete(request, key)
             except CallError as error:
-                self.tally.errors[error.kind] += 1
-                if error.kind in STOPS:
-                    raise messages.wrong_endpoint(self._session.entry, error) from error
-                if error.kind in THROTTLES:
+                self.tally.note(error)
+                charge.failed(error)
+                failed[error.kind] += 1
+                if await self._waits(client, error, key, sent_at):
                     await self._refused(error, sent_at)
                     continue
                 tries += 1
-                if not error.retryable or tries >= limits.max_tries:
+                if not error.retryable or tries >= self._most_tries(failed):
                     return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
                 await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
-                self._session.refused_since = None
-                self._session.window.succeeded()
+                self._session.answered()
+                charge.replied(completion)
                 return replace(completion, tries=tries + 1)
             finally:
                 self.tally.in_flight.pop(key, None)
         return None
 
+    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float) -> bool:
+        """Whether an error is the endpoint's and not the row's, so that it uses up no try.
+
+        Others that were answered meanwhile say that the endpoint is there. At the end of a run there may be no others:
+        when few calls fail, the endpoint is asked whether it is there, which costs nothing.
+
+        Raises:
+            EndpointError: no other call will fare better.
+        """
+        session = self._session
+        if error.kind in STOPS:
+            raise messages.wrong_endpoint(session.entry, error) from error
+        if error.kind in REJECTIONS and session.rejected(error):
+            raise messages.wrong_endpoint(session.entry, error) from error
+        if error.kind not in OUTAGES or session.answered_since(sent_at):
+            return error.kind == "throttled"
+        return session.failing(key) > _FEW_CALLS or not await client.answers()
+
+    def _most_tries(self, failed: Counter[Kind]) -> int:
+        # An answer that cannot be read was paid for, and mostly comes again.
+        return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
+
     async def _refused(self, error: CallError, sent_at: float) -> None:
         patience_s = self._session.entry.limits.patience_s
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
-        self._session.window.refused(sent_at, pause_s)
-        if self._session.refused_since is None:
-            self._session.refused_since = time.monotonic()
-        silent_s = time.monotonic() - self._session.refused_since
+        self._session.window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
+        silent_s = self._session.silent_s()
         if silent_s > patience_s:
-            raise messages.refused_everything(self._session.entry, silent_s, error)
+            raise messages.no_answer(self._session.entry, silent_s, error)
         await self._idly(self._session.window.exchange(self._plan.priority or ()))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
@@ -286,14 +311,12 @@ class Engine:
             while True:
                 await asyncio.sleep(_TICK_S)
                 self.tally.window = int(self._session.window.slots)
-                if screen:
-                    screen.show(self.tally)
+                screen = _shown(screen, self.tally)
                 if self._fatal is None and self._client and (report := self._session.death_report()):
                     self.stop(ModelServerError(f"The model server died. The same command resumes.\n{report}"))
                     self.give_up()
         finally:
-            if screen:
-                screen.close()
+            _shown(screen, None)
 
     def _allowed_failures(self) -> float:
         return max(
@@ -302,7 +325,29 @@ class Engine:
 
     def _check_failures(self) -> None:
         if self.tally.failed > self._allowed_failures():
-            raise messages.too_many_failures(self._plan, self._session.entry, self.tally)
+            raise self._too_many_failures()
+
+    def _too_many_failures(self) -> OmrError:
+        if rejection := self._session.rejects_everything:
+            return messages.wrong_endpoint(self._session.entry, rejection)
+        return messages.too_many_failures(self._plan, self._session.entry, self.tally)
+
+
+def _shown(screen: Display | None, tally: Tally | None) -> Display | None:
+    """Show a tally, or close the display for None; a display that cannot be written to any more is given up.
+
+    A run whose terminal is gone goes on: rich turns a broken pipe into `SystemExit`, which would end the loop of calls.
+    """
+    if screen is None:
+        return None
+    try:
+        if tally is None:
+            screen.close()
+        else:
+            screen.show(tally)
+    except (OSError, ValueError, SystemExit):
+        return None
+    return screen
 
 
 def _backoff_s(tries: int) -> float:

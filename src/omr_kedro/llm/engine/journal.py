@@ -17,6 +17,7 @@ Not promised
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,8 @@ from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.request import Completion
 from omr_kedro.shards import Row, Scratch
 from omr_kedro.shards.files import sync_folder, whole_file, whole_lines, whole_lines_at
+
+logger = logging.getLogger(__name__)
 
 
 class Place(NamedTuple):
@@ -76,6 +79,7 @@ class ShardJournal:
     def __init__(self, scratch: Scratch) -> None:
         self._scratch = scratch
         self._places: dict[str, Place] = {}
+        self._unfit: list[Place] = []
         self._written = LineFile(scratch.open)
         self._earlier = LineFile(scratch.open.with_name(f".{scratch.open.stem}.earlier.tmp"))
         self._append: int | None = None
@@ -85,6 +89,7 @@ class ShardJournal:
         self._learn(retired)
         self._retired = dict(self._places)
         self._learn(self._written)
+        self._set_aside()
         if _copy(scratch.earlier(), self._earlier.path):
             self._learn(self._earlier)
 
@@ -154,9 +159,24 @@ class ShardJournal:
 
     def _learn(self, file: LineFile) -> None:
         for row, offset, size in whole_lines_at(file.path):
-            if paid := _paid(row):
-                file.open()  # now, so that it is still this file when its lines are read
-                self._places[paid.call_key] = Place(file, offset, size)
+            file.open()  # now, so that it is still this file when its lines are read
+            place = Place(file, offset, size)
+            try:
+                paid = _paid(row)
+            except TypeError:
+                self._unfit.append(place)
+                continue
+            if paid:
+                self._places[paid.call_key] = place
+
+    def _set_aside(self) -> None:
+        """Keep lines that are no calls where nobody trips over them: the journal goes when its shard is written."""
+        if not self._unfit:
+            return
+        path = self._scratch.open.with_suffix(".unfit.jsonl")
+        with whole_file(path) as file:
+            file.writelines(self._line(place) for place in self._unfit)
+        logger.warning("%d lines of %s are no calls and were set aside: %s", len(self._unfit), self.path.name, path)
 
 
 def paid_calls(scratch: Scratch) -> Iterator[Completion]:
@@ -165,11 +185,22 @@ def paid_calls(scratch: Scratch) -> Iterator[Completion]:
     Where a key comes several times, the last one counts.
     """
     sources = (whole_lines(scratch.retired), whole_lines(scratch.open), scratch.earlier())
-    return (found for rows in sources for row in rows if (found := _paid(row)))
+    return (found for rows in sources for row in rows if (found := _paid_or_unfit(row)))
+
+
+def _paid_or_unfit(row: Row) -> Completion | None:
+    try:
+        return _paid(row)
+    except TypeError:
+        return None
 
 
 def _paid(row: Row) -> Completion | None:
-    """A call that is paid for; None for failures that may pass, and for lines that are no calls."""
+    """A call that is paid for; None for failures that may pass, and for lines of another kind.
+
+    Raises:
+        TypeError: it has the fields of a call, and they hold none.
+    """
     if "call_key" not in row or "model" not in row:
         return None
     completion = Completion.from_row(row)

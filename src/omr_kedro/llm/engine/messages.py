@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from omr_kedro.llm.calls.errors import CallError, EndpointError, SpendingLimitError, TooManyFailuresError
+from omr_kedro.llm.calls.errors import CallError, EndpointError, Kind, SpendingLimitError, TooManyFailuresError
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.endpoint.spending import GO_ON, Spending
 from omr_kedro.llm.engine.progress import Tally
@@ -28,22 +28,32 @@ def limit_reached(plan: CallPlan, spending: Spending, tally: Tally) -> SpendingL
     )
 
 
-def refused_everything(entry: ModelEntry, seconds: float, error: CallError) -> EndpointError:
-    """The endpoint has answered 'later' for too long."""
+def no_answer(entry: ModelEntry, seconds: float, error: CallError) -> EndpointError:
+    """The endpoint has answered nothing for longer than its patience."""
+    if error.kind in ("throttled", "overloaded"):
+        event = f"refused every call for {seconds:.0f} s"
+        advice = f"Lower `requests_per_minute` or `max_in_flight` in {entry.setting}, or wait."
+    else:
+        event = f"has answered nothing for {seconds:.0f} s"
+        advice = f"See whether it runs; its patience is `limits.patience_s` in {entry.setting}."
     return EndpointError(
-        f"{entry.place} refused every call for {seconds:.0f} s (last: {error.message}). "
-        f"Lower `requests_per_minute` or `max_in_flight` in {entry.setting}, or wait. "
+        f"{entry.place} {event} (last: {error.message}). {advice} "
         "Every finished call is kept: the same command resumes."
     )
 
 
 def wrong_endpoint(entry: ModelEntry, error: CallError) -> EndpointError:
-    """No call will succeed: the key or the model's name is wrong."""
-    if error.kind == "no_access":
-        advice = f"The endpoint does not accept the key. Check the key that {entry.setting} names."
-    else:
-        advice = (
-            f"The endpoint does not serve the model '{entry.name}': hosted ones are retired within weeks. "
-            f"Change the model or the endpoint: {entry.setting}."
-        )
+    """No call will succeed, whatever it asks."""
+    advice = _ADVICE[error.kind].format(name=entry.name, setting=entry.setting)
     return EndpointError(f"{entry.place}: {error.message}\n{advice} Every finished call is kept.")
+
+
+_ADVICE: dict[Kind, str] = {
+    "no_access": "The endpoint does not accept the key. Check the key that {setting} names.",
+    "no_money": "The account has no balance or quota left. Top it up, and run the same command again.",
+    "moved": "The endpoint sends its callers to another address. Prompts and keys follow to no other host: "
+    "if it is the right one, name it yourself: {setting}.",
+    "forbidden": "The endpoint refuses every call. Check what the key may use, and the address: {setting}.",
+    "not_found": "The endpoint does not serve the model '{name}': hosted ones are retired within weeks. "
+    "Change the model or the endpoint: {setting}.",
+}

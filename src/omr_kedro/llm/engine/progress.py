@@ -13,6 +13,7 @@ from typing import ClassVar, Protocol
 from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import Completion
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,10 @@ class Tally:
     def done(self) -> int:
         """Calls that ended, however."""
         return self.reused + self.paid + self.failed
+
+    def note(self, error: CallError) -> None:
+        """Count a try that failed."""
+        self.errors[error.kind] += 1
 
     def add(self, completion: Completion) -> None:
         """Count a call that ended just now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
@@ -14,14 +15,19 @@ from typing import Any, Protocol
 
 import orjson
 
-from omr_kedro.llm.calls.errors import StoppedError
+from omr_kedro.llm.calls.errors import CallError, LoopError, StoppedError
 from omr_kedro.llm.endpoint.client import ChatClient, Constraint
 from omr_kedro.llm.endpoint.limits import Limits, Pacer, Window
+from omr_kedro.llm.endpoint.redaction import without_user
 from omr_kedro.llm.endpoint.spending import Price, Spending
 from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.serving.process import ServerSpec
 from omr_kedro.llm.serving.server import LocalServer
 from omr_kedro.llm.serving.team import Team
+
+logger = logging.getLogger(__name__)
+
+_KEPT = "Calls in flight were waited for, and every finished one is kept: the same command resumes."
 
 
 @dataclass(frozen=True)
@@ -29,7 +35,7 @@ class ModelEntry:
     """A model as the catalog describes it: a remote one (`base_url`), or one for which a local `server` is started."""
 
     name: str
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     server: ServerSpec | None = None
     api_key: str | None = field(default=None, repr=False)
     constraint: Constraint = "response_format"
@@ -51,7 +57,11 @@ class ModelEntry:
     @property
     def place(self) -> str:
         """Model and address, for messages."""
-        return f"{self.name} at {self.base_url or 'the local server'}"
+        return f"{self.name} at {without_user(self.base_url) if self.base_url else 'the local server'}"
+
+
+_REJECTED_IN_A_ROW = 20
+"""Rejections (403, 404) without any reply between them that speak of the endpoint and not of rows."""
 
 
 class Caller(Protocol):
@@ -83,8 +93,11 @@ class ModelSession:
         self.entry = entry
         self.window = Window(entry.limits.max_in_flight)
         self.pacer = Pacer(entry.limits.requests_per_minute)
-        self.refused_since: float | None = None
-        """Since when (monotonic seconds) every call was refused; None once one is answered."""
+        self._answered_at: float | None = None
+        self._silent_since: float | None = None
+        self._failing: set[str] = set()
+        self._rejections = 0
+        self._last_rejection: CallError | None = None
         self.tallies: list[Tally] = []
         """Tallies of all callers since the session began."""
         self._account = Account()
@@ -118,6 +131,40 @@ class ModelSession:
         """Let several nodes serve the model together, since one cannot hold it."""
         self._team = team
 
+    def answered(self) -> None:
+        """Take note of a reply: the endpoint is there, and serves the model."""
+        self._answered_at = time.monotonic()
+        self._silent_since = None
+        self._rejections = 0
+        self._failing.clear()
+        self.window.succeeded()
+
+    def answered_since(self, moment: float) -> bool:
+        """Whether any call was answered after this moment (monotonic seconds)."""
+        return self._answered_at is not None and self._answered_at > moment
+
+    def silent_s(self) -> float:
+        """Seconds since the first call that was refused after the last reply; a call was refused just now."""
+        now = time.monotonic()
+        self._silent_since = self._silent_since or now
+        return now - self._silent_since
+
+    def failing(self, key: str) -> int:
+        """Take note of a call that failed; returns how many calls have failed since the last reply."""
+        self._failing.add(key)
+        return len(self._failing)
+
+    def rejected(self, error: CallError) -> bool:
+        """Take note of a call that was rejected; says whether so many were in a row that all of them would be."""
+        self._rejections += 1
+        self._last_rejection = error
+        return self._rejections >= _REJECTED_IN_A_ROW
+
+    @property
+    def rejects_everything(self) -> CallError | None:
+        """The last rejection, where no call was ever answered."""
+        return self._last_rejection if self._answered_at is None else None
+
     @contextmanager
     def open(self) -> Iterator[asyncio.AbstractEventLoop]:
         """The loop that calls run on; it lives as long as somebody has it open."""
@@ -126,7 +173,7 @@ class ModelSession:
                 # Waiting calls and timers belong to a loop, so these are as young as it is.
                 self.window, self._starting = Window(self.entry.limits.max_in_flight), asyncio.Lock()
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="calls", daemon=True)
+                self._thread = threading.Thread(target=self._run_loop, args=(self._loop,), name="calls", daemon=True)
                 self._thread.start()
             self._users += 1
             loop = self._loop
@@ -140,6 +187,18 @@ class ModelSession:
                     loop.call_soon_threadsafe(loop.stop)
                     self._thread.join()
                     loop.close()
+
+    def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        while True:
+            try:
+                loop.run_forever()
+            except BaseException as error:  # whatever ends it: those who wait for it must come to their end
+                logger.error("The loop of calls was ended by %s: %s", type(error).__name__, error)
+                ended = LoopError(f"The loop that makes calls was ended by {type(error).__name__}: {error}. {_KEPT}")
+                for caller in list(self._callers):
+                    loop.call_soon(caller.stop, ended)
+            else:
+                return
 
     @contextmanager
     def run(self, caller: Caller, calls: Coroutine[Any, Any, None]) -> Iterator[Future[None]]:
