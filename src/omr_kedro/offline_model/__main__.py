@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ async def _serve(prompts: Sequence[Prompt], host: str, port: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     # A rule takes milliseconds: what has not been answered by then is an idle connection.
-    runner = web.AppRunner(make_app(prompts), access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(make_app(prompts, os.environ.get("VLLM_API_KEY", "")), access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
+from hmac import compare_digest
 from typing import Any
 
 import orjson
@@ -16,15 +17,17 @@ from omr_kedro.offline_model.stages import answer
 
 _LARGEST_BODY = 64 * 2**20
 _PROMPTS = web.AppKey("prompts", Sequence[Prompt])
+_KEY = web.AppKey("key", str)
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 log = logging.getLogger(__name__)
 
 
-def make_app(prompts: Sequence[Prompt]) -> web.Application:
-    """The application that answers these prompts."""
-    app = web.Application(middlewares=[_errors], client_max_size=_LARGEST_BODY)
+def make_app(prompts: Sequence[Prompt], key: str = "") -> web.Application:
+    """The application that answers these prompts; with a key, only those who have it."""
+    app = web.Application(middlewares=[_errors, _key_holders], client_max_size=_LARGEST_BODY)
     app[_PROMPTS] = prompts
+    app[_KEY] = key
     app.router.add_get("/health", _health)
     app.router.add_get("/v1/models", _models)
     app.router.add_post("/v1/chat/completions", _chat)
@@ -62,6 +65,14 @@ async def _errors(request: web.Request, handler: _Handler) -> web.StreamResponse
         log.exception("a rule failed")
         failure = ApiError(f"a rule failed: {type(error).__name__}", None, 500, "InternalServerError")
         return _json(failure.body(), 500)
+
+
+@web.middleware
+async def _key_holders(request: web.Request, handler: _Handler) -> web.StreamResponse:
+    given, key = request.headers.get("Authorization", ""), request.app[_KEY]
+    if key and request.path.startswith("/v1") and not compare_digest(given.encode(), f"Bearer {key}".encode()):
+        raise ApiError("this server wants a key, and this is another one or none", None, 401, "Unauthorized")
+    return await handler(request)
 
 
 def _json(body: Any, status: int = 200) -> web.Response:

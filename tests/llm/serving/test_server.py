@@ -12,13 +12,16 @@ from typing import Any
 import pytest
 
 from omr_kedro import tables
-from omr_kedro.llm.calls import CallPlan, ModelServerError, Request, Sampling
+from omr_kedro.llm.calls import CallError, CallPlan, ModelServerError, Request, Sampling
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.llm.serving import ServerSpec
+from omr_kedro.llm.serving import server as server_module
+from omr_kedro.llm.serving.process import ServerProcess, free_port
 from omr_kedro.llm.serving.server import LocalServer
 from omr_kedro.shards import TableStore
+from tests.support.chat_server import ChatServer
 from tests.support.project import ROOT
 from tests.support.waiting import PATIENCE_S, alive, wait_until
 
@@ -174,3 +177,45 @@ def _killing_after(calls: CallPlan, process: Callable[[], int]) -> CallPlan:
             yield request
 
     return CallPlan(calls.name, calls.model, requests, calls.expected, calls.fingerprints)
+
+
+def test_a_server_ends_with_its_supervisor_also_when_that_is_killed(tmp_path: Path) -> None:
+    process = ServerProcess(spec(tmp_path), tmp_path / "server.log")
+    process.start([sys.executable, *python("import time; time.sleep(600)")[1:]])
+    wait_until(lambda: len(processes(tmp_path)) == 1)
+    assert process._process is not None
+    os.kill(process._process.pid, signal.SIGKILL)
+    wait_until(lambda: not alive(processes(tmp_path)[0]))
+
+
+async def test_who_listens_on_the_port_first_gets_no_prompt_and_is_not_taken_for_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ChatServer() as impostor:
+        taken = int(impostor.base_url.rpartition(":")[2].removesuffix("/v1"))
+        ports = iter([taken, free_port()])
+        monkeypatch.setattr(server_module, "free_port", lambda: next(ports))
+        server = LocalServer(spec(tmp_path, args={"reply": "the true one"}), "m")
+        try:
+            await server.start()
+            assert not server.base_url.startswith(impostor.base_url)
+        finally:
+            server.stop()
+    assert {call.body["messages"][-1]["content"] for call in impostor.calls} == {"1"}, "the probe, and nothing else"
+
+
+async def test_the_offline_server_answers_only_who_has_the_key_of_this_start(tmp_path: Path) -> None:
+    command = ("python", "-m", "omr_kedro.offline_model", "--port", "{port}", "--prompts", "conf/base/prompts")
+    server = LocalServer(spec(tmp_path, *command), "offline-rules")
+    probe = Request("r", [{"role": "user", "content": "1"}], Sampling(), "p")
+    try:
+        await server.start()
+        async with ChatClient(server.base_url, "offline-rules", None) as stranger:
+            with pytest.raises(CallError) as refused:
+                await stranger.complete(probe, "k")
+        async with ChatClient(server.base_url, "offline-rules", server.api_key) as client:
+            await client.complete(probe, "k")
+    finally:
+        server.stop()
+    assert refused.value.kind == "no_access"
+    assert server.api_key not in (tmp_path / "server.log").read_text()

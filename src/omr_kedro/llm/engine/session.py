@@ -250,13 +250,16 @@ class ModelSession:
             ModelServerError: the server does not start.
         """
         entry = self.entry
-        url = entry.base_url or await self._serve()
-        return ChatClient(
-            url, entry.name, entry.api_key, entry.constraint, entry.limits.timeout_s, extra_body=entry.extra_body
-        )
+        if entry.base_url:
+            url, key = entry.base_url, entry.api_key
+        else:
+            server = await self._serve()
+            url, key = server.base_url, server.api_key
+        limits = entry.limits
+        return ChatClient(url, entry.name, key, entry.constraint, limits.timeout_s, extra_body=entry.extra_body)
 
-    async def _serve(self) -> str:
-        """Base URL of the local server; it starts on first use, so that a run without calls starts none."""
+    async def _serve(self) -> LocalServer:
+        """The local server; it starts on first use, so that a run without calls starts none."""
         if self.entry.server is None:
             raise ValueError(f"model '{self.entry.name}' has neither a base_url nor a server")
         # Held across the start: a second caller waits for the server instead of starting another.
@@ -271,7 +274,7 @@ class ModelSession:
                     raise
                 self._server = server
                 self.server_started_in_s = time.monotonic() - began
-            return self._server.base_url
+            return self._server
 
     def death_report(self) -> str | None:
         """Command, exit status and last log lines of a local server that died; None while all is well."""

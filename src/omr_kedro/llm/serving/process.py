@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from omr_kedro.llm.serving.listeners import listens_below
+
 _LOG_TAIL_LINES = 20
 _CAUSE_LINES = 12
 _CAUSE = re.compile(r"\b(?:[A-Z]\w*(?:Error|Exception)|error|CUDA out of memory)\b: \S")
@@ -67,8 +69,8 @@ class ServerProcess:
         """Whether the process runs; a server can be alive and deaf, so calls have time limits as well."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self, words: list[str]) -> None:
-        """Start it; returns at once."""
+    def start(self, words: list[str], env: Mapping[str, str] | None = None) -> None:
+        """Start it, with variables of this start beside those of the spec; returns at once."""
         self._words = words
         self._log.parent.mkdir(parents=True, exist_ok=True)
         with self._log.open("ab") as log:
@@ -78,10 +80,14 @@ class ServerProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._spec.env},
+                env={**os.environ, **self._spec.env, **(env or {})},
                 cwd=self._spec.folder,
                 start_new_session=True,
             )
+
+    def listens(self, port: int) -> bool:
+        """Whether this server is the one that listens on a port; believed where the kernel does not tell."""
+        return self._process is not None and listens_below(self._process.pid, port) is not False
 
     def stop(self) -> None:
         """Stop it; returns when it is gone."""

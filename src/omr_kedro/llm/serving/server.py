@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
+from secrets import token_hex
 
 from omr_kedro.llm.calls.errors import CallError, ModelServerError
 from omr_kedro.llm.calls.request import Request, Sampling
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.serving.process import ServerProcess, ServerSpec, free_port
 from omr_kedro.llm.serving.team import Team
+
+logger = logging.getLogger(__name__)
+
+_PORTS_TRIED = 3
+
+KEY_VARIABLE = "VLLM_API_KEY"
+"""Environment variable by which `vllm serve` and the offline model learn the key that they are to ask for: a command
+line could be read by others."""
 
 
 class LocalServer:
@@ -19,6 +29,9 @@ class LocalServer:
         self.spec = spec
         self.model = model
         self.base_url = ""
+        self._port = 0
+        self.api_key = token_hex(16)
+        """Key of this start alone: others on this machine cannot use the server, nor answer in its place unseen."""
         self._team = team
         self._start = ""
         self._process = ServerProcess(spec, spec.log)
@@ -34,13 +47,23 @@ class LocalServer:
         Raises:
             ModelServerError: it ended or stayed silent; ends with what its log says.
         """
-        port = free_port()
-        self.base_url = f"http://127.0.0.1:{port}/v1"
-        words = self.spec.words(self.model, port)
-        if self._team:
-            self._start, words = self._team.announce(words)
-        self._process.start(words)
-        await self._wait_until_answering()
+        for _ in range(_PORTS_TRIED):
+            self._port = free_port()
+            self.base_url = f"http://127.0.0.1:{self._port}/v1"
+            words = self.spec.words(self.model, self._port)
+            if self._team:
+                self._start, words = self._team.announce(words)
+            self._process.start(words, {KEY_VARIABLE: self.api_key})
+            await self._wait_until_answering()
+            if self._process.listens(self._port):
+                return
+            logger.warning("Another process took port %d before the model server; trying another one.", self._port)
+            self.stop()
+        raise ModelServerError(
+            f"Another process answered on each of {_PORTS_TRIED} ports that were free when the model server was started "
+            "on them. Nothing was asked of it. See which one (ss -tlnp), and run the same command again. A server that "
+            "its command starts elsewhere, as in a container service, is yours to start: --params=endpoint=http://…/v1"
+        )
 
     def stop(self) -> None:
         """Stop the process; returns when it is gone."""
@@ -57,7 +80,7 @@ class LocalServer:
     async def _wait_until_answering(self) -> None:
         deadline = time.monotonic() + self.spec.start_timeout_s
         probe = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
-        async with ChatClient(self.base_url, self.model, None, timeout_s=60) as client:
+        async with ChatClient(self.base_url, self.model, self.api_key, timeout_s=60) as client:
             while True:
                 try:
                     await client.complete(probe, "probe")
