@@ -1,7 +1,9 @@
 """A prompt: fixed text, worked examples, and named fields for what comes from the data.
 
 Field values are put in by one pass over the template, so text from a forum is only ever text: braces, `{{field}}`
-markers or format directives inside a value stay what they are.
+markers or format directives inside a value stay what they are. Marks that would end the place of a value are set apart
+by a blank (`< /problem>`): the tags of the template, and the special tokens of chat templates, which a server's
+tokenizer reads as such wherever they stand.
 """
 
 from __future__ import annotations
@@ -21,6 +23,17 @@ Message = dict[str, str]
 """One chat message of the OpenAI protocol: `role` and `content`."""
 
 _FIELD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}", re.ASCII)
+_TAG = re.compile(r"</?([A-Za-z][\w-]{0,40})>", re.ASCII)
+_SPECIAL_NAMES = (
+    "s", "unk", "pad", "bos", "eos", "mask", "sep", "cls", "think", "tool_call", "tool_response", "tools",
+    "start_of_turn", "end_of_turn", "start_of_image", "end_of_image", "end_of_utterance", "system", "user", "assistant",
+)  # fmt: skip
+"""Names of tags that are single tokens, or steer chat templates, in Llama, Qwen, Gemma, Mistral, DeepSeek and Phi."""
+_SPECIAL = (
+    r"<(?=[|｜][^\s<>|｜]{1,60}[|｜]>)|<(?=</?SYS>>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|gMASK)\])"
+)
+"""Openings of other special tokens: `<|im_end|>`, `<｜User｜>`, `<<SYS>>`, `[INST]`."""
 _KEYS = {"description", "system", "user", "choices", "examples"}
 
 
@@ -97,7 +110,7 @@ class Prompt:
         Raises:
             PromptError: when a field has no value, or one that is not text.
         """
-        return [*self._opening, {"role": "user", "content": self._fill(values)}]
+        return [*self._opening, {"role": "user", "content": self._fill(values, self._marks)}]
 
     def match(self, messages: Sequence[Mapping[str, Any]]) -> dict[str, str] | None:
         """Undo `messages`: the field values when these messages were rendered from this prompt, else None."""
@@ -105,6 +118,13 @@ class Prompt:
             return None
         found = self._pattern.fullmatch(str(messages[-1].get("content")))
         return found.groupdict() if found else None
+
+    @cached_property
+    def _marks(self) -> re.Pattern[str]:
+        """Openings in a value that a model or its tokenizer may take for marks of ours."""
+        names = {*_SPECIAL_NAMES, *_TAG.findall(self.system), *_TAG.findall(self.user)}
+        tags = "|".join(sorted(map(re.escape, names)))
+        return re.compile(rf"<(?=/?\s{{0,3}}(?:{tags})\s{{0,3}}/?>)|{_SPECIAL}", re.IGNORECASE)
 
     @cached_property
     def _opening(self) -> list[Message]:
@@ -130,11 +150,14 @@ class Prompt:
                 seen.add(part)
         return re.compile("".join(parts), re.DOTALL)
 
-    def _fill(self, values: Mapping[str, str]) -> str:
+    def _fill(self, values: Mapping[str, str], marks: re.Pattern[str] | None = None) -> str:
+        """The template with its fields; `marks` are set apart in the values of strangers."""
         if missing := [name for name in self.fields if name not in values]:
             raise PromptError(f"prompt '{self.name}': no value for {missing}; got {sorted(values)}")
         if wrong := [name for name in self.fields if not isinstance(values[name], str)]:
             raise PromptError(f"prompt '{self.name}': the values of {wrong} must be text")
+        if marks:
+            values = {name: marks.sub(lambda found: f"{found[0]} ", values[name]) for name in self.fields}
         return _FIELD.sub(lambda found: values[found[1]], self.user)
 
     def _check_examples(self) -> None:

@@ -60,8 +60,8 @@ class LocalServer:
             logger.warning("Another process took port %d before the model server; trying another one.", self._port)
             self.stop()
         raise ModelServerError(
-            f"Another process answered on each of {_PORTS_TRIED} ports that were free when the model server was started "
-            "on them. Nothing was asked of it. See which one (ss -tlnp), and run the same command again. A server that "
+            f"Another process answered on each of {_PORTS_TRIED} ports that were free before the model server started. "
+            "Nothing was asked of it. See which one (ss -tlnp), and run the same command again. A server that "
             "its command starts elsewhere, as in a container service, is yours to start: --params=endpoint=http://…/v1"
         )
 
