@@ -127,7 +127,7 @@ def test_once_a_reply_is_there_no_call_starts_that_is_expected_to_pass_the_limit
     request = Request("r", [{"role": "user", "content": "word " * words}], Sampling(), "p")
     prompt = estimate_prompt_tokens(request.messages)
     spending = Spending(SpendingLimits(total_tokens=limit))
-    open_calls: list[tuple[AbstractContextManager[list[Completion]], list[Completion]]] = []
+    open_calls: list[tuple[AbstractContextManager[Charge], Charge]] = []
     stopped = False
     while not stopped or open_calls:
         while not stopped and len(open_calls) < window:
