@@ -219,3 +219,21 @@ def test_one_pass_gives_what_a_loop_over_lists_gives_however_often_it_is_killed(
         whole = [{column: row.get(column) for column in schema.names} for row in expected[name]]
         assert sorted(found, key=str) == sorted(whole, key=str)
     assert not list(outputs.folder.rglob("*.tmp"))
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "reason"),
+    [
+        ("length", "truncated"), ("max_tokens", "truncated"), ("content_filter", "content_filter"), ("abort", "aborted"),
+        ("repetition", "repetition"), ("\x1b[2Jtired", "unknown_finish_reason"),
+    ],
+)  # fmt: skip
+def test_a_reply_that_is_not_known_to_be_whole_is_never_read(finish_reason: str, reason: str) -> None:
+    outcome = sole_reply([Completion("k", "m", "half a", finish_reason=finish_reason)])
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.detail.isprintable()) == (reason, True)
+
+
+@pytest.mark.parametrize("finish_reason", ["stop", None, "eos", "STOP"])
+def test_a_reply_that_the_model_ended_is_whole(finish_reason: str | None) -> None:
+    assert sole_reply([Completion("k", "m", "whole", finish_reason=finish_reason)]) == "whole"

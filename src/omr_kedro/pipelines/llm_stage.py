@@ -185,9 +185,24 @@ def sole_reply(completions: list[Completion]) -> str | Failed:
     completion = completions[0]
     if completion.error_kind:
         return Failed(completion.error_kind, (completion.error or "")[:_DETAIL_CHARS])
-    if completion.finish_reason == "length":
-        return Failed("truncated", f"the reply was cut after {completion.completion_tokens} tokens; raise max_tokens")
+    if completion.cut:
+        return _cut(completion)
     return completion.text
+
+
+_CUT = {
+    "length": "truncated", "max_tokens": "truncated", "content_filter": "content_filter", "abort": "aborted",
+    "repetition": "repetition",
+}  # fmt: skip
+"""Reasons of rows whose reply is not whole, by the finish reasons that servers give."""
+
+
+def _cut(completion: Completion) -> Failed:
+    finish_reason = completion.finish_reason or ""
+    reason = _CUT.get(finish_reason.lower(), "unknown_finish_reason")
+    advice = "; raise max_tokens" if reason == "truncated" else ""
+    ended = f"the reply was cut after {completion.completion_tokens} tokens ({finish_reason!r}){advice}"
+    return Failed(reason, ended[:_DETAIL_CHARS])
 
 
 def read_sole(completions: list[Completion], parse: Callable[[str], Result | Unreadable]) -> Result | Failed:

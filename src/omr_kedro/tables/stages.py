@@ -17,7 +17,7 @@ COMPLETIONS = pa.schema(
         column("model", TEXT, "model that was asked", required=True),
         column("text", TEXT, "the reply", required=True),
         column("reasoning", TEXT, "reasoning that the server gave apart from the reply"),
-        column("finish_reason", TEXT, "`stop`, or `length` for a reply that was cut"),
+        column("finish_reason", TEXT, "`stop`, or why the reply is not whole: `length`, `content_filter`, …"),
         column("prompt_tokens", INT, "tokens of the prompt, as the server counts"),
         column("completion_tokens", INT, "tokens of the reply, as the server counts"),
         column("latency_s", FLOAT, "seconds from sending to the last byte of the try that succeeded"),

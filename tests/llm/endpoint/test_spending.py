@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from omr_kedro.llm.calls import CallPlan, Completion, Request, Sampling, SpendingLimitError
 from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.llm.endpoint import Price, Spending, SpendingLimits, Spent
+from omr_kedro.llm.endpoint.spending import Charge
 from omr_kedro.shards import Row
 from tests.support.call_plans import Gate, asked, call_plan, rows, said, saving, session_of, table, texts
 from tests.support.chat_server import ChatServer, completion

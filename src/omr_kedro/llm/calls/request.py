@@ -103,7 +103,7 @@ class Completion:
     @cached_property
     def settled(self) -> bool:
         """Whether asking again would be pointless or paid twice; False for failures that may pass."""
-        return self.error_kind in (None, "bad_request")
+        return self.error_kind in (None, "bad_request") and self.finish_reason != _ABORTED
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Completion:
@@ -127,6 +127,8 @@ class Completion:
 
 _WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 """Finish reasons of replies that the model itself has ended, as OpenAI-compatible servers spell them."""
+_ABORTED = "abort"
+"""Finish reason of a reply that the server gave up, as when it shuts down: asking again is likely to help."""
 LARGEST_COUNT = 2**53 - 1
 """Largest number that every reader of JSON keeps exact."""
 _KINDS: dict[str, type] = {
