@@ -224,8 +224,8 @@ def test_one_pass_gives_what_a_loop_over_lists_gives_however_often_it_is_killed(
 @pytest.mark.parametrize(
     ("finish_reason", "reason"),
     [
-        ("length", "truncated"), ("max_tokens", "truncated"), ("content_filter", "content_filter"), ("abort", "aborted"),
-        ("repetition", "repetition"), ("\x1b[2Jtired", "unknown_finish_reason"),
+        ("length", "truncated"), ("max_tokens", "truncated"), ("content_filter", "content_filter"),
+        ("abort", "aborted"), ("repetition", "repetition"), ("\x1b[2Jtired", "unknown_finish_reason"),
     ],
 )  # fmt: skip
 def test_a_reply_that_is_not_known_to_be_whole_is_never_read(finish_reason: str, reason: str) -> None:

@@ -375,7 +375,7 @@ def test_an_unreadable_answer_is_asked_for_twice_at_most(tmp_path: Path) -> None
 def test_an_endpoint_that_is_away_for_a_while_is_waited_for_and_no_row_fails(tmp_path: Path) -> None:
     with ChatServer() as server:
         address, port = server.base_url, int(server.base_url.rpartition(":")[2].removesuffix("/v1"))
-        plan = call_plan(server, {"a": texts(3), "b": texts(60)}, max_in_flight=20, max_tries=1)
+        plan = call_plan(server, {"a": texts(3), "b": texts(60)}, max_in_flight=20, max_tries=3)
         finished = plan.finished(["a", "b"], scratch_in(tmp_path))
         next(finished)
     with ThreadPoolExecutor() as pool:
