@@ -2,21 +2,9 @@ from __future__ import annotations
 
 from io import StringIO
 
-from hypothesis import given
-from hypothesis import strategies as st
 from rich.console import Console
 
 from omr_kedro.lineage import Lineage, show
-from omr_kedro.lineage.screen import printable
-
-
-@given(st.text())
-def test_nothing_that_steers_a_terminal_is_printed_and_nothing_else_is_changed(text: str) -> None:
-    shown = printable(text)
-    assert shown.replace("\n", "").replace("\t", "").isprintable() or not text.isprintable()
-    assert not set(shown) & set(map(chr, [*range(9), *range(11, 32), 127, 0x9B, 0x202E, 0x2066]))
-    if text.isprintable():
-        assert shown == text
 
 
 def test_forum_text_is_neither_markup_nor_escape_codes_and_is_wrapped_not_cut() -> None:

@@ -69,6 +69,16 @@ def test_a_statement_may_be_made_of_several_fields(tmp_path: Path) -> None:
         ([{"question": "  "}], {}, "'question' is missing or empty"),
         ([{"question": 5}], {}, "'question' is missing or empty"),
         (
+            [{"question": "x", "id": [1]}],
+            {"fields": {"problem": "question", "benchmark_id": "id"}},
+            "'id' must be text or a whole number, this is a list",
+        ),
+        (
+            [{"question": "x", "about": 5}],
+            {"fields": {"problem": ["about", "question"]}},
+            "'about' must be text, this is a int",
+        ),
+        (
             [{"question": "x", "id": 1}] * 2,
             {"fields": {"problem": "question", "benchmark_id": "id"}},
             "row 2: the id 1",

@@ -187,6 +187,15 @@ def test_a_removed_problem_names_its_twin(tmp_path: Path) -> None:
             ['{"benchmark": "b", "benchmark_id": 7, "problem": "Find x."}'] * 2,
             r"jsonl:2: b 7 stands at .*jsonl:1 already",
         ),
+        (
+            ['{"benchmark": "b", "benchmark_id": 7, "problem": ["Find x."]}'],
+            "jsonl:1: the field 'problem' must be text, this is a list",
+        ),
+        (['{"benchmark": "b", "benchmark_id": 7, "problem": 5}'], "the field 'problem' must be text, this is a int"),
+        (
+            ['{"benchmark": "b", "benchmark_id": {}, "problem": "x"}'],
+            "the field 'benchmark_id' must be text, this is a dict",
+        ),
     ],
 )
 def test_a_benchmark_that_is_incomplete_or_ambiguous_is_refused(

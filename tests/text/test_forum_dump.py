@@ -56,10 +56,23 @@ def test_dates_and_sources_may_be_missing_or_nonsense() -> None:
         assert read_forum_thread({**INSTRUCT, "metadata": metadata}, 100).dates == ()
 
 
+def test_names_and_dates_that_are_no_texts_are_no_reason_to_stop() -> None:
+    topic = {
+        "response": {"response": {"posts": ["Find x."], "new_topic_settings": {"category_id": [6], "topic_id": {}}}}
+    }
+    assert read_forum_thread(topic, 100) == ForumThread("Find x.", ())
+    plain = {"forum_post": "Find x.", "forum_replies": [], "problem_source": ["a"], "post_date": {"a": 1}}
+    assert read_forum_thread(plain, 100) == ForumThread("Find x.", (), (None,))
+    named = read_forum_thread({**plain, "problem_source": "a\x1b[2J" + "b" * 1000}, 100)
+    assert named.source is not None
+    assert named.source.startswith("a\\x1b[2Jb")
+    assert len(named.source) < 210
+
+
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"title": "no thread"}, "missing_column"),
+        ({"title\x1b": "no thread"}, "missing_column"),
         ({"original_question": "Find x."}, "missing_column"),
         ({**INSTRUCT, "original_question": None}, "null_post"),
         ({**INSTRUCT, "original_question": 5}, "post_is_no_text"),
@@ -80,6 +93,7 @@ def test_what_cannot_be_used_says_why(fields: dict[str, Any], reason: str) -> No
         read_forum_thread(fields, 100)
     assert refused.value.reason == reason
     assert str(refused.value)
+    assert "\x1b" not in str(refused.value)
 
 
 _JSON = st.recursive(

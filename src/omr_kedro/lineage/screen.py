@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from omr_kedro.lineage.calls import Call
 from omr_kedro.lineage.trace import Decision, Evidence, Lineage, Step
-from omr_kedro.shards import Row
+from omr_kedro.shards import Row, printable
 
 _COLOURS = {"kept": "green", "dropped": "yellow", "failed": "red", "missing": "red", "open": "cyan"}
 _WORDS = {
@@ -38,15 +37,6 @@ def show(lineage: Lineage, console: Console, *, full: bool = False) -> None:
         console.print(_indented(_thread(lineage.thread), 2))
     for number, step in enumerate(lineage.steps, start=1):
         console.print(Group(Text(), _line(f"{number}. {step.stage}", "bold"), *_step(step, full)))
-
-
-def printable(text: str) -> str:
-    """The text without characters that steer a terminal or turn the reading direction; they are written out."""
-    return "".join(c if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cf", "Cs") else _escaped(c) for c in text)
-
-
-def _escaped(character: str) -> str:
-    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
 
 
 def _line(text: str, style: str = "") -> Text:

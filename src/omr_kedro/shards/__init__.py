@@ -1,6 +1,6 @@
 """Tables as folders of shards: identity of rows, recipes for shards, atomic files. Knows neither Kedro nor models."""
 
-from omr_kedro.shards.benchmark import Benchmark
+from omr_kedro.shards.benchmark import Benchmark, identifier
 from omr_kedro.shards.code import code_digest
 from omr_kedro.shards.errors import (
     BadInputError,
@@ -13,6 +13,7 @@ from omr_kedro.shards.errors import (
 )
 from omr_kedro.shards.identity import MOST_SHARDS, content_id, shard_names, shard_of
 from omr_kedro.shards.joins import join
+from omr_kedro.shards.printable import printable, printable_name
 from omr_kedro.shards.recipes import (
     Check,
     Finished,
@@ -63,10 +64,13 @@ __all__ = [
     "code_digest",
     "content_id",
     "fingerprints_of",
+    "identifier",
     "join",
     "map_parts",
     "map_shards",
     "map_siblings",
+    "printable",
+    "printable_name",
     "shard_names",
     "shard_of",
     "split_stream",

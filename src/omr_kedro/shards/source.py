@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from omr_kedro.shards.errors import BadInputError
+from omr_kedro.shards.printable import printable_name
 from omr_kedro.shards.recipes import Row
-from omr_kedro.shards.records import KINDS, Record, Span
+from omr_kedro.shards.records import KINDS, Record, Span, opened, unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,9 @@ class Part:
     spans: tuple[Span, ...]
 
     def records(self, columns: Sequence[str] | None = None) -> Iterator[Record]:
-        """Stream the records; `columns` (dotted paths) spare Parquet the others."""
+        """Stream the records; `columns` (dotted paths) spare Parquet the others. See `Span.records`: unchecked."""
         for span in self.spans:
-            yield from span.records(columns)
+            yield from span.records(columns, checked=False)
 
 
 class Source:
@@ -38,19 +39,21 @@ class Source:
         """Where the files come from, for the rows made of them: what was given, or name and digest of the files."""
         return self._origin or f"{self.path.name}@{self.digest()[:12]}"
 
-    def records(self) -> Iterator[Record]:
-        """Stream the records; blank lines are none.
+    def records(self, columns: Sequence[str] | None = None) -> Iterator[Record]:
+        """Stream the records; blank lines are none. `columns` (dotted paths) spare Parquet the others.
 
         Raises:
-            BadInputError: there is no such file, or no record in it.
+            BadInputError: there is no such file, no record in it, or one that cannot be read to its end.
         """
         found = False
         for file in self.files():
-            for record in KINDS[file.suffix].whole(file).records():
+            for record in KINDS[file.suffix].whole(file).records(columns):
                 found = True
                 yield record
         if not found:
-            raise BadInputError(f"{self.path} is empty: expected one JSON object a line, or Parquet rows.")
+            raise BadInputError(
+                f"{printable_name(self.path)} is empty: expected one JSON object a line, or Parquet rows."
+            )
 
     def parts(self, count: int) -> list[Part]:
         """All records in `count` parts of about equal size, in order; some are empty where there are few records.
@@ -90,7 +93,7 @@ class Source:
         digest = hashlib.sha256()
         for file in self.files():
             digest.update(file.name.encode())
-            with file.open("rb") as content:
+            with opened(file) as content:
                 digest.update(hashlib.file_digest(content, "sha256").digest())
         return digest.hexdigest()[:32]
 
@@ -98,17 +101,50 @@ class Source:
         """The files, in order.
 
         Raises:
-            BadInputError: there are none, or one whose kind is unknown.
+            BadInputError: there are none, or one that cannot be read or whose kind is unknown.
         """
-        if self.path.is_dir():
-            files = sorted(file for file in self.path.iterdir() if file.suffix in KINDS)
-        else:
-            files = [self.path]
-        if not files or not all(file.is_file() for file in files):
-            raise BadInputError(f"There is no file {self.path} (nor a folder with {' or '.join(KINDS)} files in it).")
-        if unknown := [file for file in files if file.suffix not in KINDS]:
-            raise BadInputError(f"{unknown[0]}: expected a file that ends in {' or '.join(KINDS)}.")
+        try:
+            if self.path.is_dir():
+                files = sorted(file for file in self.path.iterdir() if file.suffix in KINDS)
+            else:
+                files = [self.path] if self.path.exists() or self.path.is_symlink() else []
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        if not files:
+            raise BadInputError(
+                f"There is no file {printable_name(self.path)} (nor a folder with {' or '.join(KINDS)} files in it)."
+            )
+        for file in files:
+            _check_file(file)
         return files
+
+
+def _check_file(file: Path) -> None:
+    name = printable_name(file)
+    if not file.exists():
+        raise BadInputError(f"{name} is a link to a file that is not there. Delete it, or bring the file.")
+    if not file.is_file():
+        raise BadInputError(f"{name} is no regular file (but a folder, a pipe or a device). Move it elsewhere.")
+    if file.suffix not in KINDS:
+        raise BadInputError(f"{name}: expected a file that ends in {' or '.join(KINDS)}.")
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        # Rows say where they come from, and tables hold UTF-8.
+        raise BadInputError(f"{name}: the name of the file is not UTF-8. Rename it.") from None
+    with opened(file):
+        pass
+
+
+def is_whole(text: str) -> bool:
+    """Whether files can hold a text: half of a surrogate pair has no form in UTF-8."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def checked_text(fields: Row, name: str, *, required: bool, max_chars: int) -> tuple[Any, str]:
@@ -120,8 +156,8 @@ def checked_text(fields: Row, name: str, *, required: bool, max_chars: int) -> t
         return "", f"the field '{name}' must be text, this is a {type(value).__name__}"
     if required and not value.strip():
         return "", f"the field '{name}' is empty"
-    if "\x00" in value:
-        return "", f"the field '{name}' holds a NUL character; remove it"
+    if "\x00" in value or not is_whole(value):
+        return "", f"the field '{name}' holds a NUL character or half of a surrogate pair; remove it"
     if len(value) > max_chars:
         return "", f"the field '{name}' has {len(value):,} characters, more than the {max_chars:,} allowed"
     return value, ""

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
-from omr_kedro.shards import Row
+from omr_kedro.shards import Row, printable_name
 
 COLUMNS = (
     "original_question",
@@ -28,14 +28,15 @@ COLUMNS = (
     "post_date",
     "response",
 )
-"""What is read of Parquet files; the rest (rewritten texts, names of users) is never loaded."""
+"""The columns that are read of Parquet files; the rest (rewritten texts, names of users) is never loaded."""
 
+_LONGEST_DATE = 100
 # The names that OpenMathReasoning publishes for the forums it took (its column `problem_source`).
 _FORUMS = {
-    4: "aops_c4_high_school_math",
-    5: "aops_c5_contests_amp_programs",
-    6: "aops_c6_high_school_olympiads",
-    7: "aops_c7_college_math",
+    "4": "aops_c4_high_school_math",
+    "5": "aops_c5_contests_amp_programs",
+    "6": "aops_c6_high_school_olympiads",
+    "7": "aops_c7_college_math",
 }
 
 
@@ -54,7 +55,7 @@ class ForumThread:
 
 
 class UnreadableThreadError(ValueError):
-    """What is wrong with a record; `reason` is a short name to group by."""
+    """A fault of a record; `reason` is a short name to group by."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -70,7 +71,7 @@ def read_forum_thread(fields: Row, max_post_chars: int) -> ForumThread:
     """
     read = next((read for field, read in _SHAPES.items() if field in fields), None)
     if read is None:
-        names = ", ".join(sorted(fields)[:8])
+        names = ", ".join(printable_name(name) for name in sorted(fields)[:8])
         raise UnreadableThreadError("missing_column", f"none of {', '.join(_SHAPES)} is among its fields ({names})")
     thread = read(fields)
     for number, post in enumerate((thread.first, *thread.replies)):
@@ -103,18 +104,24 @@ def _read_instruct(fields: Row) -> ForumThread:
         answer.get("answer_date") if isinstance(answer, dict) else None
         for answer in (answers if isinstance(answers, list) else [])
     ]
-    return ForumThread(fields["original_question"], replies, _dates([asked, *answered]), fields.get("problem_source"))
+    return ForumThread(
+        fields["original_question"], replies, _dates([asked, *answered]), _label(fields.get("problem_source"))
+    )
 
 
 def _read_plain(fields: Row) -> ForumThread:
     dates = _dates([fields.get("post_date")])
-    return ForumThread(fields["forum_post"], _list(fields, "forum_replies"), dates, fields.get("problem_source"))
+    return ForumThread(
+        fields["forum_post"], _list(fields, "forum_replies"), dates, _label(fields.get("problem_source"))
+    )
 
 
 def _read_topic(fields: Row) -> ForumThread:
     response = _mapping(fields, "response")
     if "error_code" in response:
-        raise UnreadableThreadError("crawl_error", f"the forum answered the crawler with {response['error_code']!r}")
+        raise UnreadableThreadError(
+            "crawl_error", f"the forum answered the crawler with {_label(response['error_code'])}"
+        )
     topic = _mapping(response, "response")
     posts = _list(topic, "posts")
     if not posts:
@@ -122,13 +129,13 @@ def _read_topic(fields: Row) -> ForumThread:
     texts = [post.get("post_canonical") if isinstance(post, dict) else post for post in posts]
     dates = [_moment(post.get("post_time")) if isinstance(post, dict) else None for post in posts]
     settings = _optional(topic, "new_topic_settings")
-    category = settings.get("category_id")
+    category = _label(settings.get("category_id"))
     return ForumThread(
         first=texts[0],  # type: ignore[arg-type]  # checked with all posts
         replies=tuple(texts[1:]),  # type: ignore[arg-type]
         dates=_dates(dates),
-        source=_FORUMS.get(category, f"aops_c{category}") if category is not None else None,
-        topic=str(settings.get("topic_id") or fields.get("topic_id") or "") or None,
+        source=_FORUMS.get(category, f"aops_c{category}") if category else None,
+        topic=_label(settings.get("topic_id")) or _label(fields.get("topic_id")),
     )
 
 
@@ -160,8 +167,20 @@ def _optional(fields: Row, name: str) -> Row:
     return value if isinstance(value, dict) else {}
 
 
+def _label(value: Any) -> str | None:
+    """A name or a number that the source gives; None where it gives none, or something else."""
+    known = isinstance(value, str | int) and not isinstance(value, bool)
+    return printable_name(value) if known and value != "" else None
+
+
 def _dates(dates: list[Any]) -> tuple[str | None, ...]:
-    return tuple(None if date is None else str(date) for date in dates) if any(dates) else ()
+    return tuple(map(_date, dates)) if any(dates) else ()
+
+
+def _date(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value[:_LONGEST_DATE]
+    return str(value) if isinstance(value, int | float | date) else None
 
 
 def _moment(seconds: Any) -> str | None:

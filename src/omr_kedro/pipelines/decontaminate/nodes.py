@@ -27,7 +27,20 @@ from omr_kedro.pipelines.llm_stage import (
     settle,
 )
 from omr_kedro.resources import Shared
-from omr_kedro.shards import BadInputError, MappedShards, Row, Shard, Shards, SiblingShards, Source, map_shards
+from omr_kedro.shards import (
+    BadInputError,
+    MappedShards,
+    Record,
+    Row,
+    Shard,
+    Shards,
+    SiblingShards,
+    Source,
+    checked_text,
+    identifier,
+    map_shards,
+    printable_name,
+)
 from omr_kedro.text import (
     EmbeddingRetriever,
     Encoder,
@@ -42,6 +55,8 @@ from omr_kedro.text import (
 _ORDERS = ("forward", "backward")
 _SAME, _DIFFERENT = "True", "False"
 _BENCHMARK_FIELDS = ("benchmark", "benchmark_id", "problem")
+# Of a field of a benchmark; the longest problems that are known have some 10,000.
+_MAX_CHARS = 100_000
 _DECIDES = {
     "lexical": {"kind", "top_k", "ngrams"},
     "embedding": {"kind", "model", "revision", "top_k", "ngrams"},
@@ -197,27 +212,31 @@ def known_problems(benchmarks: Source) -> list[Row]:
     """The benchmark problems: `benchmark`, `benchmark_id`, `problem`.
 
     Raises:
-        BadInputError: a field is missing, or two problems of a benchmark have one id; names file and line.
+        BadInputError: a field is missing or no text, or two problems of a benchmark have one id; names file and line.
     """
     known: list[Row] = []
     places: dict[tuple[str, str], str] = {}
-    for record in benchmarks.records():
-        fields = record.fields or {}
-        wrong = record.problem or next(
-            (f"the field '{n}' is missing" for n in _BENCHMARK_FIELDS if fields.get(n) in (None, "")), ""
-        )
-        row = {name: str(fields.get(name)) for name in _BENCHMARK_FIELDS}
-        if (
-            not wrong
-            and (first := places.setdefault((row["benchmark"], row["benchmark_id"]), record.where)) != record.where
-        ):
-            wrong = f"{row['benchmark']} {row['benchmark_id']} stands at {first} already; each id must be there once"
+    for record in benchmarks.records(_BENCHMARK_FIELDS):
+        row, wrong = _benchmark_row(record)
+        key = (row["benchmark"], row["benchmark_id"])
+        if not wrong and (first := places.setdefault(key, record.where)) != record.where:
+            named = printable_name(" ".join(key))
+            wrong = f"{named} stands at {first} already; each id must be there once"
         if wrong:
-            raise BadInputError(
-                f"{benchmarks.path}, {record.where}: {wrong}; benchmarks must be complete, or data leaks."
-            )
+            place = f"{printable_name(benchmarks.path)}, {record.where}"
+            raise BadInputError(f"{place}: {wrong}; benchmarks must be complete, or data leaks.")
         known.append(row)
     return known
+
+
+def _benchmark_row(record: Record) -> tuple[Row, str]:
+    """The fields of a benchmark problem, and what is wrong with them (nothing: an empty string)."""
+    fields = record.fields or {}
+    # Ids may be numbers; other fields that are none of texts are a sign of another file.
+    given = {**fields, "benchmark_id": identifier(fields.get("benchmark_id")) or fields.get("benchmark_id")}
+    checked = {name: checked_text(given, name, required=True, max_chars=_MAX_CHARS) for name in _BENCHMARK_FIELDS}
+    wrong = record.problem or next((fault for _, fault in checked.values() if fault), "")
+    return {name: text for name, (text, _) in checked.items()}, wrong
 
 
 def _verdict(completions: list[Completion], prompt: Prompt) -> str:

@@ -1,0 +1,28 @@
+"""Texts of strangers, made harmless to print."""
+
+from __future__ import annotations
+
+import unicodedata
+
+_STEERING = ("Cc", "Cf", "Cs")
+_LONGEST_NAME = 200
+
+
+def printable(text: str) -> str:
+    """The text without characters that steer a terminal or turn the reading direction; they are written out."""
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or unicodedata.category(c) not in _STEERING else _escaped(c) for c in text)
+
+
+def printable_name(name: object) -> str:
+    """The name of a file or a field on one line of an error message, cut where it is no name any more."""
+    text = str(name)
+    if len(text) <= _LONGEST_NAME and text.isprintable():
+        return text
+    text = printable(text[: _LONGEST_NAME + 1]).replace("\n", "\\n").replace("\t", "\\t")
+    return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape", "surrogatepass").decode("ascii")
