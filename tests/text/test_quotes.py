@@ -84,3 +84,17 @@ def test_taking_tags_out_leaves_all_other_text(text: str) -> None:
 def test_a_hundred_thousand_nested_tags_take_one_pass() -> None:
     depth = 100_000
     assert without_quotes("[quote]" * depth + "no" + "[/quote]" * depth + "yes") == "yes"
+
+
+def test_a_tag_with_an_attribute_that_is_no_name_is_text() -> None:
+    assert without_quotes("[quote=" + "x" * 200 + "]a[/quote]b") == "b"
+    long = "[quote=" + "x" * 300 + "]a"
+    assert without_quotes(long) == long
+
+
+@given(st.lists(st.sampled_from(["[quote", "[/quote]", "[qu", "ote", "[", "/quote]", "]", "x", " "]), max_size=14))
+def test_the_rule_of_the_original_is_its_loop(pieces: list[str]) -> None:
+    text = expected = "".join(pieces)
+    while (start := expected.rfind("[quote")) >= 0 and (end := expected.find("[/quote]", start)) >= 0:
+        expected = expected[:start] + expected[end + len("[/quote]") :]
+    assert without_quotes_as_original(text) == expected

@@ -6,13 +6,13 @@ import re
 from collections import deque
 
 from omr_kedro.text.boxes import find_boxes
+from omr_kedro.text.discussions import split_posts
 from omr_kedro.text.final_answer import short_form
 
 _NUMBERED = re.compile(
     r"^[ \t*#\[\]b/-]*(?:(?:problem|question|exercise)[ .#]*)?\(?(?P<number>[1-9])(?:\)|[.:](?!\d))",
     re.IGNORECASE | re.MULTILINE,
 )
-_POST = re.compile(r"^Post \d+:[ \t]*$", re.MULTILINE)
 _QUOTE = re.compile(r"\[(?P<close>/?)quote\b[^\]\n]{0,200}\]", re.IGNORECASE)
 _TAG = re.compile(r"\[/?(?:hide|spoiler|b|i|u|size|color|center)\b[^\]\n]{0,100}\]", re.IGNORECASE)
 _STATED = re.compile(
@@ -48,14 +48,14 @@ def poses_several(post: str) -> bool:
 
 
 def posts_of(discussion: str) -> list[str]:
-    """The posts of a discussion, each without what it quotes of others."""
-    return [_without_quotes(post) for post in _POST.split(discussion) if post.strip()]
+    """The posts of a discussion (see `split_posts`), each without what it quotes of others."""
+    return [_without_quotes(post.text) for post in split_posts(discussion) if post.text]
 
 
 def stated_answers(post: str) -> list[str]:
-    """What a post boxes, or else what it says the answer is; without denials and questions."""
-    boxes = [post[box.inside : box.end] for box in find_boxes(post)]
-    found = [short_form(inside) for inside in boxes[-_MOST:] if len(inside) <= _LONGEST]
+    """The answers that a post boxes, or else those that it says are the answer; without denials and questions."""
+    boxes = deque(find_boxes(post), maxlen=_MOST)
+    found = [short_form(post[box.inside : box.end]) for box in boxes if box.end - box.inside <= _LONGEST]
     if not found:
         text = _TAG.sub(" ", post)
         found = [_value(text, match) for match in deque(_STATED.finditer(text), maxlen=_MOST)]

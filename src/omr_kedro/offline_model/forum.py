@@ -30,7 +30,6 @@ _LINE_BREAK = re.compile(r"<br\s{0,3}/?>", re.IGNORECASE)
 _RAISED = re.compile(r"<(?P<kind>su[pb])>(?P<inside>[^<>\n]{0,200})</(?P=kind)>", re.IGNORECASE)
 _BLANKS = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
-_POST = re.compile(r"^Post ([0-9]{1,6}):[^\S\n]*$", re.MULTILINE)
 
 
 class Block(NamedTuple):
@@ -39,13 +38,6 @@ class Block(NamedTuple):
     start: int
     end: int
     inside: slice
-
-
-class Post(NamedTuple):
-    """A reply of a discussion."""
-
-    number: int
-    text: str
 
 
 def blocks(text: str, name: str) -> list[Block]:
@@ -92,17 +84,6 @@ def unspoiled(post: str) -> str:
     return text if text.strip() else post
 
 
-def posts(discussion: str) -> list[Post]:
-    """The posts of a discussion; text without `Post k:` lines counts as one."""
-    headers = list(_POST.finditer(discussion))
-    if not headers:
-        return [Post(1, discussion)] if discussion.strip() else []
-    ends = [header.start() for header in headers[1:]] + [len(discussion)]
-    return [
-        Post(int(header[1]), discussion[header.end() : end].strip()) for header, end in zip(headers, ends, strict=True)
-    ]
-
-
 def tidy(text: str) -> str:
     """The text with single blanks, at most one empty line at a time, and nothing around it."""
     lines = (line.strip() for line in _BLANKS.sub(" ", text).split("\n"))
@@ -111,7 +92,7 @@ def tidy(text: str) -> str:
 
 @cache
 def _tag(name: str) -> re.Pattern[str]:
-    return re.compile(rf"\[(?P<closes>/?){name}(?:[=\s:][^\[\]\n]{{0,300}})?\]", re.IGNORECASE)
+    return re.compile(rf"\[(?P<closes>/?){re.escape(name)}(?:[=\s:][^\[\]\n]{{0,300}})?\]", re.IGNORECASE)
 
 
 def _around(text: str, cut: list[Block], instead: str) -> Iterator[str]:

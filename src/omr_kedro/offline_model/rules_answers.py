@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from omr_kedro.offline_model.forum import Post, posts, without_blocks
+from omr_kedro.offline_model.forum import without_blocks
 from omr_kedro.offline_model.numbering import Item, part_of, remarks
 from omr_kedro.offline_model.rules_extract import candidates
 from omr_kedro.offline_model.values import Finding, Strength, findings, same
+from omr_kedro.text.discussions import Post, split_posts
 
 MISSING = "Answer not found."
 
@@ -39,7 +40,7 @@ class Asked(NamedTuple):
 def extract_answer(problem: str, forum_post: str, forum_discussions: str) -> str:
     """The reply of the stage: which posts were used, then the answer or that there is none."""
     asked = _asked(problem, candidates(forum_post))
-    votes = [vote for post in posts(forum_discussions) if (vote := _vote(post, asked))]
+    votes = [vote for post in split_posts(forum_discussions) if (vote := _vote(post, asked))]
     if not votes:
         return f"No post states an answer to this problem.\n{MISSING}"
     winners, others = _elect(votes)

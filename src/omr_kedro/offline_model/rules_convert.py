@@ -26,7 +26,8 @@ _LEAD = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _TAIL = re.compile(
-    rf"(?P<core>.+?)(?:\s+holds)?,?(?P<tail>\s+(?:{_QUANTIFIER}|where\b|whenever\b)[^\n]+)?", re.DOTALL | re.IGNORECASE
+    rf"(?P<core>.+?)(?:\s{{1,8}}holds)?,?(?P<tail>\s{{1,8}}(?:{_QUANTIFIER}|where\b|whenever\b)[^\n]+)?",
+    re.DOTALL | re.IGNORECASE,
 )
 _DIVISIBLE = re.compile(
     r"(?P<what>[^\n]{1,300}?) (?:is|are) (?:always )?(?:divisible by|a multiple of) "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
+
+from omr_kedro.text.unicode import normalized
 
 _LEAST_LIKENESS = 0.8
 
@@ -51,7 +52,7 @@ def same_problem(problem: str, benchmark_problem: str) -> bool:
 
 
 def _counted(text: str) -> Counter[str]:
-    plain = _DRESS.sub(" ", unicodedata.normalize("NFKC", text).lower().replace("−", "-"))
+    plain = _DRESS.sub(" ", normalized(text, "NFKC").lower().replace("−", "-"))
     return Counter(_SPELLINGS.get(token, token.removeprefix("\\")) for token in _TOKEN.findall(plain))
 
 

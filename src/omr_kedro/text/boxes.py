@@ -34,7 +34,7 @@ def find_boxes(text: str) -> list[Box]:
 
 
 def extract_boxed(text: str) -> str | None:
-    r"""What the last complete box holds, or None when there is no complete box.
+    r"""The inside of the last complete box, or None when there is no complete box.
 
     Of nested boxes the innermost opens last. A box that is cut off at the end of the text hides no earlier one.
     """
@@ -43,7 +43,7 @@ def extract_boxed(text: str) -> str | None:
 
 
 def sole_box(text: str) -> str | None:
-    """What the only box holds; None when there is no box, or several side by side."""
+    """The inside of the only box; None when there is no box, or several side by side."""
     boxes = find_boxes(text)
     if not boxes or boxes[0].end != max(box.end for box in boxes):
         return None

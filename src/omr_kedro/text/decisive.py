@@ -1,4 +1,4 @@
-"""What must be the same in two statements of one problem: their mathematics, in order."""
+"""The mathematics of a statement, in order: it must be the same in two statements of one problem."""
 
 from __future__ import annotations
 

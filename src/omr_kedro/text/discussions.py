@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import starmap
+from typing import NamedTuple
 
 from omr_kedro.text.quotes import without_quote_tags, without_quotes, without_quotes_as_original
 from omr_kedro.text.tokens import TokenCounter
@@ -21,9 +22,22 @@ _NEAR_END = 500
 _MOST_BYTES_PER_TOKEN = 6
 
 
+_Numbered = tuple[int, str]
+"""A post with its number, as it is fitted."""
+_HEADING = re.compile(r"^Post (?P<number>[0-9]{1,6}):[^\S\n]*$", re.MULTILINE)
+
+
+class Post(NamedTuple):
+    """A post of a discussion."""
+
+    number: int
+    text: str
+    """Without blank space around it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """What was taken from a post so that the thread fits."""
+    """The cut that makes a post fit."""
 
     post: int
     """Number of the post: 0 for the first post of the thread, then as in `Post k:`."""
@@ -53,6 +67,10 @@ def fit_thread(first: str, replies: Sequence[str], limit: int, tokens: TokenCoun
     first, cuts = _fit_first(without_quote_tags(first).strip(), limit // 2, tokens)
     posts = [(number, text) for number, reply in enumerate(replies, start=1) if (text := without_quotes(reply).strip())]
     discussion = _joined(posts)
+    if discussion.count("\nPost ") >= len(posts):
+        # More lines than there are posts, if all of them are such lines.
+        posts = [(number, _without_headings(text)) for number, text in posts]
+        discussion = _joined(posts)
     if tokens.bound(first) + tokens.bound(discussion) > limit:
         posts, more = _fit_posts(posts, limit - tokens.count(first), tokens)
         discussion = _joined(posts)
@@ -75,11 +93,40 @@ def join_as_original(replies: Sequence[str], limit: int, tokens: TokenCounter) -
     return discussion
 
 
+def split_posts(discussion: str) -> list[Post]:
+    """The posts of a discussion, by the lines `Post k:` above them.
+
+    A text without such lines is one post, and a text above the first of them a post with the number 0.
+
+    Whoever wrote the discussion numbered its posts upwards, so numbers that do not rise are a sign that a post holds
+    such lines itself. Then the later line counts, and what stands under the lines that it contradicts belongs to the
+    post before them: a post that goes on with posts of its own making is found out by the real ones after it. Two
+    things cannot be told from the text: lines that continue the count in the very last post, and a line with a small
+    number, which joins the posts since that number into one. `fit_thread` lets no such line stand in a post.
+    """
+    headings: list[re.Match[str]] = []
+    for heading in _HEADING.finditer(discussion):
+        while headings and int(headings[-1]["number"]) >= int(heading["number"]):
+            headings.pop()
+        headings.append(heading)
+    ends = [heading.start() for heading in headings] + [len(discussion)]
+    before = discussion[: ends[0]].strip()
+    posts = [Post(0 if headings else 1, before)] if before else []
+    for heading, end in zip(headings, ends[1:], strict=True):
+        posts.append(Post(int(heading["number"]), discussion[heading.end() : end].strip()))
+    return posts
+
+
+def _without_headings(text: str) -> str:
+    """The text of a post, each line in it that would begin another post marked as quoted, as in a mail."""
+    return _HEADING.sub(lambda line: f"> {line[0]}", text)
+
+
 def _block(number: int, text: str) -> str:
     return f"Post {number}:\n{text}\n\n"
 
 
-def _joined(posts: Sequence[tuple[int, str]]) -> str:
+def _joined(posts: Sequence[_Numbered]) -> str:
     return "".join(starmap(_block, posts)).strip()
 
 
@@ -105,9 +152,7 @@ def _fit_first(text: str, limit: int, tokens: TokenCounter) -> tuple[str, list[C
     return kept, [_cut(0, text, kept)]
 
 
-def _fit_posts(
-    posts: Sequence[tuple[int, str]], room: int, tokens: TokenCounter
-) -> tuple[list[tuple[int, str]], list[Cut]]:
+def _fit_posts(posts: Sequence[_Numbered], room: int, tokens: TokenCounter) -> tuple[list[_Numbered], list[Cut]]:
     blocks = [_block(*post) for post in posts]
     sizes = [len(block.encode()) for block in blocks]
     # Nobody writes texts of so many bytes a token: what is longer need not be counted to be known as too long.

@@ -70,7 +70,7 @@ def _last_verdict(text: str) -> re.Match[str] | None:
 
 
 def short_form(raw: str) -> str:
-    """What was stated, without notes after it, boxes, delimiters, markdown and a final full stop."""
+    """The stated answer, without notes after it, boxes, delimiters, markdown and a final full stop."""
     return _short_form(_without_notes(raw.strip()))
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from omr_kedro.text.unicode import normalized
 
 _TOKEN = re.compile(r"\\[a-z]+|\\[()\[\]]|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
 # Delimiters and spacing of formulas, and marks of emphasis.
@@ -16,14 +17,14 @@ _TEX_SPACES = re.compile(r"\\[,;:! ]|~|&nbsp;")
 
 def math_tokens(text: str) -> list[str]:
     """Words, numbers, commands and signs, in order and in lower case."""
-    plain = _TEX_SPACES.sub(" ", unicodedata.normalize("NFKC", text).lower())
+    plain = _TEX_SPACES.sub(" ", normalized(text, "NFKC").lower())
     return [_SPELLINGS.get(token, token) for token in _TOKEN.findall(plain) if token not in _DRESS]
 
 
 def normal_form(text: str) -> str:
     """Equal for statements that differ in dress alone; closing punctuation is dress, but no factorial is."""
     tokens = math_tokens(text)
-    while tokens and (tokens[-1] in ".?" or (tokens[-1] == "!" and not (tokens[1:] and is_operand(tokens[-2])))):
+    while tokens and (tokens[-1] in ".?" or (tokens[-1] == "!" and not (len(tokens) > 1 and is_operand(tokens[-2])))):
         tokens.pop()
     return " ".join(tokens)
 

@@ -29,7 +29,7 @@ _NOTHING_LINE = re.compile(rf"^[^\w\n]*+{_NOTHING}[^\w\n]*+$", re.IGNORECASE | r
 
 
 class _Head(NamedTuple):
-    """What stands above a statement: its marker, and where that begins, with a repeated heading if there is one."""
+    """The heading of a statement: its marker, and where that begins, with a repeated heading if there is one."""
 
     start: int
     marker: re.Match[str]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-# Attributes may hold brackets when they are quoted: [quote="user [admin]"].
+# Attributes may hold brackets when they are quoted: [quote="user [admin]"]. They are names, dates and addresses: what
+# is longer is no tag, and thousands of openers on one line would each be followed to its end.
 _TAG = re.compile(
-    r"""\[(?: (?P<close>/[ \t]*quote[ \t]*)
-            | quote (?: [ \t]*= [ \t]*(?:"[^"\n]*"|'[^'\n]*'|[^\]\n]*) | [ \t][^\]\n]* )? [ \t]* )\]""",
+    r"""\[(?: (?P<close>/[ \t]{0,8}quote[ \t]{0,8})
+            | quote (?: [ \t]{0,8}=[ \t]{0,8} (?:"[^"\n]{0,200}"|'[^'\n]{0,200}'|[^\]\n]{0,200})
+                      | [ \t][^\]\n]{0,200} )? [ \t]{0,8} )\]""",
     re.IGNORECASE | re.VERBOSE,
 )
 _OPEN, _CLOSE = "[quote", "[/quote]"
@@ -46,7 +48,27 @@ def without_quotes_as_original(text: str) -> str:
 
     Its rule: take the last `[quote`, cut from there to the first `[/quote]` after it, and begin again; stop when the
     last `[quote` has no `[/quote]` after it. So the first unclosed tag, met from the end, leaves all quotes before it.
+
+    Here in one pass from the end: what was read is a stack, its top the character read last, so that what a cut brings
+    together is read as one, as the original does.
     """
-    while (start := text.rfind(_OPEN)) >= 0 and (end := text.find(_CLOSE, start)) >= 0:
-        text = text[:start] + text[end + len(_CLOSE) :]
-    return text
+    if _OPEN not in text or _CLOSE not in text:
+        return text
+    read: list[str] = []
+    closed: list[int] = []
+    """How high the stack was above the end of each closing tag in it."""
+    for place in range(len(text) - 1, -1, -1):
+        read.append(text[place])
+        if text[place] != "[":
+            continue
+        if _on_top(read, _CLOSE):
+            closed.append(len(read) - len(_CLOSE))
+        elif _on_top(read, _OPEN):
+            if not closed:
+                return text[:place] + "".join(reversed(read))
+            del read[closed.pop() :]
+    return "".join(reversed(read))
+
+
+def _on_top(read: list[str], word: str) -> bool:
+    return read[: -len(word) - 1 : -1] == list(word)

@@ -1,4 +1,4 @@
-"""What a parser says of a model's reply: a result, or the reason why there is none."""
+"""Replies of models on the way to a parser: their final text, or the reason why they hold no result."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _BOLD = re.compile(
         (?<=\S)\*\*(?![^\s.,;:!?)\]"'’”])""",
     re.DOTALL | re.VERBOSE,
 )
-_RULE = re.compile(r"\s*(?:-{3,}|={3,}|\*{3,})?\s*")
+_RULE = re.compile(r"(?:-{3,}|={3,}|\*{3,})?")
 
 
 def after_marker(marker: re.Match[str], text: str) -> str:
@@ -42,5 +42,5 @@ def tidy(statement: str) -> str:
 
 def _without_rules(text: str) -> str:
     lines = text.split("\n")
-    kept = [number for number, line in enumerate(lines) if not _RULE.fullmatch(line)]
+    kept = [number for number, line in enumerate(lines) if not _RULE.fullmatch(line.strip())]
     return "\n".join(lines[kept[0] : kept[-1] + 1]).strip() if kept else ""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ import tiktoken
 from tokenizers import Tokenizer
 
 from omr_kedro.shards import BadInputError
+from omr_kedro.text.unicode import normalized
 
 # Texts whose two counts must agree before the faster tokenizer is trusted: spaces, digits, case, accents, other
 # scripts, formulas, line ends, contractions.
@@ -34,7 +34,7 @@ class TokenCounter:
     file: Path | None
     """A `tokenizer.json`."""
     name: str
-    """What a person calls it: the model's name and revision."""
+    """The model's name and revision, for people."""
 
     @property
     def digest(self) -> str:
@@ -138,7 +138,7 @@ def _counts_by_ranks(spec: dict[str, Any]) -> Callable[[str], int] | None:
 
     def count(text: str) -> int:
         if normal and not text.isascii():
-            text = unicodedata.normalize(normal, text)
+            text = normalized(text, normal)
         # An array of numbers that are only counted costs less than a list of objects.
         return len(encoding.encode_to_numpy(text, allowed_special="all", disallowed_special=()))
 

@@ -19,7 +19,7 @@ class Twin:
     rank: int
     """1 for the statement that is looked at first; known texts that differ in dress alone share one."""
     found_by: str
-    """What found it, in this order, joined by `, `: `exact`, the retriever's name, `ngram`."""
+    """The ways in which it was found, in this order, joined by `, `: `exact`, the retriever's name, `ngram`."""
     score: float | None
     """The retriever's, for what the retriever found."""
     containment: tuple[float, float]
