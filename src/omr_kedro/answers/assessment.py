@@ -1,11 +1,14 @@
-"""What can be said of an extracted answer without solving the problem: is it usable, and does the thread agree?"""
+"""Assessments of extracted answers, made without solving the problem: is it usable, and does the thread agree?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, TypeVar
 
+from omr_kedro.answers.effort import Effort, ExhaustedError
 from omr_kedro.answers.forms import Form, answer_form, asked_form, clash, dangling_choice
 from omr_kedro.answers.functions import same_value
 from omr_kedro.answers.grading import Verdict, grade
@@ -17,9 +20,13 @@ from omr_kedro.answers.trees import Expr, number
 from omr_kedro.answers.undefined import undefined_symbols
 from omr_kedro.answers.words import is_settled_text
 
+logger = logging.getLogger(__name__)
+
+_Result = TypeVar("_Result")
+
 
 class Finding(StrEnum):
-    """What is doubtful about an answer."""
+    """Doubts about an answer."""
 
     NON_ANSWER = "non_answer"
     """A proof, a reference to one, or the letter of an option that the statement does not list."""
@@ -33,6 +40,8 @@ class Finding(StrEnum):
     """Some post states another answer."""
     OUTVOTED = "outvoted"
     """More posts state another answer than this one."""
+    CRASHED = "crashed"
+    """A reader failed on the answer, the statement or the thread: a fault of this program. Nothing else is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What was found out about an answer."""
+    """The findings about an answer, and the facts that they follow from."""
 
     parses: str
     """Whether it can be read as mathematics, and compared: `yes`, `no`, or `timeout`."""
@@ -63,17 +72,50 @@ class Assessment:
     findings: tuple[Finding, ...]
 
 
+_UNKNOWN = Assessment("no", Form.UNKNOWN, Form.UNKNOWN, False, (), 0, 0, 0, (Finding.CRASHED,))
+_MOST_COMPARED = 60
+"""Answers that a thread states and that are compared with the extracted one, which may take seconds each; posts of
+people state a handful. They are shared out among the posts, each of which gives its last ones."""
+
+
 def assess(cases: Sequence[Case], workers: Workers) -> list[Assessment]:
-    """Assess answers, in their order; all that may take long is done by the workers."""
+    """Assess answers, in their order; all that may take long is done by the workers.
+
+    Whatever happens while an answer is read is that answer's outcome (`Finding.CRASHED`).
+
+    Raises:
+        GradingWorkerError: workers do not start.
+    """
     readable = _readable([case.answer for case in cases], workers)
-    stated = [[stated_answers(post) for post in posts_of(case.discussion)] for case in cases]
+    stated = [_of_one_case(_stated, case, otherwise=[]) for case in cases]
     pairs = [(case.answer, said) for case, posts in zip(cases, stated, strict=True) for post in posts for said in post]
     verdicts = iter(grade(pairs, workers))
-    votes = [[_vote(post, [next(verdicts) for _ in post]) for post in posts] for posts in stated]
-    return [_assess(case, parses, posts) for case, parses, posts in zip(cases, readable, votes, strict=True)]
+    votes = [[(post, [next(verdicts) for _ in post]) for post in posts] for posts in stated]
+    return [
+        _of_one_case(_assess, case, parses, posts, otherwise=_UNKNOWN)
+        for case, parses, posts in zip(cases, readable, votes, strict=True)
+    ]
 
 
-def _assess(case: Case, parses: str, votes: Sequence[Verdict | None]) -> Assessment:
+def _of_one_case(do: Callable[..., _Result], *args: Any, otherwise: Any) -> _Result:
+    try:
+        return do(*args)
+    except (
+        Exception
+    ) as error:  # strangers' text finds every fault of a reader; one of a million must not cost the others
+        logger.warning("Assessing an answer failed with %s; it is passed over.", type(error).__name__, exc_info=True)
+        return otherwise  # type: ignore[no-any-return]  # of the same type
+
+
+def _stated(case: Case) -> list[list[str]]:
+    """The answers that each post states, as far as they are compared; posts that state nothing are left out."""
+    stated = [answers for post in posts_of(case.discussion) if (answers := stated_answers(post))]
+    share = max(1, _MOST_COMPARED // max(1, len(stated)))
+    return [answers[-share:] for answers in stated[:_MOST_COMPARED]]
+
+
+def _assess(case: Case, parses: str, posts: Sequence[tuple[Sequence[str], Sequence[Verdict]]]) -> Assessment:
+    votes = [_vote(answers, verdicts) for answers, verdicts in posts]
     given, asked = answer_form(case.answer), asked_form(case.statement)
     dangling = dangling_choice(case.answer, case.statement)
     counts_against = case.sole and given is not Form.PARTS
@@ -106,7 +148,7 @@ def _assess(case: Case, parses: str, votes: Sequence[Verdict | None]) -> Assessm
 
 
 def _vote(answers: Sequence[str], verdicts: Sequence[Verdict]) -> Verdict | None:
-    """What one post says: it agrees if it states the answer at all, and differs if it states values only."""
+    """The vote of one post: it agrees if it states the answer at all, and differs if it states values only."""
     if Verdict.EQUAL in verdicts:
         return Verdict.EQUAL
     undecided = [verdict for verdict in verdicts if verdict is not Verdict.UNEQUAL]
@@ -122,7 +164,7 @@ def _is_value(answer: str) -> bool:
 
 def _readable(answers: Sequence[str], workers: Workers) -> list[str]:
     """Whether each answer can be read and compared with others: `yes`, `no`, `timeout`."""
-    known = {answer: _readable_here(answer) for answer in dict.fromkeys(answers)}
+    known = {answer: _of_one_case(_readable_here, answer, otherwise="no") for answer in dict.fromkeys(answers)}
     hard = [answer for answer, readable in known.items() if readable is None]
     replies = workers.run([("read", answer) for answer in hard])
     known |= {
@@ -148,7 +190,10 @@ def _is_readable(leaf: Reading) -> bool:
 
 def _has_a_value(tree: Expr) -> bool:
     """Whether it can be computed within bounds: a tower of powers is read in no time, and never evaluated."""
-    return same_value(tree, Expr("add", (tree, number(0)))) is True
+    try:
+        return same_value(tree, Expr("add", (tree, number(0))), Effort()) is True
+    except ExhaustedError:
+        return False
 
 
 def _leaves(readings: Iterable[Reading]) -> Iterator[Reading]:

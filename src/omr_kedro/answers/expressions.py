@@ -9,9 +9,12 @@ from fractions import Fraction
 from functools import lru_cache
 
 from omr_kedro.answers.lexer import FUNCTIONS, GREEK, Cursor, Token, UnclearError, read_tokens
-from omr_kedro.answers.trees import AMBIGUOUS, DEGREE, Expr, number
+from omr_kedro.answers.trees import AMBIGUOUS, DEGREE, Expr, depth, number
 
-_MAX_DEPTH = 40
+# Of what stands inside one another, with brackets or without (`\sin\sin x`), and of the tree, which products and towers
+# of powers make deep as well. No answer comes near; each level costs those who walk over trees a call or two.
+_MAX_NESTING = 40
+_MAX_DEPTH = 120
 _INVERSES = {"sin": "arcsin", "cos": "arccos", "tan": "arctan"}
 _CALLED_LETTERS = frozenset({*"fghpqFGHPQRST", "phi", "varphi", "psi", "sigma", "tau", "mu", "Gamma", "zeta", "omega"})
 _SYMBOL_OF = {"infty": "\\infty", "pi": "\\pi"}
@@ -30,7 +33,7 @@ def parse_expression(text: str) -> Expr | None:
     try:
         parser = _Parser(read_tokens(text))
         tree = parser.sum()
-        return tree if parser.at_end else None
+        return tree if parser.at_end and depth(tree) <= _MAX_DEPTH else None
     except UnclearError:
         return None
     except _AmbiguousError:
@@ -40,16 +43,12 @@ def parse_expression(text: str) -> Expr | None:
 class _Parser(Cursor):
     """Recursive descent; each method reads what it's named after."""
 
-    _depth = 0
+    _nesting = 0
 
     def sum(self) -> Expr:
-        self._depth += 1
-        if self._depth > _MAX_DEPTH:
-            raise UnclearError
         terms = [self._signed_product()]
         while self.peek().text in {"+", "-"}:
             terms.append(self._signed_product())
-        self._depth -= 1
         return terms[0] if len(terms) == 1 else Expr("add", tuple(terms))
 
     def _signed_product(self) -> Expr:
@@ -85,14 +84,18 @@ class _Parser(Cursor):
         return self._power()
 
     def _mixed_number(self) -> Expr | None:
-        r"""`3\frac{1}{2}` and `3 1/2`: a sum, by convention."""
+        r"""`3\frac{1}{2}` and `3 1/2`: a sum, by convention. `3\frac{x}{2}` is a product.
+
+        None when neither a fraction nor a number with a blank follows a whole number.
+        """
         start = self.place
         whole = self.peek()
         if whole.kind != "number" or not whole.text.isdigit():
             return None
         self.take()
         part = None
-        if self.peek().text == "frac":
+        is_fraction = self.peek().text == "frac"
+        if is_fraction:
             part = self._base()
         elif self.peek().kind == "number" and self.peek().spaced:
             part = self._plain_fraction()
@@ -101,6 +104,9 @@ class _Parser(Cursor):
             if 0 < top < bottom and self.peek().text not in {"^", "_", "!"}:
                 return Expr("add", (number(int(whole.text)), part))
             raise UnclearError
+        if part and is_fraction:
+            # What was read is kept: to read each fraction within a fraction twice takes 2^depth.
+            return Expr("mul", (number(int(whole.text)), self._raised_to_powers(part)))
         self.place = start
         return None
 
@@ -115,11 +121,16 @@ class _Parser(Cursor):
         return Expr("div", (number(int(first.text)), number(int(bottom.text))))
 
     def _power(self) -> Expr:
-        base = self._base()
+        return self._raised_to_powers(self._base())
+
+    def _raised_to_powers(self, base: Expr) -> Expr:
         while True:
             token = self.peek()
             if token.text == "!":
                 self.take()
+                if self.peek().text == "!":
+                    # The double factorial is no factorial of a factorial.
+                    raise UnclearError
                 base = Expr("factorial", (base,))
             elif token.text in {"^", "**"}:
                 self.take()
@@ -158,6 +169,14 @@ class _Parser(Cursor):
         return exponent
 
     def _base(self) -> Expr:
+        self._nesting += 1
+        if self._nesting > _MAX_NESTING:
+            raise UnclearError
+        base = self._unnested_base()
+        self._nesting -= 1
+        return base
+
+    def _unnested_base(self) -> Expr:
         token = self.take()
         if token.kind == "number":
             return self._number(token)
@@ -270,7 +289,7 @@ class _Parser(Cursor):
         return Expr("pow", (call, power)) if power else call
 
     def _operand(self) -> Expr:
-        r"""What a function without brackets is applied to: `\sin 2x`, but of `\sin 2x\cos x` only `2x`."""
+        r"""The operand of a function without brackets: `\sin 2x`, but of `\sin 2x\cos x` only `2x`."""
         if self.peek().text in {"(", "{", "|"}:
             braced = self.peek().text == "{"
             operand = self._base()

@@ -1,4 +1,4 @@
-"""What form an answer has, what form a statement asks for, and which of these cannot go together."""
+"""The form of an answer, the form that a statement asks for, and which of these cannot go together."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _CLASHES: dict[Form, frozenset[Form]] = {
     Form.YES_NO: _NO_VALUE | {Form.CHOICE},
     Form.PROOF: frozenset(Form),
 }
-"""What no reader would take for an answer, by what was asked; all else goes together, or nobody can tell."""
+"""Forms that no reader would take for an answer, by what was asked; all else goes together, or nobody can tell."""
 
 _PROOF = re.compile(
     r"(?:the |this |a |by )?(?:proof|proved|proven|q\.?e\.?d\b|proves?)(?!\w)"
@@ -68,7 +68,8 @@ _REFERENCE = re.compile(
 )
 _OPTIONS = re.compile(r"\(\s*A\s*\).{1,300}?\(\s*B\s*\)|\bA[.)]\s.{1,300}?\bB[.)]\s", re.DOTALL)
 _PARTS = re.compile(r"\W*(?:\(?a\)|\(?i\)|\(1\)).{1,500}?(?:\bb\)|\bii\)|\(2\))", re.DOTALL)
-_LETTER = re.compile(r"\W*(?:\\text\w*\s*\{)?\s*\(?([A-E])\)?\W*")
+_NO_WORD = r"(?:[^\w\\]|\\(?![a-zA-Z]))*+"
+_LETTER = re.compile(rf"{_NO_WORD}(?:\\text\w*+\s*+\{{)?{_NO_WORD}([A-E])\W*+")
 
 _ASK = (
     r"(?:find|determine|compute|calculate|evaluate|give|state|obtain"
@@ -165,7 +166,7 @@ def asked_forms(statement: str) -> list[Form]:
 
 
 def asked_form(statement: str) -> Form:
-    """What the last question of a statement asks for, as far as it tells."""
+    """The form that the last question of a statement asks for, as far as it tells."""
     return next(reversed(asked_forms(statement)), Form.UNKNOWN)
 
 

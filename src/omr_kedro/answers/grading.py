@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
@@ -9,25 +10,33 @@ from omr_kedro.answers.comparison import compare
 from omr_kedro.answers.grading_workers import Job, Workers
 from omr_kedro.answers.readings import MAX_CHARS, read_answer
 
+logger = logging.getLogger(__name__)
+
 Pair = tuple[str, str]
 
 
 class Verdict(StrEnum):
-    """What is known of two answers."""
+    """Verdicts on two answers."""
 
     EQUAL = "equal"
     UNEQUAL = "unequal"
     TIMEOUT = "timeout"
     """Not decided within the limit of CPU time: neither equal nor unequal."""
     CRASHED = "crashed"
-    """Not decided for want of memory."""
+    """Not decided for want of memory, or because a reader failed on it."""
 
 
 def grade_cheaply(gold: str, answer: str) -> Verdict | None:
     """The verdict where it costs less than a millisecond, in this process; None where it needs a worker."""
     if gold == answer:
         return Verdict.EQUAL
-    same = compare(read_answer(gold), read_answer(answer))
+    try:
+        same = compare(read_answer(gold), read_answer(answer))
+    except Exception as error:  # of a million strange answers, one that nobody thought of must not cost the others
+        logger.warning(
+            "Comparing two answers failed with %s; they stay undecided.", type(error).__name__, exc_info=True
+        )
+        return Verdict.CRASHED
     if same is None and len(gold) <= MAX_CHARS and len(answer) <= MAX_CHARS:
         return None
     return Verdict.EQUAL if same else Verdict.UNEQUAL

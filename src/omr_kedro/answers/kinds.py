@@ -1,4 +1,4 @@
-"""What short answers are made as."""
+"""The kinds of short answers, and an answer taken apart."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from omr_kedro.answers.trees import Expr
 
 
 class Kind(StrEnum):
-    """What an answer is made as."""
+    """The form in which an answer is written."""
 
     VALUE = "value"
     """A number or an expression; without a tree when this module can't read it."""
@@ -39,6 +39,6 @@ class Reading:
     tree: Expr | None = None
     unit: str = ""
     label: str = ""
-    """What stands left of the equals sign: a name for the value."""
+    """Left of the equals sign: a name for the value."""
     marks: str = ""
     """Brackets of an interval, or the sign of a relation."""

@@ -8,7 +8,8 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from omr_kedro.answers.trees import CONSTANTS, INFINITY, Expr, names_in
+from omr_kedro.answers.effort import Effort, UndecidedError
+from omr_kedro.answers.trees import CONSTANTS, Expr, names_in, size
 
 _DIGITS = 50
 _CLOSE = 30
@@ -17,49 +18,82 @@ _NEAR_WHOLE = 1e-30
 _TRIES = 24
 _MAX_LOG = 20_000
 """Natural logarithm of the largest number that is computed."""
+_MAX_MAGNITUDE = 30_000
+"""Its binary logarithm, with some room; from any part of a number to a whole one takes as many bits."""
+_MAX_ANGLE = 1e15
+"""Of larger ones too few digits are behind the point to tell anything of a sine."""
 _MAX_FACTORIAL = 1000
+_STEPS_OF_A_NODE = 10
+"""Of an `Effort`: a function to 50 digits takes some 30 µs."""
 
 Point = dict[str, Any]
-
-
-class UndecidedError(Exception):
-    """Not a case for this way, or too large for it."""
 
 
 class _UndefinedError(Exception):
     """No real value at this point."""
 
 
-def same_reals(left: Expr, right: Expr) -> bool:
-    """Whether both agree wherever both are real.
+class _InfiniteError(_UndefinedError):
+    """No value at all at this point, real or not: a pole."""
+
+
+def same_reals(left: Expr, right: Expr, effort: Effort) -> bool:
+    """Whether both agree wherever both are real. What has a pole wherever it is tried equals nothing.
 
     Raises:
         UndecidedError: too few points where both are real, or numbers too large.
+        ExhaustedError: more points than the effort allows.
     """
     names = sorted(set(names_in(left)) | set(names_in(right)))
-    if INFINITY in names:
-        raise UndecidedError
     free = [name for name in names if name not in CONSTANTS]
+    if free and any(_is_pole(tree, effort) for tree in (left, right)):
+        return False
     if free and "i" in names:
         raise UndecidedError
     in_exponents = {name for tree in (left, right) for name in _names_in_exponents(tree)} & set(free)
     wanted = (8 if in_exponents else 3) if free else 1
+    steps = _STEPS_OF_A_NODE * (size(left) + size(right))
     agreed = 0
+    only_poles = True
     for point in _points(free, in_exponents):
+        effort.spend(steps)
         try:
             values = [_value(tree, point, real=bool(free)) for tree in (left, right)]
-        except _UndefinedError:
+        except _UndefinedError as error:
+            only_poles &= isinstance(error, _InfiniteError)
             continue
+        only_poles = False
         if not _close(*values):
             return False
         agreed += 1
         if agreed == wanted:
             return True
+    if only_poles:
+        return False
     raise UndecidedError
 
 
-def real_constant(tree: Expr) -> Fraction | None:
-    """The value of an expression without free symbols, exact to some 50 digits; None when it has none that is real."""
+def _is_pole(tree: Expr, effort: Effort) -> bool:
+    """Whether a constant has no value, real or not."""
+    if set(names_in(tree)) - CONSTANTS:
+        return False
+    effort.spend(_STEPS_OF_A_NODE * size(tree))
+    try:
+        _value(tree, next(_points([], ())), real=False)
+    except _UndefinedError as error:
+        return isinstance(error, _InfiniteError)
+    except UndecidedError:
+        return False
+    return False
+
+
+def real_constant(tree: Expr, effort: Effort) -> Fraction | None:
+    """The value of an expression without free symbols, exact to some 50 digits; None when it has none that is real.
+
+    Raises:
+        ExhaustedError: it would take more than the effort allows.
+    """
+    effort.spend(_STEPS_OF_A_NODE * size(tree))
     if set(names_in(tree)) - {"\\pi", "e"}:
         return None
     try:
@@ -125,8 +159,17 @@ def _value(tree: Expr, point: Point, *, real: bool) -> Any:
     args = [_value(arg, point, real=real) for arg in tree.args]
     try:
         value = _OPERATIONS[tree.op](tree, args)
-    except (ZeroDivisionError, ValueError, OverflowError, KeyError) as error:
+    except ZeroDivisionError as error:
+        raise _InfiniteError from error
+    except (ValueError, OverflowError) as error:
         raise _UndefinedError from error
+    except (KeyError, TypeError) as error:
+        # An operation that is not known here, or not for complex numbers.
+        raise UndecidedError from error
+    if not context.isfinite(value):
+        raise _InfiniteError
+    if value and abs(context.mag(value)) > _MAX_MAGNITUDE:
+        raise UndecidedError
     if isinstance(value, context.mpc) and value.imag == 0:
         value = value.real
     if real and isinstance(value, context.mpc):
@@ -139,10 +182,12 @@ def _power(tree: Expr, args: list[Any]) -> Any:
     context = _context()
     base, exponent = args
     if base == 0:
-        return base if context.re(exponent) > 0 else _undefined()
-    if not isinstance(base, context.mpc) and base < 0 and exponent != context.nint(exponent):
+        if context.re(exponent) > 0:
+            return base
+        raise _InfiniteError if exponent < 0 else _UndefinedError
+    if not _is_complex(base) and base < 0 and _whole(exponent) is None:
         # Several roots; which one is meant is a convention.
-        return _undefined()
+        raise _UndefinedError
     if abs(context.log(abs(base)) * abs(exponent)) > _MAX_LOG:
         raise UndecidedError
     return base**exponent
@@ -152,38 +197,47 @@ def _root(tree: Expr, args: list[Any]) -> Any:
     del tree
     context = _context()
     radicand, index = args
-    if index != int(index) or not 2 <= index <= 100:
+    degree = _whole(index)
+    if degree is None or not 2 <= degree <= 100:
         raise UndecidedError
     # The real root of an odd index, as people write it.
-    if not isinstance(radicand, context.mpc) and radicand < 0 and int(index) % 2:
-        return -context.root(-radicand, int(index))
-    return context.root(radicand, int(index))
+    if not _is_complex(radicand) and radicand < 0 and degree % 2:
+        return -context.root(-radicand, degree)
+    return context.root(radicand, degree)
 
 
 def _factorial(tree: Expr, args: list[Any]) -> Any:
     del tree
     value = args[0]
-    if value != int(value) or value < 0:
-        return _undefined()
-    if value > _MAX_FACTORIAL:
+    whole = _whole(value)
+    if _is_complex(value) or (whole is not None and whole > _MAX_FACTORIAL):
         raise UndecidedError
-    return _context().factorial(int(value))
+    if whole is None or whole < 0:
+        raise _UndefinedError
+    return _context().factorial(whole)
 
 
 def _call(tree: Expr, args: list[Any]) -> Any:
     context = _context()
     if tree.name == "log":
         # Books mean base e, 10 or 2; a factor of its own proves nothing that hangs on the choice.
+        if 0 in args:
+            raise _InfiniteError
         return context.log(args[0]) / (context.log(args[1]) if len(args) == 2 else context.mpf("1.7320001"))
-    if tree.name == "exp" and abs(args[0]) > _MAX_LOG:
+    if tree.name in {"exp", "sinh", "cosh", "tanh"} and abs(args[0]) > _MAX_LOG:
         raise UndecidedError
-    if tree.name in {"sinh", "cosh", "tanh"} and abs(args[0]) > _MAX_LOG:
+    if tree.name in _OF_ANGLES and (abs(args[0]) > _MAX_ANGLE or abs(context.im(args[0])) > _MAX_LOG):
         raise UndecidedError
     return _FUNCTIONS[tree.name](context, *args)
 
 
-def _undefined() -> Any:
-    raise _UndefinedError
+def _is_complex(value: Any) -> bool:
+    return isinstance(value, _context().mpc)
+
+
+def _whole(value: Any) -> int | None:
+    """The value as an integer; None where it is none."""
+    return None if _is_complex(value) or value != _context().nint(value) else int(value)
 
 
 def _ratio(tree: Expr, args: list[Any]) -> Any:
@@ -193,7 +247,7 @@ def _ratio(tree: Expr, args: list[Any]) -> Any:
 
 def _real_part_function(name: str) -> Callable[..., Any]:
     def apply(context: Any, value: Any) -> Any:
-        if isinstance(value, context.mpc) or 0 < abs(value - context.nint(value)) < _NEAR_WHOLE:
+        if _is_complex(value) or 0 < abs(value - context.nint(value)) < _NEAR_WHOLE:
             raise UndecidedError
         return getattr(context, name)(value)
 
@@ -201,11 +255,13 @@ def _real_part_function(name: str) -> Callable[..., Any]:
 
 
 def _binomial(context: Any, n: Any, k: Any) -> Any:
-    if n != int(n) or k != int(k) or n < 0 or n > _MAX_FACTORIAL:
+    top, bottom = _whole(n), _whole(k)
+    if top is None or bottom is None or not 0 <= bottom <= top <= _MAX_FACTORIAL:
         raise UndecidedError
-    return context.binomial(int(n), int(k))
+    return context.binomial(top, bottom)
 
 
+_OF_ANGLES = frozenset({"sin", "cos", "tan", "cot", "sec", "csc"})
 _OPERATIONS: dict[str, Callable[[Expr, list[Any]], Any]] = {
     "add": lambda _, args: sum(args[1:], args[0]),
     "neg": lambda _, args: -args[0],

@@ -35,6 +35,20 @@ def difference(left: Expr, right: Expr) -> Expr:
     return Expr("add", (left, Expr("neg", (right,))))
 
 
+def depth(tree: Expr) -> int:
+    """How many nodes stand on the longest way from the root to a leaf, both counted."""
+    levels, level = 0, [tree]
+    while level:
+        level = [arg for node in level for arg in node.args]
+        levels += 1
+    return levels
+
+
+def size(tree: Expr) -> int:
+    """How many nodes there are."""
+    return 1 + sum(size(arg) for arg in tree.args)
+
+
 def names_in(tree: Expr) -> Iterator[str]:
     """Names of all symbols, constants too, as often as they stand there."""
     if tree.op == "symbol":

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from omr_kedro.answers.kinds import Kind
 from omr_kedro.answers.latex import plain_latex
 from omr_kedro.answers.lexer import FUNCTIONS, GREEK
-from omr_kedro.answers.readings import read_answer
+from omr_kedro.answers.readings import MAX_CHARS, read_answer
 from omr_kedro.answers.words import has_words, split_unit, with_integers
 
 # Each opener looks no further than to the next one: time is linear in the text.
@@ -19,6 +19,7 @@ _TEXT = re.compile(
 _SUBSCRIPT = re.compile(r"_\s*(?:\{[^{}]*\}|\\[a-zA-Z]+|\w)")
 _RUN = re.compile(r"\\([a-zA-Z]+)|([a-zA-Z]+)")
 _NAMES = FUNCTIONS | {"sqrt", "pi", "gcd", "lcm", "max", "min", "mod", "lg", "deg", "det", "arg", "dim", "rank", "tr"}
+_LONGEST_FIRST = sorted(_NAMES, key=lambda name: (-len(name), name))
 _SMALL_WORDS = frozenset(
     {"or", "if", "is", "in", "of", "to", "at", "an", "no", "so", "as", "by", "be", "we", "it", "on"}
 )
@@ -27,17 +28,17 @@ _LETTER_UNIT = re.compile(r"(?<=\d) [mshgl]$")
 _CONSTANTS = frozenset({"pi", "e", "i", "infty"})
 _STANDARD_FUNCTIONS = re.compile(r"(?:\\(?:phi|varphi|tau|sigma|mu|zeta|Gamma|Phi)\s*|[CP])\(")
 _BOUND = re.compile(
-    r"(?P<member>\\?[a-zA-Z]+)\s*(?:\\in\b|\\notin\b)"
-    r"|\\forall\s*(?P<all>\\?[a-zA-Z]+)"
-    r"|\\(?:sum|prod|lim|bigcup|max|min)\s*_\s*\{?\s*(?P<index>\\?[a-zA-Z]+)"
-    r"|\bd(?P<differential>[a-z]|\\[a-zA-Z]+)\b"
-    r"|\\\{\s*(?P<builder>[^:|{}]*?)\s*(?:[:|]|\\mid)"
+    r"(?<![a-zA-Z\\])(?P<member>\\?[a-zA-Z]++)\s*+(?:\\in\b|\\notin\b)"
+    r"|\\forall\s*+(?P<all>\\?[a-zA-Z]++)"
+    r"|\\(?:sum|prod|lim|bigcup|max|min)\s*+_\s*+\{?\s*+(?P<index>\\?[a-zA-Z]++)"
+    r"|\bd(?P<differential>[a-z]|\\[a-zA-Z]++)\b"
+    r"|\\\{(?P<builder>(?:[^:|{}\\]|\\(?!mid))*+)(?:[:|]|\\mid)"
 )
 _DIFFERENTIAL = re.compile(r"\bd(?:[a-z]|\\[a-zA-Z]+)\b")
 _DESCRIBED = re.compile(
-    r"\b(?:where|for|with|any|all|every|some|constants?|integers?|reals?|numbers?|arbitrary)\s+(?:\w+\s+){0,3}?"
-    r"\$?(?P<after>\\?[a-zA-Z](?:\s*,\s*[a-zA-Z])*)\$?(?![a-zA-Z])"
-    r"|\$?(?<![a-zA-Z])(?P<before>\\?[a-zA-Z])\$?\s+(?:is|are|being|denotes?)\b"
+    r"\b(?:where|for|with|any|all|every|some|constants?|integers?|reals?|numbers?|arbitrary)\s++(?:\w{1,30}\s++){0,3}?"
+    r"\$?(?P<after>\\?[a-zA-Z](?:\s*+,\s*+[a-zA-Z])*+)\$?(?![a-zA-Z])"
+    r"|\$?(?<![a-zA-Z])(?P<before>\\?[a-zA-Z])\$?\s++(?:is|are|being|denotes?)\b"
 )
 _INTEGRATION = re.compile(r"\\int|integra|antiderivative|differential equation|primitive", re.IGNORECASE)
 _COORDINATES = re.compile(r"equation|locus|curve|graph|line|circle|plane|parabola|ellipse|hyperbola", re.IGNORECASE)
@@ -53,8 +54,10 @@ def undefined_symbols(answer: str, statement: str) -> tuple[str, ...]:
     Not counted: constants (π, e, i), names of functions, words and units, indices, what stands left of `=` as a name
     for the value, what the answer introduces (`k \in \mathbb{Z}`, `where k is an integer`, sums, integrals, sets by a
     condition), `+ C` of an integral, and coordinates in the equation of a curve. Doubtful letters of the statement
-    count as defined: a flag should be worth a look.
+    count as defined: a flag should be worth a look. A text of more than `MAX_CHARS` is no short answer and has none.
     """
+    if len(answer) > MAX_CHARS:
+        return ()
     known = _symbols_of_statement(statement) | _introduced(answer, statement)
     return tuple(dict.fromkeys(name for name in _symbols_of_answer(answer) if name not in known))
 
@@ -79,7 +82,7 @@ def _letters(formula: str) -> Iterator[str]:
 
 def _without_function(run: str) -> str:
     """`lnx` is a function of x."""
-    name = next((name for name in _NAMES if len(name) > 1 and run.startswith(name)), "")
+    name = next((name for name in _LONGEST_FIRST if run.startswith(name)), "")
     return run.removeprefix(name)
 
 

@@ -79,23 +79,32 @@ def _units() -> dict[str, str]:
 
 _UNITS = _units()
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_DEGREES = re.compile(r"\s*\^\s*(?:\{\s*\\circ\s*\}|\\circ)\s*$")
-_PERCENT = re.compile(r"\s*\\?%\s*$")
-_CURRENCY = re.compile(r"^(-?)\s*(?:\\\$|£|€|USD)\s*(?=[\d.])")
+# `plain_latex` leaves one blank, and a command that was taken out another. More are no way to write an answer, and runs
+# of any length beside each other are what makes a pattern slow.
+_GAP = " {0,2}"
+_POWER = rf"\^{_GAP}\{{?{_GAP}[23]{_GAP}\}}?"
+_DEGREES = re.compile(rf"{_GAP}\^{_GAP}(?:\{{{_GAP}\\circ{_GAP}\}}|\\circ){_GAP}\Z")
+_PERCENT = re.compile(rf"{_GAP}\\?%{_GAP}\Z")
+_CURRENCY = re.compile(r"\A(-?)\s*+(?:\\\$|£|€|USD)\s*+(?=[\d.])")
 # A unit in letters of its own follows a number, a closing bracket, or \pi; single letters might be symbols.
 _BARE_UNIT = re.compile(
-    r"(?<=[\d)}\s])\s*(?<![a-zA-Z\\])"
-    r"((?:sq\.? |square |cubic |cu )?[a-zA-Z]{2,}(?:[ /][a-zA-Z]+)*(?:\s*\^\s*\{?\s*[23]\s*\}?)?)\s*$"
+    rf"(?<=[\d)}}\s]){_GAP}(?<![a-zA-Z\\])"
+    r"((?:sq\.? |square |cubic |cu )?[a-zA-Z]{2,20}(?:[ /][a-zA-Z]{1,20}){0,4}"
+    rf"(?:{_GAP}{_POWER})?){_GAP}\Z"
 )
-_TEXT_UNIT = re.compile(r"\s*\\text\{\s*([^{}]*?)\s*\}\s*(\^\s*\{?\s*[23]\s*\}?)?\s*$")
-_OPEN_TEXT = r",?\s*(?:\\text\{)?\s*"
+_TEXT_UNIT = re.compile(rf"{_GAP}\\text\{{{_GAP}([^{{}}]{{0,40}}?){_GAP}\}}{_GAP}({_POWER})?{_GAP}\Z")
+_LONGEST_UNIT = 80
+"""Characters at the end of an answer in which its unit stands; the longest name that is known has 19."""
+_OPEN_TEXT = rf",?{_GAP}(?:\\text\{{)?{_GAP}"
 _ANY_INTEGER = (
     re.compile(
-        _OPEN_TEXT + r"(?:where|with|for)?\s*\}?\s*\b([a-z])\b\s*(?:\\text\{)?\s*is an(?:y| arbitrary)? integer\s*\}?"
+        rf"{_OPEN_TEXT}(?:where|with|for)?{_GAP}\}}?{_GAP}\b([a-z])\b{_GAP}(?:\\text\{{)?{_GAP}"
+        rf"is an(?:y| arbitrary)? integer{_GAP}\}}?"
     ),
-    re.compile(_OPEN_TEXT + r"for (?:any|all|every|some|each)? ?integers?\s*\}?\s*([a-z])\b"),
-    re.compile(_OPEN_TEXT + r"(?:where|with|for|\(|\b)\s*\}?\s*([a-z])\s*\\in \\mathbb\{Z\}\)?"),
+    re.compile(rf"{_OPEN_TEXT}for (?:any|all|every|some|each)? ?integers?{_GAP}\}}?{_GAP}([a-z])\b"),
+    re.compile(rf"{_OPEN_TEXT}(?:where|with|for|\(|\b){_GAP}\}}?{_GAP}([a-z]){_GAP}\\in \\mathbb\{{Z\}}\)?"),
 )
+_UNIT_POWER = re.compile(rf"{_GAP}{_POWER.replace('[23]', '([23])')}")
 _SETTLED = re.compile(r"\d+ mod \d+|\\mathbb\{[A-Z]\}\S{0,8}")
 _COMMAND_OR_WORD = re.compile(r"\\[a-zA-Z]+|[a-zA-Z]{3,}")
 _FUNCTION_WORD = re.compile(rf"(?:{'|'.join([*FUNCTIONS, 'sqrt', 'pi'])})[a-z]?|theta|pi")
@@ -141,14 +150,15 @@ def split_unit(text: str) -> tuple[str, str]:
     currency = _CURRENCY.match(text)
     if currency:
         return currency[1] + text[currency.end() :], "dollar"
-    if "%" in text and (percent := _PERCENT.search(text)):
+    near_end = max(0, len(text) - _LONGEST_UNIT)
+    if "%" in text and (percent := _PERCENT.search(text, near_end)):
         return text[: percent.start()], "percent"
     if "\\circ" in text and "\\sin" not in text and "\\cos" not in text and "\\tan" not in text:
-        degrees = _DEGREES.search(text)
+        degrees = _DEGREES.search(text, near_end)
         if degrees:
             return text[: degrees.start()], "degree"
     for pattern in (_TEXT_UNIT, _BARE_UNIT):
-        found = pattern.search(text)
+        found = pattern.search(text, near_end)
         if found:
             power = found[2] if pattern is _TEXT_UNIT and found[2] else ""
             unit = _UNITS.get(_unit_key(found[1] + power))
@@ -159,4 +169,4 @@ def split_unit(text: str) -> tuple[str, str]:
 
 
 def _unit_key(text: str) -> str:
-    return re.sub(r"\s*\^\s*\{?\s*([23])\s*\}?", r"^\1", text.lower()).strip(" .")
+    return _UNIT_POWER.sub(r"^\1", text.lower()).strip(" .")
