@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +12,7 @@ import pytest
 
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
+from tests.support.waiting import PATIENCE_S
 
 SECRET = "nvapi-" + "x1Y2z3" * 8
 
@@ -37,6 +40,21 @@ def test_a_run_of_one_stage_ends_with_what_it_made_and_where(project: Project) -
     problems = len(project.table("extracted_problems"))
     folder = project.path / "data/02_intermediate/offline/extracted_problems"
     assert f"extracted_problems {problems} rows {folder}" in " ".join(done.stdout.split())
+
+
+def test_a_stage_whose_input_was_never_made_says_so_in_a_sentence(project: Project) -> None:
+    done = project.kedro("run", "--env", "offline", "--pipelines", "extract_problems")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "offline/threads is not there, or was not finished. Run the pipeline that makes it" in done.stderr
+
+
+def test_a_run_whose_reader_is_gone_goes_on_to_its_end(project: Project) -> None:
+    kedro = Path(sys.executable).with_name("kedro")
+    words = f"{kedro} run --env offline 2> errors.txt | head -c 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", words], cwd=project.path, check=False, timeout=4 * PATIENCE_S)
+    assert done.returncode == 0, (project.path / "errors.txt").read_text()
+    assert project.table("problems")
 
 
 def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same(project: Project) -> None:

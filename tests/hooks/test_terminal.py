@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import errno
+import re
+import sys
 
+import pyarrow as pa
 import pytest
 from kedro.io import DatasetError
 
+from omr_kedro.hooks import terminal
 from omr_kedro.hooks.terminal import explained
 from omr_kedro.shards import DiskFullError, OmrError
+from omr_kedro.shards.errors import MissingTableError
 
 
 def caught(cause: BaseException) -> BaseException:
@@ -26,4 +31,34 @@ def test_a_disk_that_is_full_is_explained_whoever_wrote_to_it() -> None:
     error = explained(caught(OSError(errno.ENOSPC, "No space left on device", "funnel.json")))
     assert isinstance(error, DiskFullError)
     assert "funnel.json cannot be written: No space left on device. All that was finished" in str(error)
-    assert explained(caught(OSError(errno.EACCES, "Permission denied"))) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.EACCES, "Permission denied", "a.jsonl"),
+            r"a\.jsonl: Permission denied .* Give yourself the right",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
+        (OSError(errno.EIO, "Input/output error", "t.parquet"), r"t\.parquet.*network file system"),
+        (pa.ArrowInvalid("page 7 is damaged"), "ArrowInvalid: page 7 is damaged"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), "UnicodeDecodeError"),
+        (RecursionError("maximum recursion depth exceeded"), "RecursionError"),
+        (MissingTableError("The table x is not there"), "The table x is not there"),
+    ],
+)
+def test_errors_of_the_system_and_of_data_become_one_sentence_with_a_place_and_a_remedy(
+    error: BaseException, words: str
+) -> None:
+    assert re.search(words, str(explained(caught(error))))
+    if not isinstance(error, OmrError):
+        assert "outside of omr_kedro" in str(explained(caught(error)))
+
+
+def test_what_steers_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    error = OmrError("HTTP 500: \x1b]0;owned\x07\x1b[2J \u202eevil")
+    terminal._print_explained(sys.__excepthook__, OmrError, error, None)
+    shown = capsys.readouterr().err
+    assert "owned" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown.replace("\x1b[1;31m", "").replace("\x1b[0m", ""))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import traceback
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pyarrow as pa
 import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DatasetError
@@ -17,6 +22,10 @@ from rich.text import Text
 
 from omr_kedro.shards import OmrError
 from omr_kedro.shards.files import disk_full
+from omr_kedro.shards.printable import printable
+
+TRACEBACK_VARIABLE = "OMR_TRACEBACK"
+"""Environment variable that brings the whole traceback back, for those who report a defect."""
 
 
 class Terminal:
@@ -27,7 +36,15 @@ class Terminal:
         """Set both up for this process."""
         if not sys.stdout.isatty():
             rich.reconfigure(width=160)
+        # A run whose reader is gone (`kedro run | head`) goes on: rich would end whichever thread prints next.
+        setattr(rich.get_console(), "on_broken_pipe", _print_nowhere)  # noqa: B010 (a method of one object)
         sys.excepthook = partial(_print_explained, sys.excepthook)
+
+
+def _print_nowhere() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def explained(error: BaseException | None) -> BaseException | None:
@@ -36,16 +53,46 @@ def explained(error: BaseException | None) -> BaseException | None:
         if isinstance(error, OmrError | ParameterValidationError):
             return error
         if isinstance(error, OSError):
-            return disk_full(error, error.filename or "A file")
+            return disk_full(error, error.filename or "A file") or _of_the_system(error)
+        if isinstance(error, _FROM_DATA):
+            return OmrError(f"{type(error).__name__}: {error} ({_place(error)}). {_KEPT}")
         error = error.__cause__ if isinstance(error, DatasetError) else None
     return None
+
+
+_FROM_DATA = (pa.ArrowException, UnicodeError, RecursionError, MemoryError)
+"""Errors of other libraries, and of the interpreter, that speak of data and not of a defect in the code around them."""
+_KEPT = (
+    "Everything that was finished is kept. If the file named is not yours to mend, please report this with the "
+    f"traceback that {TRACEBACK_VARIABLE}=1 in front of the same command shows."
+)
+_REMEDIES = {
+    errno.EMFILE: "This process may open no more files: raise the limit (ulimit -n 4096); the same command goes on.",
+    errno.ENFILE: "This machine may open no more files: end other programs, and run the same command again.",
+    errno.EACCES: "Give yourself the right to it (ls -l shows who has it), or name another place.",
+    errno.EPERM: "Give yourself the right to it (ls -l shows who has it), or name another place.",
+    errno.ENOENT: "Check the name, and that nothing deletes files while the run is at work.",
+    errno.EIO: "The disk or the network file system has failed: see to it before you run the same command again.",
+}
+
+
+def _of_the_system(error: OSError) -> OmrError:
+    remedy = _REMEDIES.get(error.errno or 0, "")
+    return OmrError(f"{error.filename or 'The system'}: {error.strerror or error} ({_place(error)}). {remedy or _KEPT}")
+
+
+def _place(error: BaseException) -> str:
+    """File and line of our own code that the error came out of."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "omr_kedro" in Path(frame.filename).parts]
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "outside of omr_kedro"
 
 
 def _print_explained(
     otherwise: Callable[..., Any], kind: type[BaseException], error: BaseException, trace: TracebackType | None
 ) -> None:
-    if explanation := explained(error):
+    if (explanation := explained(error)) and not os.environ.get(TRACEBACK_VARIABLE):
         console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print("\n[bold red]Stopped.[/]", Text(str(explanation)))
+        # Bodies of servers, names of files and fields stand in errors, and are not ours.
+        console.print("\n[bold red]Stopped.[/]", Text(printable(str(explanation))))
     else:
         otherwise(kind, error, trace)

@@ -25,5 +25,9 @@ class TableBusyError(OmrError):
     """Another process is writing the table."""
 
 
+class MissingTableError(OmrError, FileNotFoundError):
+    """A table, or a shard of one, that was never finished."""
+
+
 class UnmadeError(OmrError):
     """A table that should be finished lacks shards."""

@@ -31,7 +31,7 @@ import orjson
 import pyarrow as pa
 
 from omr_kedro.shards.batches import batches, checked, json_lines
-from omr_kedro.shards.errors import ShardCountError, UnmadeError
+from omr_kedro.shards.errors import MissingTableError, ShardCountError, UnmadeError
 from omr_kedro.shards.files import (
     delete_for_good,
     fellow_writer,
@@ -87,21 +87,26 @@ class TableStore:
         """The finished table.
 
         Raises:
-            FileNotFoundError: when it was never finished, or is being made again.
+            MissingTableError: when it was never finished, or is being made again.
         """
         if not self.complete:
-            raise FileNotFoundError(f"{self.folder} is not finished; run the node that makes it")
+            raise MissingTableError(
+                f"The table {self.folder} is not there, or was not finished. Run the pipeline that makes it first, or "
+                "all of them at once: kedro run, with the same --env and --params."
+            )
         return Shards(self._shard(name, mark) for name, mark in self._marks().items())
 
     def part(self, ids: Iterable[str]) -> Shards:
         """These shards as they are, whether or not the rest of the table is there.
 
         Raises:
-            FileNotFoundError: one of them was never written.
+            MissingTableError: one of them was never written.
         """
         marks = {name: self._mark(name) for name in ids}
         if absent := [name for name, mark in marks.items() if mark is None]:
-            raise FileNotFoundError(f"{self.folder} has no {absent[0]}; run the node that makes it")
+            raise MissingTableError(
+                f"The table {self.folder} has no {absent[0]}. Run the pipeline that makes it first."
+            )
         return Shards((self._shard(name, mark) for name, mark in marks.items() if mark), whole=False)
 
     def save(self, recipe: Recipe) -> int:
