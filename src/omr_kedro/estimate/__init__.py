@@ -1,4 +1,4 @@
-"""What a run would cost, by stage, before anything is paid: `kedro estimate`."""
+"""The cost of a run, by stage and model, before anything is paid: `kedro estimate`."""
 
 from omr_kedro.estimate.estimate import NothingToEstimateError, estimate
 from omr_kedro.estimate.figures import Estimate, StageEstimate

@@ -78,7 +78,7 @@ class PromptCounter:
 
     @property
     def how(self) -> str:
-        """What the count rests on."""
+        """Kind of figures that the count rests on."""
         best = self._best()
         if best is None:
             return FROM_BYTES
@@ -91,7 +91,7 @@ class PromptCounter:
 
 
 def find_tokenizer(model: str, given: str | None) -> Count | None:
-    """What counts a model's tokens on this machine; None where nothing does. Nothing is downloaded.
+    """The function that counts a model's tokens on this machine; None where nothing does. Nothing is downloaded.
 
     Raises:
         TokenizerError: `given` names none.

@@ -54,7 +54,7 @@ class Overlay:
         return self._constants[name]
 
     def run(self, node: Node) -> dict[str, Recipe]:
-        """What a node would make of the sample."""
+        """Recipes of the tables that a node would make of the sample."""
         inputs = {name: self.shards(name) if self.is_table(name) else self.constant(name) for name in node.inputs}
         made = node.run(inputs)
         self._constants |= {name: value for name, value in made.items() if not self.is_table(name)}
