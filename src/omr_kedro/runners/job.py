@@ -178,7 +178,10 @@ class Job:
             model.session.halt(reason, grace_s)
 
     def _stopped(self, reason: str) -> int:
-        """Who cancels or pre-empts a job decides whether it comes back; after a warning it puts itself back."""
+        """Exit status of a job that was stopped.
+
+        Whoever cancels or pre-empts a job decides whether it comes back; after a warning it puts itself back.
+        """
         self._count()
         logger.warning("Stopped, %s: %s", reason, self._line())
         if self._terminated:

@@ -1,4 +1,4 @@
-"""What Slurm is asked, through its own commands: sbatch, squeue, scancel. No accounting is needed."""
+"""Questions to Slurm, through its own commands: sbatch, squeue, scancel. No accounting is needed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_here() -> bool:
 
 @dataclass(frozen=True)
 class TaskState:
-    """What Slurm says of a task of an array."""
+    """The state of a task of an array, as Slurm says it."""
 
     job_id: str
     """As `12_3`."""
@@ -61,7 +61,7 @@ class TaskState:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What Slurm said of all tasks at one time (monotonic seconds), by job name and number of the task."""
+    """States of all tasks at one time (monotonic seconds), by job name and number of the task."""
 
     taken_at: float
     tasks: Mapping[str, Mapping[int, TaskState]] = field(default_factory=dict)

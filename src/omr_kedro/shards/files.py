@@ -120,7 +120,7 @@ def room_for(what: Path) -> Iterator[None]:
 
 
 def disk_full(error: OSError, what: str) -> DiskFullError | None:
-    """What to tell a person whose disk refused `what`; None when it is not for want of room."""
+    """The error for a person whose disk refused `what`; None when it is not for want of room."""
     if error.errno not in _NO_ROOM:
         return None
     return DiskFullError(

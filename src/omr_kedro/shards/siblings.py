@@ -60,7 +60,7 @@ def map_siblings(
 
 
 class OnePass:
-    """What the sibling tables share: how their rows are made, and those that are laid aside."""
+    """The shared part of sibling tables: how their rows are made, and those that are laid aside."""
 
     def __init__(self, make: Callable[[str, Scratch], Iterable[tuple[str, Row]]], tables: Sequence[str]) -> None:
         self._make = make

@@ -161,7 +161,7 @@ class Spending:
 
 
 class Charge:
-    """What one call takes, told as it becomes known."""
+    """Charge for one call: its spending, counted as it becomes known."""
 
     def __init__(self, stage: _StageSpending, lock: threading.Lock, price: Price, request: Request) -> None:
         self._stage = stage
