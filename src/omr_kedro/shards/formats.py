@@ -21,8 +21,9 @@ FORMATS: tuple[Format, ...] = ("jsonl", "parquet")
 # for each lane of a job. Short rows are cheaper in larger batches, as columns more than as lines.
 BATCH: dict[Format, Most] = {"jsonl": Most(rows=128, bytes=1 << 18), "parquet": Most(rows=1024, bytes=1 << 18)}
 
-# A row group lies in memory until it is whole; small groups cost every reader.
-_ROW_GROUP = Most(rows=1024, bytes=1 << 22)
+# A row group lies in memory until it is whole, once as rows and once encoded; small groups cost every reader. With
+# twice as much, the memory of a job that settles long replies differs by a quarter from run to run.
+_ROW_GROUP = Most(rows=1024, bytes=1 << 21)
 # The writer looks at a page's size each time it has taken so many values: 64 of 20 kB are a page of about a megabyte,
 # which is what a reader holds.
 _VALUES_AT_ONCE = 64

@@ -54,8 +54,8 @@ _OTHER: dict[Format, Format] = {"jsonl": "parquet", "parquet": "jsonl"}
 _TELL_EVERY_S = 10.0
 
 # The lanes of a job come to write as their calls end, many at once. To read, check and compress is work for a core, and
-# takes up to 20 MB for long texts, so that more lanes at it than there are cores are memory for nothing.
-_WRITERS = threading.BoundedSemaphore(max(4, os.cpu_count() or 1))
+# takes up to 20 MB for long texts: more lanes at it than there are cores are memory for nothing.
+_WRITERS = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 
 
 @dataclass(frozen=True, slots=True)
