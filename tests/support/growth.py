@@ -1,9 +1,8 @@
 """Measures how the time of readers grows with hostile texts: `python -m tests.support.growth FIRST`.
 
-Every case is a reader and a shape of text, measured from number FIRST on. Readers are found rather than listed: the
-patterns of all modules of the packages that read foreign text, each used as its module uses it, and their functions
-that take nothing but texts. A line of JSON is written before each case, and after those that took long; a case that
-takes too long ends the process with SIGPROF.
+Readers, from number FIRST on, are found rather than listed: the patterns of all modules of the packages that read
+foreign text, each used as its module uses it, and their functions that take nothing but texts. Lines of JSON say what
+is measured; a reader that takes too long ends the process with SIGPROF.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from functools import cache
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from omr_kedro import answers, offline_model, text
 from omr_kedro.answers.lexer import UnclearError
@@ -38,19 +37,14 @@ HANGS_S = 20.0
 SLOW_S = 0.01
 """CPU seconds (400 ns a character) from which on, at the small size, a case is measured at the large one. What is
 faster there takes less than a second at the large size even if time grows with the square."""
+_SLOWEST = 6
+"""Shapes of a reader that are measured at the large size, if they are slow: what grows fastest is among them."""
 _READ = (answers, offline_model, text)
 _NOT_READ = {"__main__", "grading_worker"}
 _WHOLE = ("match", "fullmatch")
 _ANYWHERE = {"search", "finditer", "findall", "sub", "split", "pattern"}
 
 Reader = Callable[[str], object]
-
-
-class Case(NamedTuple):
-    """A reader and a shape of text."""
-
-    reader: str
-    shape: str
 
 
 @cache
@@ -135,26 +129,30 @@ _OTHERS: dict[str, Reader] = {
 """Readers that take more than texts."""
 
 
-def cases() -> list[Case]:
-    """All cases, in the order in which they are measured."""
-    return [Case(reader, shape) for reader in readers() for shape in shapes()]
-
-
 def measure(first: int) -> Iterator[dict[str, Any]]:
-    """Measure the cases from number `first` on, at the large size those that are not over at once at the small one."""
-    known, makers = readers(), shapes()
+    """Measure the readers from number `first` on: all shapes at the small size, the slowest of them at the large one.
+
+    Yields:
+        `reader` (its number) and `shape` before each measurement; `small`, `large` (CPU seconds; None where it was not
+        measured) and `error` with them after those at the large size, and after errors.
+    """
+    makers = shapes()
     # The time that it takes to look for garbage grows with what there is, whatever the reader does.
     gc.disable()
-    for number, case in enumerate(cases()[first:], start=first):
-        yield {"case": number}
-        read, make = known[case.reader], makers[case.shape]
-        small, error = _seconds(read, make(SMALL))
-        large = None
-        if small > SLOW_S:
-            large, later = _seconds(read, make(LARGE))
-            error = error or later
-        if large is not None or error:
-            yield {"case": number, "small": small, "large": large, "error": error}
+    for number, read in enumerate(list(readers().values())[first:], start=first):
+        small: dict[str, float] = {}
+        for shape, make in makers.items():
+            case = {"reader": number, "shape": shape}
+            yield case
+            small[shape], error = _seconds(read, make(SMALL))
+            if error:
+                yield {**case, "small": small[shape], "large": None, "error": error}
+        slowest = sorted(small, key=small.__getitem__)[-_SLOWEST:]
+        for shape in (shape for shape in slowest if small[shape] > SLOW_S):
+            case = {"reader": number, "shape": shape}
+            yield case
+            large, error = _seconds(read, makers[shape](LARGE))
+            yield {**case, "small": small[shape], "large": large, "error": error}
 
 
 def _seconds(read: Reader, text: str) -> tuple[float, str]:
