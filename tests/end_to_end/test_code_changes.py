@@ -46,7 +46,7 @@ def slurm(tmp_path: Path) -> NoSlurm:
 
 def log(project: Project) -> Path:
     """Log of the server, which is there when one was started."""
-    return project.path / "data/06_models/offline-server.log"
+    return project.path / "data/06_models/problem-offline-server.log"
 
 
 def run(project: Project, *words: str, status: int = 0, env: Mapping[str, str] | None = None) -> str:
