@@ -31,7 +31,7 @@ from omr_kedro.llm.calls.errors import OUTAGES, REJECTIONS, STOPS, error_of_stat
         (401, b'{"error":"Unauthorized"}', "no_access", False),
         (403, b"Authorization failed", "forbidden", False),
         (404, b"404 page not found", "not_found", False),
-        (410, b'{"title":"Gone","detail":"The model has reached its end of life"}', "not_found", False),
+        (410, b'{"title":"Gone","detail":"The model has reached its end of life"}', "gone", False),
         (302, b"", "moved", False),
         (200, b"", "garbage", True),
     ],
@@ -43,8 +43,8 @@ def test_a_status_says_whether_to_ask_again(status: int, body: bytes, kind: str,
 
 
 def test_kinds_that_stop_a_run_or_reject_a_row_are_not_asked_again_and_outages_are() -> None:
-    kinds = {status: error_of_status(status, b"", {}) for status in (307, 401, 402, 403, 404, 500, 502, 503)}
-    assert {status for status, error in kinds.items() if error.kind in STOPS} == {307, 401, 402}
+    kinds = {status: error_of_status(status, b"", {}) for status in (307, 401, 402, 403, 404, 410, 500, 502, 503)}
+    assert {status for status, error in kinds.items() if error.kind in STOPS} == {307, 401, 402, 410}
     assert {status for status, error in kinds.items() if error.kind in REJECTIONS} == {403, 404}
     assert {status for status, error in kinds.items() if error.kind in OUTAGES} == {500, 502, 503}
     assert {status for status, error in kinds.items() if error.retryable} == {500, 502, 503}

@@ -30,9 +30,10 @@ Kind = Literal[
     "moved",
     "forbidden",
     "not_found",
+    "gone",
 ]
 
-STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved"})
+STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved", "gone"})
 """Kinds that every other call would meet as well: they stop the run."""
 REJECTIONS: frozenset[Kind] = frozenset({"forbidden", "not_found"})
 """Kinds that may mean one row (moderation, a firewall) or all of them (another model, another path): the row fails, and
@@ -136,7 +137,7 @@ _STATUSES: dict[int, Kind] = {
     403: "forbidden",
     404: "not_found",
     405: "not_found",
-    410: "not_found",
+    410: "gone",
     408: "server_error",
     409: "server_error",
     425: "server_error",

@@ -54,6 +54,9 @@ _ADVICE: dict[Kind, str] = {
     "moved": "The endpoint sends its callers to another address. Prompts and keys follow to no other host: "
     "if it is the right one, name it yourself: {setting}.",
     "forbidden": "The endpoint refuses every call. Check what the key may use, and the address: {setting}.",
-    "not_found": "The endpoint does not serve the model '{name}': hosted ones are retired within weeks. "
-    "Change the model or the endpoint: {setting}.",
+    **dict.fromkeys(
+        ("not_found", "gone"),
+        "The endpoint does not serve the model '{name}': hosted ones are retired within weeks. "
+        "Change the model or the endpoint: {setting}.",
+    ),
 }
