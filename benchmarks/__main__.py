@@ -45,7 +45,7 @@ SCRIPTS = (
     Script(
         "long_replies",
         "peak memory with long replies, many lanes at once",
-        ("--lanes", "4", "--shards", "4", "8", "--rows", "4"),
+        ("--lanes", "4", "--shards", "4", "8", "--rows", "4", "--repeat", "1"),
     ),
     Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
