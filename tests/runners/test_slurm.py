@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from omr_kedro.runners.errors import SlurmError
 from omr_kedro.runners.resources import Resources
 from omr_kedro.runners.slurm import TaskState, batch_script, gpus
 from omr_kedro.runners.submission import JobSpec
@@ -31,6 +32,21 @@ def test_a_script_is_sound_shell_whatever_the_paths_are(tmp_path: Path) -> None:
     text = script(tmp_path / "a 'b' $c", setup=["module load cuda"])
     subprocess.run(["bash", "-n"], input=text, text=True, check=True)
     assert "cd '/pro ject' || exit 1\nmodule load cuda\n" in text
+
+
+def test_directives_hold_paths_that_a_shell_would_misread(tmp_path: Path) -> None:
+    folder = tmp_path / "a b#c 'd' \"e\" 100%a"
+    lines = script(folder).splitlines()
+    written = str(folder).replace("%", "%%").replace('"', '\\"')
+    assert f'#SBATCH --output="{written}/task-%a.out"' in lines
+    assert f'#SBATCH --error="{written}/task-%a.err"' in lines
+
+
+@pytest.mark.parametrize("name", ["back\\slash", "line\nend", "\x1b[2J"])
+def test_a_path_that_slurm_cannot_write_logs_into_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SlurmError, match="another path") as refused:
+        script(tmp_path / name)
+    assert str(refused.value).isprintable()
 
 
 def test_a_share_of_the_array_may_wait_by_wish(tmp_path: Path) -> None:

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from omr_kedro.runners.submission import Progress
+from omr_kedro.runners.resources import Resources
+from omr_kedro.runners.slurm import batch_script
+from omr_kedro.runners.submission import JobSpec, Progress
 from tests.support.dispatch import PATIENCE_S, THREADS, Dispatch, Tables, on_real, pid_runs, resources
 from tests.support.slow_model import pause, resume, serve_slowly
-from tests.support.slurm import Job
+from tests.support.slurm import Cluster, Job
 
 _ALL = "--pipelines=problem_generation"
 """For tests that need more than the first stages, also on the double."""
@@ -86,6 +88,22 @@ def test_a_dry_run_writes_scripts_and_submits_nothing(dispatch: Dispatch) -> Non
     (folder,) = dispatch.folders()
     assert "#SBATCH --array=0-1" in (folder / "job.sbatch").read_text()
     assert len(dispatch.cluster.jobs()) == before
+
+
+def test_logs_are_where_they_belong_whatever_the_folder_is_called(cluster: Cluster, tmp_path: Path) -> None:
+    folder = tmp_path / "a b#c 'd' \"e\" 100%a"
+    folder.mkdir()
+    spec = JobSpec(
+        group="stage", token="one", project_path=str(tmp_path), env=None, conf_source=None, runtime_params={},
+        pipeline_names=[], run_id="now", nodes=["a"], shares=[["s0"]], settings={}, resources=Resources(),
+        lanes=1, warn_s=120, server_starts=1,
+    )  # fmt: skip
+    script = folder / "job.sbatch"
+    directives = [line for line in batch_script(spec, folder).splitlines() if line.startswith("#")]
+    script.write_text("\n".join([*directives, "echo hello", ""]))
+    cluster.submit(script)
+    log = folder / "task-0.out"
+    cluster.wait_until(lambda: log.is_file() and log.read_text() == "hello\n")
 
 
 def test_tables_in_memory_are_refused_before_anything_is_submitted(dispatch: Dispatch) -> None:

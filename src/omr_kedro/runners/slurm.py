@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ REQUEUE_STATUS = 75
 """A job that ends with this status (EX_TEMPFAIL) is put back into the queue by its script."""
 
 _COMMAND_TIMEOUT_S = 60
+_PLAIN = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 _PATIENCE_S = 600
 """How long a controller that does not answer is asked again before a submission fails."""
 _RETRY_S = 5.0
@@ -165,7 +167,11 @@ def cancel(job_ids: Sequence[str]) -> None:
 
 
 def batch_script(spec: JobSpec, folder: Path) -> str:
-    """The script of a job array."""
+    """The script of a job array.
+
+    Raises:
+        SlurmError: the path of the folder cannot stand in a directive.
+    """
     resources = spec.resources
     container = []
     if resources.container_image:
@@ -183,7 +189,7 @@ def batch_script(spec: JobSpec, folder: Path) -> str:
     job = [python, "-m", "omr_kedro.runners.job", str(folder / "spec.json")]
     lines = [
         "#!/bin/bash",
-        *(f"#SBATCH {option}" for option in _options(spec, folder)),
+        *(f"#SBATCH {option}" for option in [*_options(spec, folder), *resources.directives]),
         "",
         f"cd {shlex.quote(spec.project_path)} || exit 1",
         *resources.setup,
@@ -205,8 +211,8 @@ def _options(spec: JobSpec, folder: Path) -> list[str]:
     options: dict[str, object] = {
         "job-name": spec.name,
         "array": f"0-{len(spec.shares) - 1}{width}",
-        "output": folder / "task-%a.out",
-        "error": folder / "task-%a.err",
+        "output": f"{_log_folder(folder)}/task-%a.out",
+        "error": f"{_log_folder(folder)}/task-%a.err",
         "open-mode": "append",
         "partition": resources.partition,
         "account": resources.account,
@@ -219,7 +225,25 @@ def _options(spec: JobSpec, folder: Path) -> list[str]:
         "time": resources.time,
         "signal": f"USR1@{spec.warn_s}",
     }
-    return [*(f"--{name}={value}" for name, value in options.items() if value), "--requeue", *resources.directives]
+    return [*(f"--{name}={_quoted(str(value))}" for name, value in options.items() if value), "--requeue"]
+
+
+def _log_folder(folder: Path) -> str:
+    """The path of a folder in a name of log files, where `%` begins a symbol and a backslash switches symbols off."""
+    path = str(folder)
+    if "\\" in path or not path.isprintable():
+        raise SlurmError(
+            f"Slurm cannot write logs into {path!r}: its names of files may hold no backslash and no "
+            "control character. Use a workspace with another path."
+        )
+    return path.replace("%", "%%")
+
+
+def _quoted(value: str) -> str:
+    """A value of a directive: sbatch splits at blanks, ends a line at `#`, and knows quotes as a shell does."""
+    if _PLAIN.fullmatch(value):
+        return value
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _run(words: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -73,9 +74,9 @@ class Agent:
 
     def _log(self, pattern: str, mode: Literal["ab", "wb"]) -> BinaryIO:
         number = "" if self._task.task_id is None else str(self._task.task_id)
-        for sign, value in (("%a", number), ("%A", self._task.array_id), ("%j", self._task.id)):
-            pattern = pattern.replace(sign, value)
-        return (Path(self._task.folder) / pattern).open(mode)
+        symbols = {"%a": number, "%A": self._task.array_id, "%j": self._task.id, "%%": "%"}
+        name = re.sub("%[aAj%]", lambda symbol: symbols[symbol.group()], pattern)
+        return (Path(self._task.folder) / name).open(mode)
 
     def _variables(self) -> dict[str, str]:
         task = self._task

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -201,7 +202,7 @@ def _submission_options() -> _Parser:
 def _directives(script: str) -> Iterator[str]:
     for line in script.splitlines():
         if line.startswith("#SBATCH "):
-            yield line.removeprefix("#SBATCH ").strip()
+            yield from shlex.split(line.removeprefix("#SBATCH "), comments=True)
         elif line and not line.startswith("#"):
             return
 
