@@ -22,8 +22,8 @@ $(STAMP): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "omr_kedro needs Python 3.11 or newer, and $(PYTHON) is older. Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 run: $(STAMP)
@@ -72,11 +72,11 @@ bench: $(STAMP)
 viz: $(STAMP)
 	$(BIN)/kedro viz run --env offline
 
-# One resolution for every platform and Python version; it names packages and versions, never a registry.
+# One resolution for every platform and Python version; it names packages, versions and hashes, never a registry.
 lock: $(STAMP)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links --extra viz --group dev pyproject.toml --output-file requirements.lock --upgrade
+		--generate-hashes --no-emit-index-url --no-emit-find-links --extra viz --group dev pyproject.toml --output-file requirements.lock --upgrade
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
