@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import random
+import ssl
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -43,6 +44,7 @@ class ChatServer:
         reply: takes the body; gives the text of the reply, or a whole response.
         latency_s: pause before each answer.
         port: where to listen; 0 takes a free one.
+        tls: speaks HTTPS with this certificate.
     """
 
     def __init__(
@@ -50,8 +52,10 @@ class ChatServer:
         reply: Callable[[dict[str, Any]], str | web.Response] = lambda body: "fine",
         latency_s: float = 0.0,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._reply_to = reply
+        self._tls = tls
         self._latency_s = latency_s
         self._port = port
         self._loop = asyncio.new_event_loop()
@@ -88,9 +92,9 @@ class ChatServer:
         app.router.add_post("/v1/chat/completions", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", self._port)
+        site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
         self._loop.run_until_complete(site.start())
-        self.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        self.base_url = f"{'https' if self._tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}/v1"
         started.set()
         self._loop.run_forever()
         for task in asyncio.all_tasks(self._loop):

@@ -28,12 +28,13 @@ Kind = Literal[
     "no_access",
     "no_money",
     "moved",
+    "untrusted",
     "forbidden",
     "not_found",
     "gone",
 ]
 
-STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved", "gone"})
+STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved", "untrusted", "gone"})
 """Kinds that every other call would meet as well: they stop the run."""
 REJECTIONS: frozenset[Kind] = frozenset({"forbidden", "not_found"})
 """Kinds that may mean one row (moderation, a firewall) or all of them (another model, another path): the row fails, and

@@ -18,6 +18,7 @@ import orjson
 from omr_kedro.llm.calls.errors import MESSAGE_CHARS, CallError, error_of_status
 from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.endpoint.deadline import deadline
+from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 from omr_kedro.llm.endpoint.redaction import Redactor, user_of, without_user
 from omr_kedro.llm.endpoint.replies import read_reply
 
@@ -71,12 +72,21 @@ class ChatClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        """Open the pool of connections.
+
+        Raises:
+            EndpointError: the environment names a proxy that cannot be used.
+        """
         # The window bounds what is in flight; a second bound in the connection pool would only hide calls from it.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4, ssl=trust_of(self._base_url))
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(_CONNECT_S, self._timeout_s))
         # No cookies: a chat endpoint needs none, and looking for them is a part of what each call costs.
         self._session = aiohttp.ClientSession(
-            connector=connector, timeout=timeout, headers=self._headers, cookie_jar=aiohttp.DummyCookieJar()
+            connector=connector,
+            timeout=timeout,
+            headers=self._headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=proxy_of(self._base_url),
         )
         return self
 
@@ -139,6 +149,8 @@ class ChatClient:
                 content = self._redactor.clean(await _bounded(response.content))
         except TimeoutError:
             raise CallError("timeout", f"no answer within {self._timeout_s:g} s") from None
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise CallError("untrusted", str(error.certificate_error)[:MESSAGE_CHARS]) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             message = self._redactor.clean_text(f"{type(error).__name__}: {error}")
             raise CallError("connection", message[:MESSAGE_CHARS]) from None

@@ -53,6 +53,8 @@ _ADVICE: dict[Kind, str] = {
     "no_money": "The account has no balance or quota left. Top it up, and run the same command again.",
     "moved": "The endpoint sends its callers to another address. Prompts and keys follow to no other host: "
     "if it is the right one, name it yourself: {setting}.",
+    "untrusted": "Nothing was sent: this machine does not trust the endpoint's certificate. Certificates of your own "
+    "organisation go into a file that the variable SSL_CERT_FILE names.",
     "forbidden": "The endpoint refuses every call. Check what the key may use, and the address: {setting}.",
     **dict.fromkeys(
         ("not_found", "gone"),
