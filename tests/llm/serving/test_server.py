@@ -188,6 +188,18 @@ def test_a_server_ends_with_its_supervisor_also_when_that_is_killed(tmp_path: Pa
     wait_until(lambda: not alive(processes(tmp_path)[0]))
 
 
+def test_what_a_server_has_started_ends_with_it_whoever_was_killed(tmp_path: Path) -> None:
+    worker = "import time, os; print('process', os.getpid(), flush=True); time.sleep(600)"
+    start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {worker!r}], start_new_session=True)"
+    process = ServerProcess(spec(tmp_path), tmp_path / "server.log")
+    process.start([sys.executable, "-c", f"{start}; {worker}"])
+    wait_until(lambda: len(processes(tmp_path)) == 2)
+    assert process._process is not None
+    os.kill(process._process.pid, signal.SIGKILL)
+    process.stop()
+    wait_until(lambda: not any(alive(pid) for pid in processes(tmp_path)))
+
+
 async def test_who_listens_on_the_port_first_gets_no_prompt_and_is_not_taken_for_the_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -264,7 +264,10 @@ class ModelSession:
             raise ValueError(f"model '{self.entry.name}' has neither a base_url nor a server")
         # Held across the start: a second caller waits for the server instead of starting another.
         async with self._starting:
-            if self._server is None or not self._server.alive:
+            if self._server and not self._server.alive:
+                await asyncio.to_thread(self._server.stop)  # parts of it may still hold GPUs
+                self._server = None
+            if self._server is None:
                 server = LocalServer(self.entry.server, self.entry.name, self._team)
                 began = time.monotonic()
                 try:

@@ -11,7 +11,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_hex
 
+from omr_kedro.llm.serving.leftovers import end_marked, marking
 from omr_kedro.llm.serving.listeners import listens_below
 
 _LOG_TAIL_LINES = 20
@@ -62,6 +64,7 @@ class ServerProcess:
         self._log = log
         self._log_began = 0
         self._words: list[str] = []
+        self._mark = token_hex(16)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -80,7 +83,7 @@ class ServerProcess:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self._spec.env, **(env or {})},
+                env={**os.environ, **self._spec.env, **(env or {}), **marking(self._mark)},
                 cwd=self._spec.folder,
                 start_new_session=True,
             )
@@ -90,13 +93,14 @@ class ServerProcess:
         return self._process is not None and listens_below(self._process.pid, port) is not False
 
     def stop(self) -> None:
-        """Stop it; returns when it is gone."""
+        """Stop it; returns when it is gone, with all that it has started, also when its supervisor was killed."""
         if self._process is None:
             return
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait()
         self._process = None
+        end_marked(self._mark)
 
     def death_report(self) -> str:
         """Command, exit status and last log lines of a server that died."""
