@@ -29,8 +29,8 @@ $(STAMP): requirements.lock pyproject.toml
 run: $(STAMP)
 	$(BIN)/kedro run --env offline
 
-# In as many processes as there are CPUs.
-WORKERS ?= auto
+# One process more than there are CPUs: those with a Slurm of their own mostly wait.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)')
 PYTEST := $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadgroup
 
 test: $(STAMP)

@@ -34,10 +34,12 @@ main() {
 
 install() {
     PATH=$PATH:/usr/sbin:/sbin
+    exec 9> "${TMPDIR:-/tmp}/omr-slurm-install.lock"
+    flock 9  # tests run in several processes
     command -v slurmctld slurmd sbatch munged >/dev/null && return  # fails where one of them is missing
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends \
-        slurmctld slurmd slurm-client munge
+        slurmctld slurmd slurm-client munge 9>&-
 }
 
 start() {

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,14 @@ from tests.support import slurm
 from tests.support.dispatch import ALL_STAGES, DOUBLE, FIRST_STAGES, REAL, Dispatch, Tables, Work, project_with_threads
 
 _INSTALL = "tests/slurm/cluster.sh install"
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Deal the tests on a real Slurm out to two clusters, each of one process: most of their time they wait."""
+    real = (item for item in items if item.get_closest_marker("slurm"))
+    for item, cluster in zip(real, cycle(("slurm-1", "slurm-2")), strict=False):
+        item.add_marker(pytest.mark.xdist_group(cluster))
 
 
 @pytest.fixture(scope="session", params=[DOUBLE, REAL])

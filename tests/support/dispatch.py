@@ -26,8 +26,8 @@ PATIENCE_S = 300
 """After this a test that waits has failed. Slurm lets a job that it requeues wait for two minutes."""
 
 DOUBLE = pytest.param("double", id="double")
-REAL = pytest.param("real", id="real", marks=[pytest.mark.slurm, pytest.mark.xdist_group("slurm")])
-"""Clusters to run on; there is one real one at a time."""
+REAL = pytest.param("real", id="real", marks=pytest.mark.slurm)
+"""Clusters to run on."""
 on_double = pytest.mark.parametrize("shared_cluster", [DOUBLE], indirect=True)
 on_real = pytest.mark.parametrize("shared_cluster", [REAL], indirect=True)
 
