@@ -10,8 +10,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 _OWN_FIELDS = frozenset(
     {
-        "model", "messages", "temperature", "top_p", "max_tokens", "seed", "n", "stream", "response_format",
-        "structured_outputs",
+        "model", "messages", "temperature", "top_p", "max_tokens", "max_completion_tokens", "seed", "n", "stream",
+        "response_format", "structured_outputs",
     }
 )  # fmt: skip
 """Fields of a request's body that are said elsewhere; set here as well, rows and keys would not tell what was asked."""

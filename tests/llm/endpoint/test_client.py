@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, get_args
 from urllib.parse import quote
 
 import pytest
@@ -12,8 +16,7 @@ from aiohttp import web
 
 from omr_kedro.llm.calls import Completion, Request, Sampling
 from omr_kedro.llm.calls.errors import CallError
-from omr_kedro.llm.endpoint import Constraint
-from omr_kedro.llm.endpoint import client as client_module
+from omr_kedro.llm.endpoint import ClientKind, Constraint, http
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from tests.support.chat_server import ChatServer, FaultyServer, completion
@@ -25,14 +28,29 @@ def request(*choices: str) -> Request:
     return Request("row", [{"role": "user", "content": "2 + 2?"}], Sampling(seed=1), "prompt", choices)
 
 
-async def ask(server: ChatServer, asked: Request, constraint: Constraint = "none", **client: Any) -> Completion:
-    async with ChatClient(server.base_url, "m", client.pop("api_key", None), constraint, **client) as chat:
+Connect = Callable[..., ChatClient]
+
+
+@pytest.fixture(params=get_args(ClientKind))
+def connect(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Connect:
+    """The contract of all HTTP clients: every test runs for each; keys of the package's own variables go nowhere."""
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_AD_TOKEN"):
+        monkeypatch.setenv(name, "sk-of-another-host")
+    monkeypatch.setenv("OPENAI_CUSTOM_HEADERS", "Authorization: Bearer sk-of-another-host")
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    return partial(ChatClient, client=request.param)
+
+
+async def ask(
+    connect: Connect, server: ChatServer, asked: Request, constraint: Constraint = "none", **client: Any
+) -> Completion:
+    async with connect(server.base_url, "m", client.pop("api_key", None), constraint, **client) as chat:
         return await chat.complete(asked, "the-key")
 
 
-async def test_only_what_is_needed_is_sent() -> None:
+async def test_only_what_is_needed_is_sent(connect: Connect) -> None:
     with ChatServer() as server:
-        done = await ask(server, request())
+        done = await ask(connect, server, request())
     assert server.calls[0].body == {
         "model": "m", "messages": [{"role": "user", "content": "2 + 2?"}], "temperature": 0.0, "seed": 1,
     }  # fmt: skip
@@ -46,11 +64,11 @@ async def test_only_what_is_needed_is_sent() -> None:
     )
 
 
-async def test_a_closed_set_of_replies_is_asked_for_in_the_endpoints_way() -> None:
+async def test_a_closed_set_of_replies_is_asked_for_in_the_endpoints_way(connect: Connect) -> None:
     with ChatServer() as server:
-        await ask(server, request("yes", "no"), "structured_outputs")
-        await ask(server, request("yes", "no"), "response_format")
-        await ask(server, request("yes", "no"), "none")
+        await ask(connect, server, request("yes", "no"), "structured_outputs")
+        await ask(connect, server, request("yes", "no"), "response_format")
+        await ask(connect, server, request("yes", "no"), "none")
     vllm, schema, free = (call.body for call in server.calls)
     assert vllm["structured_outputs"] == {"choice": ["yes", "no"]}
     label = schema["response_format"]["json_schema"]["schema"]["properties"]["label"]
@@ -58,49 +76,53 @@ async def test_a_closed_set_of_replies_is_asked_for_in_the_endpoints_way() -> No
     assert not {"structured_outputs", "response_format"} & free.keys()
 
 
-async def test_an_endpoint_that_refuses_constraints_is_asked_without_from_then_on() -> None:
+async def test_an_endpoint_that_refuses_constraints_is_asked_without_from_then_on(connect: Connect) -> None:
     def reply(body: dict[str, Any]) -> web.Response | str:
         if "response_format" in body:
             return web.json_response({"message": "Unsupported parameter(s): `response_format`"}, status=400)
         return "yes"
 
     with ChatServer(reply) as server:
-        async with ChatClient(server.base_url, "m", None, "response_format") as client:
+        async with connect(server.base_url, "m", None, "response_format") as client:
             assert (await client.complete(request("yes"), "k")).text == "yes"
             assert (await client.complete(request("yes"), "k")).text == "yes"
-    assert ["response_format" in call.body for call in server.calls] == [True, False, False]
+    # Refused; taken without anything that may be at fault; taken and refused field by field; as it was learnt.
+    assert ["response_format" in call.body for call in server.calls] == [True, False, False, False, False]
+    assert ["temperature" in call.body for call in server.calls] == [True, False, True, True, True]
 
 
 @pytest.mark.parametrize(
     "body", ["", "no json", '{"choices": []}', '{"choices": [{"message": {"content": 5}}]}', "[1]", '{"choices": [{}]}']
 )
-async def test_an_answer_without_a_reply_is_garbage(body: str) -> None:
+async def test_an_answer_without_a_reply_is_garbage(connect: Connect, body: str) -> None:
     with ChatServer(lambda _: web.Response(text=body)) as server, pytest.raises(CallError) as failed:
-        await ask(server, request())
+        await ask(connect, server, request())
     assert failed.value.kind == "garbage"
 
 
-async def test_reasoning_is_kept_apart_and_no_content_is_an_empty_reply() -> None:
+async def test_reasoning_is_kept_apart_and_no_content_is_an_empty_reply(connect: Connect) -> None:
     with ChatServer(lambda _: completion(None, reasoning_content="well")) as server:
-        done = await ask(server, request())
+        done = await ask(connect, server, request())
     assert (done.text, done.reasoning) == ("", "well")
 
 
-async def test_each_sample_is_drawn_with_a_seed_of_its_own() -> None:
+async def test_each_sample_is_drawn_with_a_seed_of_its_own(connect: Connect) -> None:
     with ChatServer() as server:
         for number in range(3):
-            await ask(server, replace(request(), sampling=Sampling(temperature=0.7, seed=5), sample_index=number))
+            await ask(
+                connect, server, replace(request(), sampling=Sampling(temperature=0.7, seed=5), sample_index=number)
+            )
     assert [call.body["seed"] for call in server.calls] == [5, 6, 7]
 
 
-async def test_a_bad_request_of_one_row_does_not_drop_the_constraint_whatever_its_body_echoes() -> None:
+async def test_a_bad_request_of_one_row_does_not_drop_the_constraint_whatever_its_body_echoes(connect: Connect) -> None:
     def too_long(body: dict[str, Any]) -> web.Response | str:
         message = {"message": "too long: guided json_schema response_format structured_outputs"}
         return web.json_response(message, status=400) if "long" in str(body["messages"]) else "yes"
 
     long = replace(request("yes"), messages=[{"role": "user", "content": "a long post"}])
     with ChatServer(too_long) as server:
-        async with ChatClient(server.base_url, "m", None, "response_format") as client:
+        async with connect(server.base_url, "m", None, "response_format") as client:
             for asked in (long, request("yes"), long, request("yes")):
                 with suppress(CallError):
                     await client.complete(asked, "k")
@@ -109,7 +131,7 @@ async def test_a_bad_request_of_one_row_does_not_drop_the_constraint_whatever_it
     assert constrained == [True, False, True, True, True]
 
 
-async def test_the_body_is_read_whatever_its_unneeded_fields_hold() -> None:
+async def test_the_body_is_read_whatever_its_unneeded_fields_hold(connect: Connect) -> None:
     odd: list[dict[str, Any]] = [
         {"usage": [5]}, {"usage": "five"}, {"usage": {"prompt_tokens": True, "completion_tokens": -4}},
         {"usage": {"prompt_tokens": 2**63, "completion_tokens": 1.5}}, {"system_fingerprint": {"a": 1}},
@@ -127,22 +149,24 @@ async def test_the_body_is_read_whatever_its_unneeded_fields_hold() -> None:
     ]
     for body in bodies:
         with ChatServer(lambda _, body=body: web.Response(body=body, status=201)) as server:  # type: ignore[misc]
-            done = await ask(server, request())
+            done = await ask(connect, server, request())
         assert done.text == "fine", body[:200]
         assert all(0 <= count < 2**53 for count in (done.prompt_tokens, done.completion_tokens))
 
 
-async def test_half_a_surrogate_in_a_reply_costs_that_character_alone() -> None:
+async def test_half_a_surrogate_in_a_reply_costs_that_character_alone(connect: Connect) -> None:
     body = b'{"choices": [{"message": {"content": "x = 2 \\ud835 y"}}]}'
     with ChatServer(lambda _: web.Response(body=body)) as server:
-        done = await ask(server, request())
+        done = await ask(connect, server, request())
     assert done.text == "x = 2 \ufffd y"
     done.text.encode()
 
 
 @pytest.mark.parametrize("status", [200, 500])
-async def test_an_answer_without_end_is_given_up_at_a_limit(status: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "MAX_REPLY_BYTES", 2**20)
+async def test_an_answer_without_end_is_given_up_at_a_limit(
+    connect: Connect, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "MAX_REPLY_BYTES", 2**20)
 
     class Endless(ChatServer):
         async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -154,35 +178,108 @@ async def test_an_answer_without_end_is_given_up_at_a_limit(status: int, monkeyp
             return response
 
     with Endless() as server, pytest.raises(CallError) as failed:
-        await ask(server, request())
+        await ask(connect, server, request())
     assert (failed.value.kind, failed.value.reply_bytes < 2**22) == ("garbage", True)
 
 
-async def test_a_redirect_is_not_followed() -> None:
-    with ChatServer() as other:
-        there = web.Response(status=307, headers={"Location": f"{other.base_url}/chat/completions"})
-        with ChatServer(lambda _: there) as server, pytest.raises(CallError) as failed:
-            await ask(server, request(), api_key=SECRET)
-    assert (failed.value.kind, other.calls) == ("moved", [])
+async def test_what_openais_error_names_is_not_sent_again_and_told_once(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    refused = {"max_tokens": "unsupported_parameter", "temperature": "unsupported_value", "min_p": None}
+
+    def reply(body: dict[str, Any]) -> web.Response | str:
+        for name, code in refused.items():
+            if name in body:
+                error = {"message": f"'{name}' is not supported", "type": "invalid_request_error", "param": name}
+                return web.json_response({"error": {**error, "code": code}}, status=400)
+        return "4"
+
+    asked = replace(request(), sampling=Sampling(max_tokens=7, top_p=0.9))
+    with ChatServer(reply) as server, caplog.at_level(logging.WARNING):
+        async with connect(server.base_url, "m", None, extra_body={"min_p": 0.1}) as chat:
+            done = await asyncio.gather(*(chat.complete(asked, str(number)) for number in range(5)))
+            await chat.complete(asked, "later")
+    assert [reply.text for reply in done] == ["4"] * 5
+    assert server.calls[-1].body == {
+        "model": "m", "messages": asked.messages, "max_completion_tokens": 7, "top_p": 0.9,
+    }  # fmt: skip
+    assert sorted(record.getMessage().split("`")[1] for record in caplog.records) == sorted(refused)
+    assert len(server.calls) <= 5 + 3 + 4 + 1, "the others waited for the one that found out"
 
 
-async def test_a_connection_that_is_cut_is_an_error_that_may_pass() -> None:
-    with FaultyServer(["cut"]) as server, pytest.raises(CallError) as failed:
-        await ask(server, request())
+async def test_replies_that_were_paid_for_on_the_way_are_handed_over(connect: Connect) -> None:
+    def reply(body: dict[str, Any]) -> web.Response | str:
+        return web.Response(status=400) if "temperature" in body else "yes"
+
+    spare: list[Completion] = []
+    with ChatServer(reply) as server:
+        async with connect(server.base_url, "m", None) as chat:
+            await chat.complete(request(), "k", spare.append)
+            assert len(spare) == sum("temperature" not in call.body for call in server.calls) - 1
+
+
+async def test_an_unsuccessful_status_is_a_kind_of_error_with_the_servers_words(connect: Connect) -> None:
+    kinds = {401: "no_access", 402: "no_money", 403: "forbidden", 404: "not_found", 410: "gone", 429: "throttled",
+             500: "server_error", 503: "overloaded", 302: "moved"}  # fmt: skip
+    for status, kind in kinds.items():
+        answer = web.Response(status=status, text="its words", headers={"Retry-After": "7"})
+        with ChatServer(lambda _, answer=answer: answer) as server, pytest.raises(CallError) as failed:  # type: ignore[misc]
+            await ask(connect, server, request())
+        assert (failed.value.kind, failed.value.retry_after_s) == (kind, 7.0)
+        assert failed.value.message == f"HTTP {status}: its words"
+        assert len(server.calls) == 1, "the engine tries again, not the client"
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+async def test_compressed_answers_are_read_and_damaged_ones_may_pass(connect: Connect, encoding: str) -> None:
+    def compressed(_: dict[str, Any]) -> web.Response:
+        response = completion("fine")
+        response.enable_compression(web.ContentCoding(encoding))
+        return response
+
+    with ChatServer(compressed) as server:
+        assert (await ask(connect, server, request())).text == "fine"
+    damaged = web.Response(body=b"no such stream", headers={"Content-Encoding": encoding})
+    with ChatServer(lambda _: damaged) as server, pytest.raises(CallError) as failed:
+        await ask(connect, server, request())
     assert (failed.value.kind, failed.value.retryable) == ("connection", True)
 
 
-async def test_silence_and_a_closed_port_are_told_apart() -> None:
+async def test_whether_a_server_answers_at_all_costs_nothing(connect: Connect) -> None:
+    with ChatServer() as server:
+        async with connect(server.base_url, "m", None) as there:
+            assert await there.answers()
+    async with connect(server.base_url, "m", None) as away:
+        assert not await away.answers()
+
+
+async def test_a_redirect_is_not_followed(connect: Connect) -> None:
+    with ChatServer() as other:
+        there = web.Response(status=307, headers={"Location": f"{other.base_url}/chat/completions"})
+        with ChatServer(lambda _: there) as server, pytest.raises(CallError) as failed:
+            await ask(connect, server, request(), api_key=SECRET)
+    assert (failed.value.kind, other.calls) == ("moved", [])
+
+
+async def test_a_connection_that_is_cut_is_an_error_that_may_pass(connect: Connect) -> None:
+    with FaultyServer(["cut"]) as server, pytest.raises(CallError) as failed:
+        await ask(connect, server, request())
+    assert (failed.value.kind, failed.value.retryable) == ("connection", True)
+
+
+async def test_silence_and_a_closed_port_are_told_apart(connect: Connect) -> None:
     with ChatServer(latency_s=5) as server, pytest.raises(CallError) as silent:
-        await ask(server, request(), timeout_s=0.2)
+        await ask(connect, server, request(), timeout_s=0.2)
     with pytest.raises(CallError) as closed:
-        await ask(server, request())
+        await ask(connect, server, request())
     assert (silent.value.kind, closed.value.kind) == ("timeout", "connection")
 
 
 @pytest.mark.parametrize("pad", [0, 60, 490, 1990])
 @pytest.mark.parametrize("secret", [SECRET, "sk-a/b+c d%é/" * 3])
-async def test_the_key_is_sent_and_never_shown_or_kept_however_the_server_spells_it(pad: int, secret: str) -> None:
+async def test_the_key_is_sent_and_never_shown_or_kept_however_the_server_spells_it(
+    connect: Connect, pad: int, secret: str
+) -> None:
     spelt = [secret, json.dumps(secret)[1:-1], quote(secret, safe=""), secret.replace("/", "\\/")]
 
     def error(_: dict[str, Any]) -> web.Response:
@@ -195,9 +292,9 @@ async def test_the_key_is_sent_and_never_shown_or_kept_however_the_server_spells
         })  # fmt: skip
 
     with ChatServer(error) as server, pytest.raises(CallError) as failed:
-        await ask(server, request(), api_key=secret)
+        await ask(connect, server, request(), api_key=secret)
     with ChatServer(reply) as other:
-        done = await ask(other, request(), api_key=secret)
+        done = await ask(connect, other, request(), api_key=secret)
     shown = str(failed.value) + repr(failed.value) + failed.value.message + repr(done)
     assert server.calls[0].authorization is not None
     for spelling in spelt:
@@ -212,12 +309,12 @@ def test_neither_entry_nor_client_shows_a_key_or_a_password() -> None:
     assert "127.0.0.1:9" in entry.place
 
 
-async def test_user_and_password_of_an_address_are_sent_where_there_is_no_key() -> None:
+async def test_user_and_password_of_an_address_are_sent_where_there_is_no_key(connect: Connect) -> None:
     with ChatServer() as server:
         address = server.base_url.replace("://", "://me:pass%20word@")
-        async with ChatClient(address, "m", None) as chat:
+        async with connect(address, "m", None) as chat:
             await chat.complete(request(), "k")
-        async with ChatClient(address, "m", SECRET) as chat:
+        async with connect(address, "m", SECRET) as chat:
             await chat.complete(request(), "k")
     assert [call.authorization for call in server.calls] == [
         f"Basic {b64encode(b'me:pass word').decode()}",

@@ -3,11 +3,13 @@ from __future__ import annotations
 import ssl
 import subprocess
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from omr_kedro.llm.calls import Request, Sampling
 from omr_kedro.llm.calls.errors import CallError, EndpointError
+from omr_kedro.llm.endpoint import ClientKind
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.network import proxy_of
 from tests.support.chat_server import ChatServer
@@ -22,25 +24,36 @@ def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-async def ask(url: str) -> str:
+@pytest.fixture(params=get_args(ClientKind))
+def kind(request: pytest.FixtureRequest) -> ClientKind:
+    """The way to an endpoint is the same for all HTTP clients."""
+    chosen: ClientKind = request.param
+    return chosen
+
+
+async def ask(url: str, kind: ClientKind) -> str:
     request = Request("row", [{"role": "user", "content": "2 + 2?"}], Sampling(), "prompt", ())
-    async with ChatClient(url, "m", "a-key-of-mine") as client:
+    async with ChatClient(url, "m", "a-key-of-mine", client=kind) as client:
         return (await client.complete(request, "k")).text
 
 
-async def test_calls_go_through_the_proxy_that_the_environment_names(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_calls_go_through_the_proxy_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, kind: ClientKind
+) -> None:
     with ChatServer() as proxy:
         monkeypatch.setenv("HTTP_PROXY", proxy.base_url.removesuffix("/v1"))
-        assert await ask("http://models.example/v1") == "fine"
+        assert await ask("http://models.example/v1", kind) == "fine"
     (call,) = proxy.calls
     assert call.authorization == "Bearer a-key-of-mine"
 
 
-async def test_what_a_netrc_holds_is_sent_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_what_a_netrc_holds_is_sent_nowhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: ClientKind
+) -> None:
     (tmp_path / "netrc").write_text("default login me password hunter2")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     with ChatServer() as server:
-        await ask(server.base_url)
+        await ask(server.base_url, kind)
     assert server.calls[0].authorization == "Bearer a-key-of-mine"
 
 
@@ -67,17 +80,17 @@ def test_a_proxy_that_cannot_be_used_is_refused_with_a_remedy(monkeypatch: pytes
 
 
 async def test_a_certificate_of_ones_own_is_trusted_by_name_only(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: ClientKind
 ) -> None:
     certificate, key = _certificate(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
     with ChatServer(tls=context) as server:
         with pytest.raises(CallError) as refused:
-            await ask(server.base_url)
+            await ask(server.base_url, kind)
         assert (refused.value.kind, refused.value.retryable, server.calls) == ("untrusted", False, [])
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert await ask(server.base_url) == "fine"
+        assert await ask(server.base_url, kind) == "fine"
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:

@@ -57,11 +57,21 @@ _DEGRADED = re.compile(r"Function (?:id )?'[\w-]{1,64}'[\w :-]{0,40}DEGRADED fun
 class CallError(Exception):
     """Failure of one try of one call."""
 
-    def __init__(self, kind: Kind, message: str, retry_after_s: float | None = None, *, reply_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        message: str,
+        retry_after_s: float | None = None,
+        *,
+        param: str | None = None,
+        reply_bytes: int = 0,
+    ) -> None:
         super().__init__(message)
         self.kind: Kind = kind
         self.message = message
         self.retry_after_s = retry_after_s
+        self.param = param
+        """Field of the request that the server complains of, by the `param` of OpenAI's error object: a hint."""
         self.reply_bytes = reply_bytes
         """Length of the answer, where one came that cannot be read."""
 
@@ -107,7 +117,8 @@ def error_of_status(status: int, body: bytes, headers: Mapping[str, str]) -> Cal
     """The meaning of an answer other than 2xx; `body` must hold no secret."""
     text = body[: 4 * MESSAGE_CHARS].decode("utf-8", "replace").strip()
     message = f"HTTP {status}: {text[:MESSAGE_CHARS] or 'empty body'}"
-    return CallError(_kind(status, _fields(body)), message, _retry_after(headers))
+    fields = _fields(body)
+    return CallError(_kind(status, fields), message, _retry_after(headers), param=_param(fields))
 
 
 def _fields(body: bytes) -> Mapping[str, Any]:
@@ -150,6 +161,13 @@ _STATUSES: dict[int, Kind] = {
 def _says(fields: Mapping[str, Any], code: str) -> bool:
     error = fields.get("error")
     return isinstance(error, dict) and code in (error.get("code"), error.get("type"))
+
+
+def _param(fields: Mapping[str, Any]) -> str | None:
+    """The field `response_format` for a `param` of `response_format.json_schema`."""
+    error = fields.get("error")
+    param = error.get("param") if isinstance(error, dict) else None
+    return re.split(r"[.\[]", param, maxsplit=1)[0] if isinstance(param, str) else None
 
 
 def _is_degraded(fields: Mapping[str, Any]) -> bool:

@@ -1,7 +1,19 @@
 """One endpoint: the HTTP client, how hard it may be asked, and what its calls take."""
 
 from omr_kedro.llm.endpoint.client import ChatClient, Constraint
+from omr_kedro.llm.endpoint.http import ClientKind, HttpClient
 from omr_kedro.llm.endpoint.limits import Limits
 from omr_kedro.llm.endpoint.spending import GO_ON, Price, Spending, SpendingLimits, Spent
 
-__all__ = ["GO_ON", "ChatClient", "Constraint", "Limits", "Price", "Spending", "SpendingLimits", "Spent"]
+__all__ = [
+    "GO_ON",
+    "ChatClient",
+    "ClientKind",
+    "Constraint",
+    "HttpClient",
+    "Limits",
+    "Price",
+    "Spending",
+    "SpendingLimits",
+    "Spent",
+]

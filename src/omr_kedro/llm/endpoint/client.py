@@ -1,36 +1,24 @@
-"""One HTTP call to an OpenAI-compatible chat endpoint.
-
-aiohttp and orjson by hand instead of the openai package: measured beside each other at 512 calls in flight, the package
-costs six times the CPU for each call and cannot keep the window full.
-"""
+"""One call to an OpenAI-compatible chat endpoint: from a request to a completion, through an HTTP client."""
 
 from __future__ import annotations
 
-import logging
+import asyncio
 import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
-import aiohttp
-import orjson
-
 from omr_kedro.llm.calls.errors import MESSAGE_CHARS, CallError, error_of_status
 from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.endpoint.aiohttp_client import AiohttpClient
 from omr_kedro.llm.endpoint.deadline import deadline
-from omr_kedro.llm.endpoint.network import proxy_of, trust_of
-from omr_kedro.llm.endpoint.redaction import Redactor, user_of, without_user
+from omr_kedro.llm.endpoint.dialect import Dialect, Spare
+from omr_kedro.llm.endpoint.http import CONNECT_S, Address, ClientKind, HttpClient
+from omr_kedro.llm.endpoint.redaction import Redactor
 from omr_kedro.llm.endpoint.replies import read_reply
-
-logger = logging.getLogger(__name__)
 
 Constraint = Literal["response_format", "structured_outputs", "none"]
 """How a closed set of replies is asked for: OpenAI's field, vLLM's field, or by the prompt alone."""
-
-
-MAX_REPLY_BYTES = 32 * 2**20
-"""Longest body that is read, after decompression: a hundred times the longest reply of a context of 128,000 tokens."""
-_CONNECT_S = 30.0
 
 
 class ChatClient:
@@ -44,6 +32,10 @@ class ChatClient:
         constraint: Constraint = "none",
         timeout_s: float = 600,
         extra_body: Mapping[str, Any] | None = None,
+        *,
+        client: ClientKind = "aiohttp",
+        api_version: str | None = None,
+        dialect: Dialect | None = None,
     ) -> None:
         """Describe the endpoint; nothing is sent.
 
@@ -54,22 +46,21 @@ class ChatClient:
             constraint: how a closed set of replies is asked for.
             timeout_s: seconds of one try, from sending to the last byte.
             extra_body: fields of every request beside those that a call decides.
+            client: the HTTP client to ask through.
+            api_version: of Azure's API, where the address is a resource of Azure; only with `client` "openai".
+            dialect: what is known of the fields that the model takes; shared by the clients of a model.
         """
         self.model = model
-        self.constraint: Constraint = constraint
-        self._constraint_works = False
-        user = user_of(base_url)
-        self._base_url = without_user(base_url).rstrip("/")
-        self._url = f"{self._base_url}/chat/completions"
-        self._headers = {"Content-Type": "application/json"}
-        if api_key:
-            self._headers["Authorization"] = f"Bearer {api_key}"
-        elif user:
-            self._headers["Authorization"] = aiohttp.encode_basic_auth(*user)
+        self._constraint: Constraint = constraint
+        self._address = Address(base_url, api_key, min(CONNECT_S, timeout_s), api_version)
+        self._kind: ClientKind = client
+        self._dialect = dialect or Dialect(model)
+        self._learning = asyncio.Lock()
+        user = self._address.user
         self._redactor = Redactor(api_key, user[1] if user else None)
         self._extra_body = dict(extra_body or {})
         self._timeout_s = timeout_s
-        self._session: aiohttp.ClientSession | None = None
+        self._http: HttpClient | None = None
 
     async def __aenter__(self) -> Self:
         """Open the pool of connections.
@@ -77,114 +68,87 @@ class ChatClient:
         Raises:
             EndpointError: the environment names a proxy that cannot be used.
         """
-        # The window bounds what is in flight; a second bound in the connection pool would only hide calls from it.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=4, ssl=trust_of(self._base_url))
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=min(_CONNECT_S, self._timeout_s))
-        # No cookies: a chat endpoint needs none, and looking for them is a part of what each call costs.
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            headers=self._headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=proxy_of(self._base_url),
-        )
+        # In a thread, since what has to be imported may take a second while other calls are in flight.
+        client = await asyncio.to_thread(_http_client, self._kind, self._address)
+        self._http = await client.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._session:
-            await self._session.close()
+        if self._http:
+            await self._http.__aexit__(kind, error, trace)
 
-    async def complete(self, request: Request, key: str) -> Completion:
-        """Make one try.
+    async def complete(self, request: Request, key: str, spare: Spare = lambda _: None) -> Completion:
+        """Make one try; where the endpoint refuses a field that it was never seen to take, find out which.
+
+        Args:
+            request: the call to make.
+            key: of the call.
+            spare: takes replies that were paid for to find that out, and are not the outcome.
 
         Raises:
             CallError: with the kind of what went wrong; the key never stands in its text.
         """
-        constraint = self.constraint if request.choices else "none"
-        try:
-            completion = await self._try(request, key, constraint)
-        except CallError as refusal:
-            # No word of the body is believed, since it may echo a post: that the same request is taken without the
-            # constraint is the proof, as long as no constrained one was ever taken.
-            if constraint == "none" or refusal.kind != "bad_request" or self._constraint_works:
-                raise
+        body = self._body(request)
+        while True:
+            sent = self._dialect.spoken(body)
             try:
-                completion = await self._try(request, key, "none")
-            except CallError:
-                raise refusal from None
-            if self.constraint != "none":
-                self.constraint = "none"
-                message = "%s does not take `%s`; from here on only the parser checks its labels."
-                logger.warning(message, self.model, constraint)
-            return completion
-        self._constraint_works |= constraint != "none"
-        return completion
+                completion = await self._try(sent, key)
+            except CallError as refusal:
+                if refusal.kind != "bad_request":
+                    raise
+                async with self._learning:
+                    if self._dialect.spoken(body) == sent:
+                        return await self._dialect.learn(sent, refusal, lambda fields: self._try(fields, key), spare)
+                # Another call has found something out meanwhile: ask again, as it is known now.
+            else:
+                self._dialect.took(sent)
+                return completion
 
     async def answers(self) -> bool:
         """Whether the server behind the endpoint answers at all; asks for its list of models, which costs nothing."""
-        assert self._session is not None, "use the client as a context manager"  # noqa: S101
+        assert self._http is not None, "use the client as a context manager"  # noqa: S101
         try:
-            async with (
-                deadline(_CONNECT_S),
-                self._session.get(f"{self._base_url}/models", allow_redirects=False) as response,
-            ):
-                return response.status < 500
-        except (TimeoutError, aiohttp.ClientError, OSError):
+            async with deadline(CONNECT_S):
+                return (await self._http.models()).status < 500
+        except (TimeoutError, CallError):
             return False
 
-    async def _try(self, request: Request, key: str, constraint: Constraint) -> Completion:
-        assert self._session is not None, "use the client as a context manager"  # noqa: S101
-        body = orjson.dumps(self._body(request, constraint))
+    async def _try(self, body: dict[str, Any], key: str) -> Completion:
+        assert self._http is not None, "use the client as a context manager"  # noqa: S101
         started = time.monotonic()
         try:
-            async with (
-                deadline(self._timeout_s),
-                self._session.post(
-                    self._url, data=body, headers={"X-Request-Id": key}, allow_redirects=False
-                ) as response,
-            ):
-                status, headers = response.status, response.headers
-                content = self._redactor.clean(await _bounded(response.content))
+            async with deadline(self._timeout_s):
+                answer = await self._http.chat(body, key)
         except TimeoutError:
             raise CallError("timeout", f"no answer within {self._timeout_s:g} s") from None
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise CallError("untrusted", str(error.certificate_error)[:MESSAGE_CHARS]) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            message = self._redactor.clean_text(f"{type(error).__name__}: {error}")
-            raise CallError("connection", message[:MESSAGE_CHARS]) from None
-        if not 200 <= status < 300:
-            raise error_of_status(status, content, headers)
+        except CallError as error:
+            message = self._redactor.clean_text(error.message)[:MESSAGE_CHARS]
+            raise CallError(error.kind, message, reply_bytes=error.reply_bytes) from None
+        content = self._redactor.clean(answer.content)
+        if not 200 <= answer.status < 300:
+            raise error_of_status(answer.status, content, answer.headers)
         return read_reply(content, key, self.model, time.monotonic() - started)
 
-    def _body(self, request: Request, constraint: Constraint) -> dict[str, Any]:
+    def _body(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling.wire(request.sample_index)
         body = {**self._extra_body, "model": self.model, "messages": request.messages, **sampling}
-        if constraint == "structured_outputs":
+        if not request.choices:
+            return body
+        if self._constraint == "structured_outputs":
             body["structured_outputs"] = {"choice": request.choices}
-        elif constraint == "response_format":
+        elif self._constraint == "response_format":
             body["response_format"] = {"type": "json_schema", "json_schema": _label_schema(request.choices)}
         return body
 
 
-async def _bounded(stream: aiohttp.StreamReader) -> bytes:
-    """All of a body.
+def _http_client(kind: ClientKind, address: Address) -> HttpClient:
+    if kind == "openai":
+        from omr_kedro.llm.endpoint.openai_client import OpenAIClient  # noqa: PLC0415 (a second, and megabytes)
 
-    Raises:
-        CallError: it is longer than `MAX_REPLY_BYTES`.
-    """
-    first = await stream.readany()
-    if stream.at_eof():
-        return first
-    parts, size = [first], len(first)
-    while part := await stream.readany():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_REPLY_BYTES:
-            message = f"the answer is longer than {MAX_REPLY_BYTES >> 20} MB and was not read to its end"
-            raise CallError("garbage", message, reply_bytes=size)
-    return b"".join(parts)
+        return OpenAIClient(address)
+    return AiohttpClient(address)
 
 
 def _label_schema(choices: tuple[str, ...]) -> dict[str, Any]:

@@ -91,7 +91,12 @@ class Engine:
         self._session = session
         self._pending = pending
         self._scratch = scratch
-        self.tally = Tally(plan.name, session.entry.name, expected=sum(plan.expected[name] for name in pending))
+        self.tally = Tally(
+            plan.name,
+            session.entry.name,
+            expected=sum(plan.expected[name] for name in pending),
+            per_minute=session.entry.limits.requests_per_minute,
+        )
         self._writer = JournalWriter()
         self._client: ChatClient | None = None
         self._calls: set[asyncio.Task[None]] = set()
@@ -226,7 +231,7 @@ class Engine:
             self.tally.in_flight[key] = sent_at
             self.tally.first_sent_at = self.tally.first_sent_at or sent_at
             try:
-                completion = await client.complete(request, key)
+                completion = await client.complete(request, key, charge.replied)
             except CallError as error:
                 self.tally.note(error)
                 charge.failed(error)

@@ -30,6 +30,8 @@ class Tally:
     name: str
     model: str
     expected: int
+    per_minute: float | None = None
+    """Calls that may start in a minute; None where there is no limit."""
     reused: int = 0
     paid: int = 0
     failed: int = 0
@@ -79,6 +81,7 @@ class Tally:
             left = max(self.expected - self.done, 0) / rate
             parts.append(f"{rate:.1f}/s, about {_duration(left)} left")
         parts.append(f"{len(self.in_flight)} of {self.window} in flight")
+        parts += [f"at most {self.per_minute:g} a minute"] if self.per_minute else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
         parts += [f"tries that failed: {_counts(self.errors)}"] if self.errors else []
         if (oldest := self.oldest()) and oldest[1] > _STALLED_S:

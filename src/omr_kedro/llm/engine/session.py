@@ -17,6 +17,8 @@ import orjson
 
 from omr_kedro.llm.calls.errors import CallError, LoopError, StoppedError
 from omr_kedro.llm.endpoint.client import ChatClient, Constraint
+from omr_kedro.llm.endpoint.dialect import Dialect
+from omr_kedro.llm.endpoint.http import ClientKind
 from omr_kedro.llm.endpoint.limits import Limits, Pacer, Window
 from omr_kedro.llm.endpoint.redaction import without_user
 from omr_kedro.llm.endpoint.spending import Price, Spending
@@ -38,6 +40,10 @@ class ModelEntry:
     base_url: str | None = field(default=None, repr=False)
     server: ServerSpec | None = None
     api_key: str | None = field(default=None, repr=False)
+    client: ClientKind = "aiohttp"
+    """The HTTP client that the model is asked through."""
+    api_version: str | None = None
+    """Version of Azure's API, where `base_url` is a resource of Azure."""
     constraint: Constraint = "response_format"
     limits: Limits = field(default_factory=Limits)
     context_tokens: int | None = None
@@ -93,6 +99,7 @@ class ModelSession:
         self.entry = entry
         self.window = Window(entry.limits.max_in_flight)
         self.pacer = Pacer(entry.limits.requests_per_minute)
+        self.dialect = Dialect(entry.name)
         self._answered_at: float | None = None
         self._silent_since: float | None = None
         self._failing: set[str] = set()
@@ -255,8 +262,17 @@ class ModelSession:
         else:
             server = await self._serve()
             url, key = server.base_url, server.api_key
-        limits = entry.limits
-        return ChatClient(url, entry.name, key, entry.constraint, limits.timeout_s, extra_body=entry.extra_body)
+        return ChatClient(
+            url,
+            entry.name,
+            key,
+            entry.constraint,
+            entry.limits.timeout_s,
+            entry.extra_body,
+            client=entry.client,
+            api_version=entry.api_version,
+            dialect=self.dialect,
+        )
 
     async def _serve(self) -> LocalServer:
         """The local server; it starts on first use, so that a run without calls starts none."""
