@@ -69,6 +69,38 @@ def test_an_unknown_limit_is_refused() -> None:
         dataset(base_url="http://127.0.0.1/v1", limits={"requests_per_second": 5})
 
 
+HOSTS = {"api.nvidia.com": {"requests_per_minute": 35}, "slow.api.nvidia.com": {"requests_per_minute": 5}}
+
+
+@pytest.mark.parametrize(
+    ("url", "said", "per_minute"),
+    [
+        ("https://integrate.api.nvidia.com/v1", None, 35),
+        ("https://API.nvidia.com:443/v1", None, 35),
+        ("https://eu.slow.api.nvidia.com/v1", None, 5),
+        ("https://integrate.api.nvidia.com/v1", 100, 100),
+        ("https://integrate.api.nvidia.com/v1", 0, 0),
+        ("https://integrate.api.nvidia.com.example.org/v1", None, None),
+        ("https://notapi.nvidia.com/v1", None, None),
+        ("http://127.0.0.1:8000/v1", None, None),
+        ("http://127.0.0.1:8000/v1", 7, 7),
+        (None, None, None),
+    ],
+)
+def test_a_hosts_limits_hold_there_alone_and_what_is_said_of_the_model_wins(
+    url: str | None, said: float | None, per_minute: float | None
+) -> None:
+    entry = dataset(base_url=url, limits={"requests_per_minute": said}, host_limits=HOSTS).load().entry
+    assert entry.limits.requests_per_minute == per_minute
+
+
+def test_an_unknown_client_and_azure_without_its_client_are_refused() -> None:
+    with pytest.raises(DatasetError, match="known are aiohttp, openai"):
+        dataset(base_url="http://127.0.0.1/v1", client="requests")
+    with pytest.raises(DatasetError, match="client: openai"):
+        dataset(base_url="https://mine.openai.azure.com", api_version="2024-10-21")
+
+
 def test_a_note_on_the_embedded_model_is_not_made_of_another_endpoint() -> None:
     assert dataset(server={"command": ["python"]}, note="simple rules").note == "simple rules"
     assert dataset(base_url="http://127.0.0.1/v1", note="simple rules").note == ""
@@ -147,22 +179,30 @@ def test_one_model_can_be_pointed_elsewhere_and_wins_over_what_is_said_of_all() 
 @pytest.mark.parametrize(
     ("env", "facts"),
     [
-        ("base", ("Qwen/Qwen2.5-32B-Instruct", None, "structured_outputs", 512, None, 1800)),
+        ("base", ("Qwen/Qwen2.5-32B-Instruct", None, "aiohttp", "structured_outputs", 512, None, 1800)),
         (
             "demo",
             (
-                "nvidia/nemotron-3-super-120b-a12b", "https://integrate.api.nvidia.com/v1", "response_format", 32, 35,
-                600,
+                "nvidia/nemotron-3-super-120b-a12b", "https://integrate.api.nvidia.com/v1", "openai", "response_format",
+                32, 35, 600,
             ),
         ),
-        ("offline", ("offline-rules", None, "response_format", 16, None, 60)),
+        ("offline", ("offline-rules", None, "aiohttp", "response_format", 16, None, 60)),
     ],
 )  # fmt: skip
 def test_each_environment_has_its_models(env: str, facts: tuple[Any, ...]) -> None:
     entry = problem_model(env)
     limits = entry.limits
     rest = (limits.max_in_flight, limits.requests_per_minute, limits.timeout_s)
-    assert (entry.name, entry.base_url, entry.constraint, *rest) == facts
+    assert (entry.name, entry.base_url, entry.client, entry.constraint, *rest) == facts
+
+
+def test_another_endpoint_in_demo_is_asked_at_full_speed_unless_a_limit_is_said() -> None:
+    elsewhere = {"endpoint": "http://127.0.0.1:9/v1", "model": "mine"}
+    assert problem_model("demo", **elsewhere).limits.requests_per_minute is None
+    assert problem_model("demo", **elsewhere, requests_per_minute=12).limits.requests_per_minute == 12
+    nvidia = {"endpoint": "https://integrate.api.nvidia.com/v1", "model": "mine"}
+    assert problem_model("base", **nvidia).limits.requests_per_minute == 35
 
 
 def test_what_goes_into_every_request_is_part_of_the_models_identity_and_only_then() -> None:

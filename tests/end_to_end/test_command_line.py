@@ -106,7 +106,7 @@ def test_a_machine_without_gpu_is_told_what_else_it_can_do(project: Project) -> 
 
 def test_one_setting_points_demo_at_another_endpoint_which_never_sees_the_key(project: Project) -> None:
     with OfflineModel(project) as model:
-        params = f"endpoint={model.base_url},model=mine,requests_per_minute=null"
+        params = f"endpoint={model.base_url},model=mine"
         done = project.kedro("run", "--env", "demo", f"--params={params}", env={"NVIDIA_API_KEY": SECRET})
     assert done.returncode == 0, done.stderr
     assert {call.authorization for call in model.calls} == {None}

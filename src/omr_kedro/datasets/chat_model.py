@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from kedro.io import DatasetError
@@ -16,7 +16,7 @@ from omr_kedro.datasets.chosen_model import ChosenModel
 from omr_kedro.datasets.resource import ResourceDataset
 from omr_kedro.llm.calls import ContextError, EndpointError, Prompt
 from omr_kedro.llm.calls.token_estimate import ERROR, estimate_prompt_tokens
-from omr_kedro.llm.endpoint import Constraint, Limits
+from omr_kedro.llm.endpoint import ClientKind, Constraint, Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.llm.serving import TEAM_OPTIONS, ServerSpec
 from omr_kedro.llm.serving.vllm import check_options, vllm_version
@@ -44,7 +44,11 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
         path: .                             # folder that the server runs in
         log: data/06_models/{purpose}-vllm.log
       constraint: structured_outputs        # vLLM's way to a closed set of replies; elsewhere response_format
+      client: openai                        # instead of the fast one: proxies of organisations, Azure; for hosted APIs
+      api_version: null                     # when given, base_url is a resource of Azure
       limits: {max_in_flight: 256}
+      host_limits:                          # of hosts and what is below them; `limits` win
+        api.nvidia.com: {requests_per_minute: 35}
       credentials: endpoints                # host name -> {api_key, variable, obtain}
     ```
 
@@ -60,7 +64,10 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
         base_url: str | None = None,
         server: dict[str, Any] | None = None,
         constraint: Constraint = "response_format",
+        client: ClientKind = "aiohttp",
+        api_version: str | None = None,
         limits: dict[str, Any] | None = None,
+        host_limits: Mapping[str, Mapping[str, Any]] | None = None,
         credentials: Mapping[str, Mapping[str, str | None]] | None = None,
         note: str = "",
         metadata: dict[str, Any] | None = None,
@@ -74,7 +81,10 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             base_url: an OpenAI-compatible endpoint, up to and including `/v1`.
             server: how to start a server, where there is no `base_url`.
             constraint: `structured_outputs`, `response_format` or `none`.
-            limits: see `omr_kedro.llm.endpoint.Limits`.
+            client: `aiohttp` or `openai`, the HTTP client to ask through.
+            api_version: of Azure's API, where `base_url` is a resource of Azure; the model's name is a deployment.
+            limits: see `omr_kedro.llm.endpoint.Limits`; what is None is as `host_limits` say.
+            host_limits: limits by host, which hold for endpoints of this host and of hosts below it.
             credentials: keys by host.
             note: what a person should know of the model when a run ends.
             metadata: passed on to Kedro-Viz and other plugins.
@@ -94,8 +104,10 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             base_url=base_url,
             server=_server(server, chosen, purpose) if server else None,
             api_key=self._key.get("api_key") or None,
+            client=_client(client, api_version),
+            api_version=api_version if base_url else None,
             constraint=constraint,
-            limits=_limits(limits or {}),
+            limits=_limits(limits or {}, _below(base_url, host_limits or {})),
             context_tokens=chosen.context_tokens,
             extra_body=chosen.extra_body,
             setting=_setting(purpose),
@@ -201,11 +213,27 @@ def _setting(purpose: str) -> str:
     )
 
 
-def _limits(values: dict[str, Any]) -> Limits:
+def _client(kind: ClientKind, api_version: str | None) -> ClientKind:
+    if kind not in (known := get_args(ClientKind)):
+        raise DatasetError(f"client: unknown '{kind}'; known are {', '.join(known)}")
+    if api_version and kind != "openai":
+        raise DatasetError(f"api_version: endpoints of Azure are reached with `client: openai`, and not with '{kind}'")
+    return kind
+
+
+def _limits(values: Mapping[str, Any], of_host: Mapping[str, Any]) -> Limits:
     known = {field.name for field in fields(Limits)}
-    if unknown := set(values) - known:
+    if unknown := {*values, *of_host} - known:
         raise DatasetError(f"limits: unknown {sorted(unknown)}; known are {sorted(known)}")
-    return Limits(**values)
+    given = {name: value for name, value in values.items() if value is not None}
+    return Limits(**{**of_host, **given})
+
+
+def _below(base_url: str | None, by_host: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """Limits of the longest name that the endpoint's host is, or is below: `a.b.example` is below `b.example`."""
+    host = "." + (urlsplit(base_url).hostname or "" if base_url else "")
+    names = [name for name in by_host if host.endswith(f".{name}")]
+    return by_host[max(names, key=len)] if names else {}
 
 
 def _server(values: dict[str, Any], model: ChosenModel, purpose: str) -> ServerSpec:

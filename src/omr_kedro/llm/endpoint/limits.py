@@ -27,6 +27,7 @@ class Limits:
 
     max_in_flight: int = 64
     requests_per_minute: float | None = None
+    """Calls that may start in a minute; None or 0 for as many as there are."""
     timeout_s: float = 600
     """Limit of a try, from sending to the last byte. Hosted queues answer after minutes: a short limit pays twice."""
     max_tries: int = 6
@@ -128,7 +129,7 @@ class Window:
 
 
 class Pacer:
-    """Spaces the starts of calls evenly; no limit when `per_minute` is None."""
+    """Spaces the starts of calls evenly; no limit when `per_minute` is None or 0."""
 
     def __init__(self, per_minute: float | None) -> None:
         self._gap_s = 60 / per_minute if per_minute else 0.0

@@ -1,0 +1,22 @@
+"""The line that a person watches while calls are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from omr_kedro.llm.engine.engine import Engine
+from tests.support.call_plans import call_plan, scratch_in, session_of, texts
+from tests.support.chat_server import ChatServer
+
+
+def test_a_limit_of_the_endpoint_stands_on_the_line_and_nothing_where_there_is_none(tmp_path: Path) -> None:
+    with ChatServer() as server:
+        lines = [_engine(server, tmp_path, requests_per_minute=limit).tally.line() for limit in (35, None, 0)]
+    assert "at most 35 a minute" in lines[0]
+    assert not any("a minute" in line for line in lines[1:])
+
+
+def _engine(server: ChatServer, folder: Path, **limits: Any) -> Engine:
+    plan = call_plan(server, {"a": texts(1)}, **limits)
+    return Engine(plan, session_of(plan), ["a"], scratch_in(folder))
