@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from benchmarks.contenders.contract import Job, contend, question
 from omr_kedro import tables
 from omr_kedro.llm.calls import CallPlan, Request, Sampling
-from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.endpoint import ClientKind, Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.shards import TableStore
 from omr_kedro.shards.identity import shard_names
@@ -15,7 +15,7 @@ from omr_kedro.shards.identity import shard_names
 _A_SHARD = 1000
 
 
-def work(job: Job) -> int:
+def work(job: Job, client: ClientKind = "aiohttp") -> int:
     """Ask for one table."""
     shards = dict(zip(shard_names(-(-job.calls // _A_SHARD)), range(0, job.calls, _A_SHARD), strict=True))
 
@@ -25,11 +25,12 @@ def work(job: Job) -> int:
             messages = [{"role": "user", "content": question(number)}]
             yield Request(str(number), messages, Sampling(temperature=0.6, max_tokens=4096), "bench")
 
+    entry = ModelEntry("bench", job.endpoint, client=client, limits=Limits(max_in_flight=job.in_flight))
     store = TableStore(job.folder / "table", "jsonl", tables.COMPLETIONS)
     store.save(
         CallPlan(
             name="bench",
-            model=ChatModel(ModelEntry("bench", job.endpoint, limits=Limits(max_in_flight=job.in_flight))),
+            model=ChatModel(entry),
             requests=requests,
             expected=dict.fromkeys(shards, _A_SHARD),
             fingerprints=dict.fromkeys(shards, "bench"),
