@@ -48,9 +48,9 @@ def main() -> None:
     dearer = [one["cpu_ms"] / other["cpu_ms"] for one, other in zip(package, ours, strict=True)]
     met = median(ratios) >= LEAST_RATIO
     print(
-        f"engine / bare loop: {median(ratios):.4f} of the rate (at least {LEAST_RATIO}), {median(costs):.2f} x the CPU\n"
-        f"openai package / fast client: {median(dearer):.2f} x the CPU"
+        f"engine / bare loop: {median(ratios):.4f} of the rate (at least {LEAST_RATIO}), {median(costs):.2f} x the CPU"
     )
+    print(f"openai package / fast client: {median(dearer):.2f} x the CPU")
     emit([
         figure(f"rate by that of a bare loop, {load.calls:,} calls", spread(ratios), "", f">= {LEAST_RATIO}", met=met),
         figure("CPU a call by that of a bare loop, which keeps nothing", spread(costs)),
