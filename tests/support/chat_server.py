@@ -26,6 +26,9 @@ class Call:
     key: str
     authorization: str | None
     body: dict[str, Any]
+    headers: Mapping[str, str]
+    url: str
+    """Path and query."""
 
 
 def completion(
@@ -46,6 +49,9 @@ class ChatServer:
         port: where to listen; 0 takes a free one.
         tls: speaks HTTPS with this certificate.
     """
+
+    path = "/v1/chat/completions"
+    """Place of the endpoint; subclasses may have others."""
 
     def __init__(
         self,
@@ -89,7 +95,7 @@ class ChatServer:
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         app = web.Application(client_max_size=2**26)
-        app.router.add_post("/v1/chat/completions", self._handle)
+        app.router.add_post(self.path, self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
@@ -104,7 +110,9 @@ class ChatServer:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        self.calls.append(Call(request.headers["X-Request-Id"], request.headers.get("Authorization"), body))
+        headers = request.headers
+        key, authorization = headers["X-Request-Id"], headers.get("Authorization")
+        self.calls.append(Call(key, authorization, body, headers, str(request.rel_url)))
         self.in_flight += 1
         self.most_in_flight = max(self.in_flight, self.most_in_flight)
         try:

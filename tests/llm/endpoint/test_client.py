@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -320,3 +322,8 @@ async def test_user_and_password_of_an_address_are_sent_where_there_is_no_key(co
         f"Basic {b64encode(b'me:pass word').decode()}",
         f"Bearer {SECRET}",
     ]
+
+
+def test_the_package_is_imported_only_where_it_is_chosen() -> None:
+    script = "import sys, omr_kedro.settings, omr_kedro.datasets; sys.exit('openai' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

@@ -102,6 +102,17 @@ def test_what_was_taken_once_is_never_suspected() -> None:
     assert len(model.asked) == 1
 
 
+def test_what_another_row_shows_meanwhile_is_believed() -> None:
+    model, dialect = Model("temperature", says="nothing"), Dialect("m")
+
+    async def ask(body: dict[str, Any]) -> Completion:
+        dialect.took(FIELDS)
+        return await model.ask(body)
+
+    asyncio.run(dialect.learn(FIELDS, CallError("bad_request", "no"), ask, lambda _: None))
+    assert dialect.spoken(FIELDS) == FIELDS
+
+
 def test_another_error_on_the_way_is_the_outcome_and_nothing_is_learnt() -> None:
     model, dialect = Model("temperature", says="nothing"), Dialect("m")
 

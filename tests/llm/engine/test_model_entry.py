@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
+from aiohttp import web
 
 from omr_kedro.llm.calls import Request, Sampling
 from omr_kedro.llm.engine import ChatModel, ModelEntry
@@ -26,6 +30,24 @@ def test_fields_of_a_model_are_sent_with_every_request_and_decide_its_key(tmp_pa
     extras = [{name: body[name] for name in THINKING if name in body} for body in bodies]
     assert extras == [{}] * 3 + [THINKING] * 3
     assert {row["model"] for row in rows(tmp_path)} == {"m"}, "rows have the name alone"
+
+
+def test_a_field_that_was_refused_is_left_out_by_all_stages_of_a_model_and_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reply(body: dict[str, Any]) -> web.Response | str:
+        error = {"error": {"message": "no", "param": "min_p"}}
+        return web.json_response(error, status=400) if "min_p" in body else "yes"
+
+    with ChatServer(reply) as server, caplog.at_level(logging.WARNING):
+        model = ChatModel(ModelEntry("m", server.base_url, extra_body=THINKING))
+        for stage in ("first", "second"):
+            table(tmp_path / stage).save(replace(call_plan(server, {"a": texts(3)}), model=model))
+        refused = ["min_p" in call.body for call in server.calls]
+    assert sum(refused[-3:]) == 0, "the second stage knows it"
+    assert len([record for record in caplog.records if "min_p" in record.getMessage()]) == 1
+    first, second = (rows(tmp_path / stage) for stage in ("first", "second"))
+    assert [row["call_key"] for row in first] == [row["call_key"] for row in second]
 
 
 def test_without_such_fields_keys_are_what_they_always_were() -> None:

@@ -30,7 +30,7 @@ _INDISPENSABLE = frozenset({"model", "messages", *_OTHER_NAMES.values()})
 
 
 class Dialect:
-    """What is known of the fields that one model takes; all who ask it share it.
+    """Knowledge of the fields that one model takes, shared by all who ask it.
 
     Keys of calls do not depend on it: they are made of what is asked for, not of what is sent.
     """
@@ -69,6 +69,8 @@ class Dialect:
         if found is None:
             raise refusal
         completion, refused = found
+        # Another row may have shown meanwhile that a field is taken.
+        refused = [name for name in refused if name not in self._taken]
         self._refused += tuple(refused)
         self.took(_without(body, refused))
         for name in refused:
