@@ -20,6 +20,7 @@ from omr_kedro.llm.calls import Completion, Request, Sampling
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.endpoint import ClientKind, Constraint, http
 from omr_kedro.llm.endpoint.client import ChatClient
+from omr_kedro.llm.endpoint.limits import Pacer
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from tests.support.chat_server import ChatServer, FaultyServer, completion
 
@@ -245,6 +246,21 @@ async def test_compressed_answers_are_read_and_damaged_ones_may_pass(connect: Co
     with ChatServer(lambda _: damaged) as server, pytest.raises(CallError) as failed:
         await ask(connect, server, request())
     assert (failed.value.kind, failed.value.retryable) == ("connection", True)
+
+
+async def test_tries_that_find_out_keep_the_pace(connect: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    pacer = Pacer(None)
+    waited: list[int] = []
+
+    async def wait() -> None:
+        waited.append(1)
+
+    monkeypatch.setattr(pacer, "wait", wait)
+    with ChatServer(lambda body: web.Response(status=400) if "seed" in body else "yes") as server:
+        async with connect(server.base_url, "m", None, pacer=pacer) as chat:
+            await chat.complete(request(), "k")
+    assert len(server.calls) > 2
+    assert len(waited) == len(server.calls) - 1, "whoever calls has waited for the first"
 
 
 async def test_whether_a_server_answers_at_all_costs_nothing(connect: Connect) -> None:

@@ -57,6 +57,12 @@ async def test_what_a_netrc_holds_is_sent_nowhere(
     assert server.calls[0].authorization == "Bearer a-key-of-mine"
 
 
+@pytest.mark.parametrize("url", ["http://host:port/v1", "no-scheme/v1", "http://no such host/v1"])
+async def test_what_is_no_address_is_an_error_of_ours(url: str, kind: ClientKind) -> None:
+    with pytest.raises((CallError, EndpointError)):
+        await ask(url, kind)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000", "127.1.2.3", "inside.example"])
 def test_this_machine_and_hosts_that_are_excepted_need_no_proxy(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example:3128")

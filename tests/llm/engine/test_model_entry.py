@@ -50,6 +50,19 @@ def test_a_field_that_was_refused_is_left_out_by_all_stages_of_a_model_and_told_
     assert [row["call_key"] for row in first] == [row["call_key"] for row in second]
 
 
+def test_replies_that_show_which_field_is_refused_are_charged(tmp_path: Path) -> None:
+    def reply(body: dict[str, Any]) -> web.Response | str:
+        return web.Response(status=422) if "min_p" in body else "yes"
+
+    with ChatServer(reply) as server:
+        model = ChatModel(ModelEntry("m", server.base_url, extra_body=THINKING))
+        table(tmp_path).save(replace(call_plan(server, {"a": texts(3)}), model=model))
+        replies = sum("min_p" not in call.body for call in server.calls)
+    assert len(rows(tmp_path)) == 3
+    assert replies > 3, "some were paid for to find it out"
+    assert model.session.spending.spent.calls == replies
+
+
 def test_without_such_fields_keys_are_what_they_always_were() -> None:
     entry = ModelEntry("m", "http://127.0.0.1/v1", context_tokens=4096)
     assert REQUEST.key(entry.identity) == REQUEST.key("m") == "eab0059b66f57758d9df0522e34657e9"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -14,6 +15,7 @@ from omr_kedro.llm.endpoint.aiohttp_client import AiohttpClient
 from omr_kedro.llm.endpoint.deadline import deadline
 from omr_kedro.llm.endpoint.dialect import Dialect, Spare
 from omr_kedro.llm.endpoint.http import CONNECT_S, Address, ClientKind, HttpClient
+from omr_kedro.llm.endpoint.limits import Pacer
 from omr_kedro.llm.endpoint.redaction import Redactor
 from omr_kedro.llm.endpoint.replies import read_reply
 
@@ -36,6 +38,7 @@ class ChatClient:
         client: ClientKind = "aiohttp",
         api_version: str | None = None,
         dialect: Dialect | None = None,
+        pacer: Pacer | None = None,
     ) -> None:
         """Describe the endpoint; nothing is sent.
 
@@ -49,12 +52,14 @@ class ChatClient:
             client: the HTTP client to ask through.
             api_version: of Azure's API, where the address is a resource of Azure; only with `client` "openai".
             dialect: what is known of the fields that the model takes; shared by the clients of a model.
+            pacer: spaces the tries that find out about fields; whoever calls spaces the first ones.
         """
         self.model = model
         self._constraint: Constraint = constraint
         self._address = Address(base_url, api_key, min(CONNECT_S, timeout_s), api_version)
         self._kind: ClientKind = client
         self._dialect = dialect or Dialect(model)
+        self._pacer = pacer or Pacer(None)
         self._learning = asyncio.Lock()
         user = self._address.user
         self._redactor = Redactor(api_key, user[1] if user else None)
@@ -100,8 +105,9 @@ class ChatClient:
                     raise
                 async with self._learning:
                     if self._dialect.spoken(body) == sent:
-                        return await self._dialect.learn(sent, refusal, lambda fields: self._try(fields, key), spare)
+                        return await self._dialect.learn(sent, refusal, partial(self._later, key=key), spare)
                 # Another call has found something out meanwhile: ask again, as it is known now.
+                await self._pacer.wait()
             else:
                 self._dialect.took(sent)
                 return completion
@@ -114,6 +120,10 @@ class ChatClient:
                 return (await self._http.models()).status < 500
         except (TimeoutError, CallError):
             return False
+
+    async def _later(self, body: dict[str, Any], key: str) -> Completion:
+        await self._pacer.wait()
+        return await self._try(body, key)
 
     async def _try(self, body: dict[str, Any], key: str) -> Completion:
         assert self._http is not None, "use the client as a context manager"  # noqa: S101

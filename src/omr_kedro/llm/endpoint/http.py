@@ -39,7 +39,7 @@ class HttpClient(Protocol):
         """Open the pool of connections.
 
         Raises:
-            EndpointError: the environment names a proxy that cannot be used.
+            EndpointError: the environment names a proxy that cannot be used, or the address is none.
         """
         ...
 

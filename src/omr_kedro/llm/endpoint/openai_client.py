@@ -17,7 +17,7 @@ import httpx2
 import openai
 from aiohttp import encode_basic_auth
 
-from omr_kedro.llm.calls.errors import CallError
+from omr_kedro.llm.calls.errors import CallError, EndpointError
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
 from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 
@@ -34,7 +34,13 @@ class OpenAIClient:
 
     async def __aenter__(self) -> Self:
         """Open the pool of connections; see `HttpClient`."""
-        url = self._address.url
+        try:
+            self._client = self._opened(self._address.url)
+        except httpx2.InvalidURL as error:
+            raise EndpointError(f"{self._address.url} is no address: {error}") from None
+        return self
+
+    def _opened(self, url: str) -> openai.AsyncOpenAI:
         http_client = httpx2.AsyncClient(
             headers=_authorization(self._address),
             follow_redirects=False,
@@ -49,12 +55,10 @@ class OpenAIClient:
         # Empty and not None: for None the package would take keys from the environment, whatever the host.
         common: dict[str, Any] = {"api_key": "", "admin_api_key": "", "max_retries": 0, "timeout": timeout}
         if self._address.api_version:
-            self._client = openai.AsyncAzureOpenAI(
+            return openai.AsyncAzureOpenAI(
                 azure_endpoint=url, api_version=self._address.api_version, http_client=http_client, **common
             )
-        else:
-            self._client = openai.AsyncOpenAI(base_url=url, http_client=http_client, **common)
-        return self
+        return openai.AsyncOpenAI(base_url=url, http_client=http_client, **common)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

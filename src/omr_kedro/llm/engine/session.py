@@ -272,6 +272,7 @@ class ModelSession:
             client=entry.client,
             api_version=entry.api_version,
             dialect=self.dialect,
+            pacer=self.pacer,
         )
 
     async def _serve(self) -> LocalServer:
