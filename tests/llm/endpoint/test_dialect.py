@@ -72,7 +72,8 @@ def test_what_is_refused_is_found_whatever_the_server_says(
 def test_a_server_that_names_its_fields_costs_no_reply_but_the_one_that_is_used(refused: tuple[str, ...]) -> None:
     model = Model(*refused)
     _, spare = asyncio.run(model.first(Dialect("m"), FIELDS))
-    assert (spare, len(model.asked)) == (0, 1 + len(refused))
+    assert spare == 0
+    assert len(model.asked) == 1 + len(refused) + ("max_tokens" in refused), "a small limit is tried as well"
 
 
 @pytest.mark.parametrize("says", ["the field", "nothing"])
@@ -82,6 +83,23 @@ def test_a_limit_of_tokens_is_never_given_up(says: str) -> None:
         asyncio.run(model.first(dialect, FIELDS))
     assert all({"max_tokens", "max_completion_tokens"} & body.keys() for body in model.asked)
     assert dialect.spoken(FIELDS) == FIELDS
+
+
+@pytest.mark.parametrize("says", ["max_tokens", "nothing"])
+def test_a_limit_that_is_too_large_for_a_row_keeps_its_name_where_the_other_name_is_ignored(says: str) -> None:
+    class Short(Model):
+        async def ask(self, body: dict[str, Any]) -> Completion:
+            self.refused = {"max_tokens"} if body.get("max_tokens", 0) > 5 else set()
+            return await super().ask(body)
+
+    model, dialect = Short(says=says), Dialect("m")
+    with pytest.raises(CallError):
+        asyncio.run(model.first(dialect, FIELDS))
+    assert dialect.spoken(FIELDS) == FIELDS
+    asked = len(model.asked)
+    with pytest.raises(CallError):
+        asyncio.run(model.first(dialect, FIELDS))
+    assert "max_completion_tokens" not in str(model.asked[asked:]), "it was seen to take the field"
 
 
 @pytest.mark.parametrize("says", ["messages", "temperature", "nothing"])

@@ -53,7 +53,7 @@ class Dialect:
 
         Where the server names the fields, one try for each finds them. Elsewhere the request is asked without all that
         are suspected, and when that is taken, they are added one by one: at most as many paid replies as there are
-        fields, once for a model. A row that is at fault itself costs two more refusals at most.
+        fields, once for a model. A row that is at fault itself mostly costs two more refusals.
 
         Args:
             body: the request that was refused.
@@ -69,6 +69,9 @@ class Dialect:
         if found is None:
             raise refusal
         completion, refused = found
+        if await self._fits(_without(body, refused), refused, ask, spare):
+            spare(completion)
+            raise refusal
         # Another row may have shown meanwhile that a field is taken.
         refused = [name for name in refused if name not in self._taken]
         self._refused += tuple(refused)
@@ -76,6 +79,19 @@ class Dialect:
         for name in refused:
             logger.warning("%s does not take `%s`; %s", self._model, name, _consequence(name))
         return completion
+
+    async def _fits(self, body: Body, refused: Sequence[str], ask: Ask, spare: Spare) -> bool:
+        """Whether a limit was too large for its row and not refused: a small one is taken under its usual name.
+
+        A server that ignores the other name takes every limit under it, and would have none from here on.
+        """
+        for name in _OTHER_NAMES.keys() & set(refused):
+            small = {field: value for field, value in body.items() if field != _OTHER_NAMES[name]} | {name: 1}
+            if reply := await _reply(small, ask):
+                spare(reply)
+                self.took(small)
+                return True
+        return False
 
 
 _Found = tuple[Completion, Sequence[str]]
