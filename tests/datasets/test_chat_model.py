@@ -82,6 +82,7 @@ HOSTS = {"api.nvidia.com": {"requests_per_minute": 35}, "slow.api.nvidia.com": {
         ("https://integrate.api.nvidia.com/v1", 0, 0),
         ("https://integrate.api.nvidia.com.example.org/v1", None, None),
         ("https://notapi.nvidia.com/v1", None, None),
+        ("http://[no-address/v1", None, None),
         ("http://127.0.0.1:8000/v1", None, None),
         ("http://127.0.0.1:8000/v1", 7, 7),
         (None, None, None),

@@ -231,8 +231,7 @@ def _limits(values: Mapping[str, Any], of_host: Mapping[str, Any]) -> Limits:
 
 def _below(base_url: str | None, by_host: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     """Limits of the longest name that the endpoint's host is, or is below: `a.b.example` is below `b.example`."""
-    host = "." + (urlsplit(base_url).hostname or "" if base_url else "")
-    names = [name for name in by_host if host.endswith(f".{name}")]
+    names = [name for name in by_host if f".{_host(base_url)}".endswith(f".{name}")]
     return by_host[max(names, key=len)] if names else {}
 
 
@@ -259,4 +258,12 @@ def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
 def _key_for(base_url: str | None, credentials: Mapping[str, Mapping[str, str | None]]) -> Mapping[str, str | None]:
     if not base_url:
         return {}
-    return credentials.get(urlsplit(base_url).hostname or "") or credentials.get(_OTHER_HOSTS) or {}
+    return credentials.get(_host(base_url)) or credentials.get(_OTHER_HOSTS) or {}
+
+
+def _host(base_url: str | None) -> str:
+    """The host of an address; nothing for what is no address, which is said when it is to be reached."""
+    try:
+        return urlsplit(base_url or "").hostname or ""
+    except ValueError:
+        return ""
