@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from kedro.io import AbstractDataset
+from kedro.io import AbstractDataset, DatasetError
 from kedro.utils import load_obj
 from kedro_datasets._typing import TablePreview
 
 from omr_kedro.datasets.explained import explained
 from omr_kedro.shards import Recipe, Shards, TableStore
 from omr_kedro.shards.formats import Format
+from omr_kedro.shards.integrity import Integrity
 
 logger = logging.getLogger(__name__)
 
@@ -31,11 +32,18 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
       filepath: data/02_intermediate/extracted_problems
       schema: omr_kedro.tables.PROBLEMS
       format: jsonl          # or parquet
+      integrity: once        # or always, never: how often files are compared with what was written
     ```
     """
 
     def __init__(
-        self, *, filepath: str, schema: str, format: Format = "jsonl", metadata: dict[str, Any] | None = None
+        self,
+        *,
+        filepath: str,
+        schema: str,
+        format: Format = "jsonl",
+        integrity: Integrity = "once",
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the table.
 
@@ -43,11 +51,18 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
             filepath: folder of the table.
             schema: dotted path of a pyarrow schema, which every row is checked against.
             format: `jsonl` for text that people want to `head`, `parquet` for what is read by column.
+            integrity: `once` in a process (before a shard counts as made, or is first read), `always` when it is read,
+                or `never` (its size is looked at nevertheless).
             metadata: passed on to Kedro-Viz and other plugins.
+
+        Raises:
+            DatasetError: `integrity` is something else.
         """
         self.metadata = metadata
+        if integrity not in get_args(Integrity):
+            raise DatasetError(f"integrity is {' or '.join(get_args(Integrity))} (globals.yml), not {integrity!r}")
         self._filepath = Path(filepath)
-        self._store = TableStore(self._filepath, format, load_obj(schema))
+        self._store = TableStore(self._filepath, format, load_obj(schema), integrity=integrity)
 
     @property
     def store(self) -> TableStore:

@@ -4,6 +4,8 @@ from omr_kedro.shards.benchmark import Benchmark, identifier
 from omr_kedro.shards.code import code_digest
 from omr_kedro.shards.errors import (
     BadInputError,
+    ChangedTableError,
+    DamagedTableError,
     DiskFullError,
     OmrError,
     RowError,
@@ -13,6 +15,7 @@ from omr_kedro.shards.errors import (
 )
 from omr_kedro.shards.identity import MOST_SHARDS, content_id, shard_names, shard_of
 from omr_kedro.shards.joins import join
+from omr_kedro.shards.marks import Mark
 from omr_kedro.shards.printable import printable, printable_name
 from omr_kedro.shards.recipes import (
     Check,
@@ -32,13 +35,15 @@ from omr_kedro.shards.records import Record
 from omr_kedro.shards.siblings import SiblingShards, map_siblings
 from omr_kedro.shards.source import Part, Source, checked_text
 from omr_kedro.shards.splits import SplitShards, split_stream
-from omr_kedro.shards.store import Mark, TableStore
+from omr_kedro.shards.store import TableStore
 
 __all__ = [
     "MOST_SHARDS",
     "BadInputError",
     "Benchmark",
+    "ChangedTableError",
     "Check",
+    "DamagedTableError",
     "DiskFullError",
     "Finished",
     "MappedShards",

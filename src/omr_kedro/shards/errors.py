@@ -29,5 +29,13 @@ class MissingTableError(OmrError, FileNotFoundError):
     """A table, or a shard of one, that was never finished."""
 
 
+class ChangedTableError(OmrError):
+    """Another process has made a table anew while this one was reading it."""
+
+
+class DamagedTableError(OmrError):
+    """A file of a table no longer holds what was written."""
+
+
 class UnmadeError(OmrError):
     """A table that should be finished lacks shards."""

@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import filecmp
 import logging
 import os
+import re
+import shutil
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any
 
 import orjson
 
 from omr_kedro.shards.errors import DiskFullError, TableBusyError
+from omr_kedro.shards.printable import printable
 
 logger = logging.getLogger(__name__)
 
 _LEASE_POLL_S = 0.5
+_LONGEST_NAME = 200
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
 
 
@@ -53,20 +59,41 @@ def whole_lines(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def whole_lines_at(path: Path) -> Iterator[tuple[dict[str, Any], int, int]]:
-    """As `whole_lines`, each object with the place of its line: offset and size in bytes, the line's end included."""
+    """As `whole_lines`, each object with its place: offset and size in bytes, the byte that ends the line included.
+
+    Also found are the objects of lines between which the line's end was damaged.
+    """
     if not path.exists():
         return
     offset = 0
     with path.open("rb") as file:
         for line in file:
-            size = len(line)
-            try:
-                row = orjson.loads(line) if line.endswith(b"\n") else None
-            except orjson.JSONDecodeError:
-                row = None
-            if isinstance(row, dict):
-                yield row, offset, size
-            offset += size
+            if (row := _object(line)) is not None and line.endswith(b"\n"):
+                yield row, offset, len(line)
+            else:
+                yield from _run_together(line, offset)
+            offset += len(line)
+
+
+# Inside of a JSON string a quote stands behind a backslash: this is no part of a text.
+_JOINT = re.compile(rb"\}.(?=\{\"|$)", re.DOTALL)
+_MOST_JOINTS = 100  # Each is a try to parse what stands before it.
+
+
+def _run_together(line: bytes, offset: int) -> Iterator[tuple[dict[str, Any], int, int]]:
+    start = 0
+    for joint in islice(_JOINT.finditer(line), _MOST_JOINTS):
+        if (row := _object(line[start : joint.start() + 1])) is not None:
+            yield row, offset + start, joint.end() - start
+            start = joint.end()
+
+
+def _object(text: bytes) -> dict[str, Any] | None:
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def make_folder(folder: Path) -> None:
@@ -83,6 +110,38 @@ def delete_for_good(path: Path) -> None:
     if path.exists():
         path.unlink()
         sync_folder(path.parent)
+
+
+def keep_aside(path: Path, folder: Path) -> Path:
+    """Give a file that will be replaced a second name in a folder, and return it; never the name of another file.
+
+    Where the file system has no links, a copy.
+    """
+    make_folder(folder)
+    for number in count(1):
+        aside = folder / (path.name if number == 1 else f"{path.stem}.{number}{path.suffix}")
+        try:
+            os.link(path, aside)
+        except FileExistsError:
+            if filecmp.cmp(path, aside, shallow=False):  # a run that was killed has done it already
+                return aside
+            continue
+        except OSError:
+            if aside.exists():
+                continue
+            shutil.copy2(path, aside)
+        sync_folder(folder)
+        return aside
+    raise AssertionError("numbers do not end")
+
+
+def last_writer(folder: Path) -> str:
+    """The process that last held the lock of a folder, be it at work or not; empty for this one, and for none."""
+    try:
+        signed = (folder / "_lock").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+    return "" if signed.startswith(_me()) else printable(signed[:_LONGEST_NAME])
 
 
 def sync_folder(folder: Path) -> None:
@@ -123,9 +182,12 @@ def disk_full(error: OSError, what: str) -> DiskFullError | None:
     """The error for a person whose disk refused `what`; None when it is not for want of room."""
     if error.errno not in _NO_ROOM:
         return None
+    remedy = "Make room (or have your quota raised)"
+    if error.errno == errno.EROFS:
+        remedy = "Let the file system be written to (it is mounted read-only), or name another place"
     return DiskFullError(
-        f"{what} cannot be written: {error.strerror}. All that was finished before is kept. Make room (or have your "
-        "quota raised), and run the same command again."
+        f"{what} cannot be written: {error.strerror}. All that was finished before is kept. {remedy}, and run the same "
+        "command again."
     )
 
 
@@ -160,7 +222,7 @@ def lease(path: Path) -> Iterator[None]:
     make_folder(path.parent)
     told = False
     while True:
-        with path.open("a+", encoding="utf-8") as file:
+        with path.open("a+", encoding="utf-8", errors="replace") as file:
             if not _try_lock(file, fcntl.LOCK_EX):
                 if not told:
                     logger.warning("%s is held by %s; waiting for it.", path, _holder(file))
@@ -181,7 +243,7 @@ def lease(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(folder: Path, kind: int) -> Iterator[None]:
     make_folder(folder)
-    with (folder / "_lock").open("a+", encoding="utf-8") as file:
+    with (folder / "_lock").open("a+", encoding="utf-8", errors="replace") as file:
         if not _try_lock(file, kind):
             raise TableBusyError(
                 f"{folder} is being written by {_holder(file)}. Wait until that run has ended, or stop it; "
@@ -208,11 +270,15 @@ def _try_lock(file: IO[str], kind: int) -> bool:
 
 def _holder(file: IO[str]) -> str:
     file.seek(0)
-    return file.read().strip() or "another process"
+    return printable(file.read(_LONGEST_NAME).strip()) or "another process"
 
 
 def _sign(file: IO[str]) -> None:
     job = f" (Slurm job {os.environ['SLURM_JOB_ID']})" if "SLURM_JOB_ID" in os.environ else ""
     file.truncate(0)
-    file.write(f"process {os.getpid()} on {socket.gethostname()}{job}")
+    file.write(f"{_me()}{job}")
     file.flush()
+
+
+def _me() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omr_kedro.shards.batches import Most
+from omr_kedro.shards.files import whole_lines
 from omr_kedro.shards.recipes import Row
 
 Format = Literal["jsonl", "parquet"]
@@ -31,6 +32,9 @@ _READ = Most(rows=1024, bytes=1 << 20)
 _READ_BUFFER = 1 << 16
 
 Write = Callable[[pa.RecordBatch, bytes], object]
+
+UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError)
+"""Errors of reading a damaged file; those of the system are among them and have a number (`OSError.errno`)."""
 
 
 @contextmanager
@@ -79,6 +83,21 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]
             yield from batch.to_pylist()
 
 
+def readable_rows(path: Path) -> Iterator[Row]:
+    """Stream those rows of a damaged file that can be read: whole lines, or row groups as far as they go.
+
+    They may hold something else than was written. None when there is no file.
+    """
+    if path.suffix == ".jsonl":
+        yield from whole_lines(path)
+        return
+    with suppress(*UNREADABLE):
+        for number in range(_row_groups(path)):
+            with suppress(*UNREADABLE):
+                for batch in read_batches(path, groups=[number]):
+                    yield from batch.to_pylist()
+
+
 def read_column(path: Path, name: str) -> Iterator[Any]:
     """Stream the values of one column, passing over the others as cheaply as the format can.
 
@@ -92,13 +111,20 @@ def read_column(path: Path, name: str) -> Iterator[Any]:
             yield from batch.column(0).to_pylist()
 
 
-def read_batches(path: Path, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """Stream a Parquet file; batches hold as many rows as are a megabyte by the row group's metadata."""
+def read_batches(
+    path: Path, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Stream a Parquet file, or some row groups of it; batches hold as many rows as are a megabyte by the metadata."""
     # Neither a row group nor one of its columns is read as a whole, but page by page.
     with pq.ParquetFile(path, pre_buffer=False, buffer_size=_READ_BUFFER) as parquet:
-        for number in range(parquet.metadata.num_row_groups):
+        for number in range(parquet.metadata.num_row_groups) if groups is None else groups:
             rows = _rows_at_once(parquet.metadata.row_group(number))
             yield from parquet.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
+
+
+def _row_groups(path: Path) -> int:
+    with pq.ParquetFile(path) as parquet:
+        return int(parquet.metadata.num_row_groups)
 
 
 def _rows_at_once(group: pq.RowGroupMetaData) -> int:

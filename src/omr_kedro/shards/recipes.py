@@ -88,6 +88,8 @@ class Scratch(NamedTuple):
     """File for finished work that the shard no longer holds."""
     earlier: Callable[[], Iterator[Row]]
     """Rows of this shard as it was last written; none when it was not."""
+    damaged: bool = False
+    """Whether the file of these rows is not what was written, so that rows may be missing or wrong."""
 
 
 class Recipe(Protocol):

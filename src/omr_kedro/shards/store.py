@@ -5,11 +5,13 @@
     <table>/_open/…  _retired/…             work of a shard that is being made; calls paid for that it no longer needs
     <table>/_open/….lock                    held by the process that makes the shard, when several share a table
     <table>/_complete.json                  all marks in one file, present when every shard is there
+    <table>/_damaged/shard-…                files as they were found that were no longer what was written; never deleted
     <table>/_lock                           held by the one process that writes, or shared by those that write parts
 
 A shard counts as made when its mark names the wanted fingerprint (the recipe's, with the columns of the table) and the
-file has the marked size. The mark goes before the file is replaced and comes after it, so a kill in between makes one
-shard again and trusts neither half.
+file is what was written: see `integrity` for how often that is looked at. The mark goes before the file is replaced and
+comes after it, so a kill in between makes one shard again and trusts neither half. A mark that cannot be read is none,
+and `_complete.json` and the single marks stand in for each other.
 """
 
 from __future__ import annotations
@@ -19,32 +21,49 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
 
 from omr_kedro.shards.batches import batches, checked, json_lines
-from omr_kedro.shards.errors import MissingTableError, ShardCountError, UnmadeError
+from omr_kedro.shards.errors import (
+    ChangedTableError,
+    DamagedTableError,
+    MissingTableError,
+    ShardCountError,
+    UnmadeError,
+)
 from omr_kedro.shards.files import (
     delete_for_good,
     fellow_writer,
+    keep_aside,
+    last_writer,
     lease,
     make_folder,
     remove_leftovers,
     room_for,
     sole_writer,
     whole_file,
-    whole_lines,
 )
-from omr_kedro.shards.formats import BATCH, FORMATS, Format, read_column, read_rows, writing
+from omr_kedro.shards.formats import (
+    BATCH,
+    FORMATS,
+    UNREADABLE,
+    Format,
+    read_column,
+    read_rows,
+    readable_rows,
+    writing,
+)
 from omr_kedro.shards.identity import fingerprint
+from omr_kedro.shards.integrity import Comparison, FileState, Integrity, file_checksum
+from omr_kedro.shards.marks import Mark, sealed, unsealed
 from omr_kedro.shards.processes import spread
 from omr_kedro.shards.recipes import Finished, MappedShards, Recipe, Row, Scratch, Shard, Shards
 
@@ -52,36 +71,49 @@ logger = logging.getLogger(__name__)
 
 _OTHER: dict[Format, Format] = {"jsonl": "parquet", "parquet": "jsonl"}
 _TELL_EVERY_S = 10.0
+_COMPLETE = "_complete.json"
 
 # The lanes of a job come to write as their calls end, many at once. To read, check and compress is work for a core, and
 # takes up to 20 MB for long texts: more lanes at it than there are cores are memory for nothing.
 _WRITERS = threading.BoundedSemaphore(max(2, os.cpu_count() or 1))
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """All that is known of a finished shard without reading it."""
-
-    fingerprint: str
-    digest: str
-    rows: int
-    bytes: int
-    settled: bool
+Value = TypeVar("Value")
 
 
 class TableStore:
-    """Reads and writes one table's folder; not `durable` is what nobody will miss after a power cut."""
+    """Reads and writes one table's folder.
 
-    def __init__(self, folder: Path, format: Format, schema: pa.Schema, *, durable: bool = True) -> None:
+    Args:
+        folder: of the table; need not be there.
+        format: of the files that are written; those of the other are read.
+        schema: the columns.
+        durable: false for what nobody will miss after a power cut.
+        integrity: how often files are compared with what was written.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        format: Format,
+        schema: pa.Schema,
+        *,
+        durable: bool = True,
+        integrity: Integrity = "once",
+    ) -> None:
         self.folder = folder
         self._whole_file = partial(whole_file, durable=durable)
         self.format = format
         self.schema = schema
+        self._files = Comparison(integrity)
+        self._damaged = set[str]()
+        """Shards whose files were kept aside and are being made anew."""
+        self._told = False
 
     @property
     def complete(self) -> bool:
         """Whether the last save went through to its end."""
-        return (self.folder / "_complete.json").is_file()
+        return (self.folder / _COMPLETE).is_file()
 
     def shards(self) -> Shards:
         """The finished table.
@@ -89,12 +121,16 @@ class TableStore:
         Raises:
             MissingTableError: when it was never finished, or is being made again.
         """
-        if not self.complete:
+        marks = self._finished()
+        if marks is None and self.complete:
+            marks = self._marks()
+            marks = marks if _are_all(marks) else None
+        if marks is None:
             raise MissingTableError(
-                f"The table {self.folder} is not there, or was not finished. Run the pipeline that makes it first, or "
-                "all of them at once: kedro run, with the same --env and --params."
+                f"The table {self.folder} is not there, or was not finished. {self._others()}Run the pipeline that "
+                "makes it first, or all of them at once: kedro run, with the same --env and --params."
             )
-        return Shards(self._shard(name, mark) for name, mark in self._marks().items())
+        return Shards(self._shard(name, mark) for name, mark in marks.items())
 
     def part(self, ids: Iterable[str]) -> Shards:
         """These shards as they are, whether or not the rest of the table is there.
@@ -102,12 +138,13 @@ class TableStore:
         Raises:
             MissingTableError: one of them was never written.
         """
-        marks = {name: self._mark(name) for name in ids}
-        if absent := [name for name, mark in marks.items() if mark is None]:
+        wanted = list(ids)
+        marks = self._marks_of(wanted)
+        if absent := [name for name in wanted if name not in marks]:
             raise MissingTableError(
-                f"The table {self.folder} has no {absent[0]}. Run the pipeline that makes it first."
+                f"The table {self.folder} has no {absent[0]}. {self._others()}Run the pipeline that makes it first."
             )
-        return Shards((self._shard(name, mark) for name, mark in marks.items() if mark), whole=False)
+        return Shards((self._shard(name, mark) for name, mark in marks.items()), whole=False)
 
     def save(self, recipe: Recipe) -> int:
         """Make the shards whose fingerprint is new, write each as it comes; returns how many were written.
@@ -124,7 +161,10 @@ class TableStore:
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
             pending = self._pending(wanted, marks)
-            if pending or not self.complete:
+            if pending or self._finished() is None:
+                self._keep_damaged(pending, marks)
+                if not pending and not self.complete:
+                    logger.info("%s is written anew from the marks of the single shards.", self.folder / _COMPLETE)
                 self._reopen()
                 marks |= self._make(recipe, pending)
                 self._complete(recipe, marks)
@@ -143,8 +183,10 @@ class TableStore:
             for name in sorted(self._pending(wanted, self._marks_of(wanted))):
                 leases.enter_context(lease(self.folder / "_open" / f"{name}.lock"))
             # Looked at again: whoever held a lease may have made the shard.
-            pending = self._pending(wanted, self._marks_of(wanted))
+            marks = self._marks_of(wanted)
+            pending = self._pending(wanted, marks)
             if pending:
+                self._keep_damaged(pending, marks)
                 self._reopen()
                 for name in pending:
                     remove_leftovers(self.folder, name)
@@ -167,10 +209,10 @@ class TableStore:
             if unmade := self._pending(wanted, marks, settled=False):
                 raise UnmadeError(
                     f"{self.folder}: {len(unmade)} of {len(wanted)} shards are not there as this run would make them, "
-                    f"first {unmade[0]}. Inputs, settings or code were changed while they were made; "
-                    "run the same command again, which makes what is missing."
+                    f"first {unmade[0]}. Inputs, settings or code were changed while they were made, or files were "
+                    "damaged; run the same command again, which makes what is missing."
                 )
-            if not self.complete:
+            if self._finished() is None:
                 self._complete(recipe, marks)
             self._remove_former()
 
@@ -205,6 +247,7 @@ class TableStore:
             open=self.folder / "_open" / f"{name}.jsonl",
             retired=self.folder / "_retired" / f"{name}.jsonl",
             earlier=partial(self._earlier, name),
+            damaged=name in self._damaged,
         )
 
     def head(self, count: int, columns: Sequence[str] | None = None) -> list[Row]:
@@ -219,25 +262,80 @@ class TableStore:
 
     def _marks(self) -> dict[str, Mark]:
         """Marks of all shards that were ever written, by id."""
-        try:
-            known = orjson.loads((self.folder / "_complete.json").read_bytes())
-        except FileNotFoundError:
-            return self._marks_of(sorted(path.stem for path in (self.folder / "_made").glob("*.json")))
-        return {name: Mark(**mark) for name, mark in known.items()}
+        finished = self._finished()
+        if finished is not None:
+            return finished
+        if self.complete and not self._told:
+            self._told = True
+            logger.warning("%s is damaged; the marks of the single shards stand in for it.", self.folder / _COMPLETE)
+        return self._marks_of(sorted(path.stem for path in (self.folder / "_made").glob("*.json")))
+
+    def _finished(self) -> dict[str, Mark] | None:
+        """Marks of the finished table; None where it is not finished, or where they cannot be read."""
+        known = _json_of(self.folder / _COMPLETE)
+        if not isinstance(known, dict):
+            return None
+        marks = {name: mark for name, value in known.items() if (mark := unsealed(name, value))}
+        return marks if len(marks) == len(known) and all(name == Path(name).name for name in marks) else None
 
     def _marks_of(self, names: Iterable[str]) -> dict[str, Mark]:
-        marks = {name: self._mark(name) for name in names}
-        return {name: mark for name, mark in marks.items() if mark}
+        wanted = list(names)
+        marks = {name: mark for name in wanted if (mark := self._mark(name))}
+        if len(marks) < len(wanted) and (finished := self._finished()):
+            marks = {name: mark for name in wanted if (mark := marks.get(name) or finished.get(name))}
+        return marks
 
     def _mark(self, name: str) -> Mark | None:
         """None also for a mark that cannot be read: its shard is made again, as if a kill had come before the mark."""
-        try:
-            return Mark(**orjson.loads(self._mark_path(name).read_bytes()))
-        except (FileNotFoundError, orjson.JSONDecodeError, TypeError):
-            return None
+        return unsealed(name, _json_of(self._mark_path(name)))
 
     def _shard(self, name: str, mark: Mark) -> Shard:
-        return Shard(name, mark.digest, mark.rows, partial(self._read, name), partial(self._read_column, name))
+        return Shard(name, mark.digest, mark.rows, partial(self._rows, name, mark), partial(self._column, name, mark))
+
+    def _rows(self, name: str, mark: Mark) -> Iterator[Row]:
+        return self._as_written(name, mark, read_rows)
+
+    def _column(self, name: str, mark: Mark, column: str) -> Iterator[Any]:
+        return self._as_written(name, mark, partial(read_column, name=column))
+
+    def _as_written(self, name: str, mark: Mark, read: Callable[[Path], Iterator[Value]]) -> Iterator[Value]:
+        """Read a shard's file, which must be the marked one from the first row to the last.
+
+        Raises:
+            ChangedTableError, DamagedTableError: it is not, and rows that were given before count for nothing.
+        """
+        path = self._stored(name)
+        if fault := self._files.fault(path, mark):
+            raise self._not_as_written(name, mark, fault)
+        state = FileState.of(path)
+        try:
+            yield from read(path)
+        except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+                raise
+            raise self._not_as_written(name, mark, "cannot be read") from error
+        if FileState.of(path) != state and (fault := self._files.fault(path, mark)):
+            raise self._not_as_written(name, mark, fault)
+
+    def _not_as_written(self, name: str, mark: Mark, fault: str) -> ChangedTableError | DamagedTableError:
+        now = self._mark(name)
+        if now == mark or (now is None and self.complete):
+            return DamagedTableError(
+                f"{self._stored(name)} {fault}. Run the pipeline that makes the table, or all of them at once (kedro "
+                "run, with the same --env and --params): it makes the shard anew, and keeps this file aside."
+            )
+        return ChangedTableError(
+            f"The table {self.folder} was made anew while this run was reading it. {self._others()}Let the other run "
+            "end, then run the same command again: everything that was finished is kept."
+        )
+
+    def _others(self) -> str:
+        """A sentence about another process that may be at work on the table; empty where none ever was."""
+        writer = last_writer(self.folder)
+        return writer and (
+            f"The last to write it was {writer}: two runs of one workspace with other prompts, settings or inputs make "
+            "each other's tables anew, so let one end before the other (or give it another `workspace`). "
+        )
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.{self.format}"
@@ -265,10 +363,27 @@ class TableStore:
     def _is_made(self, name: str, mark: Mark | None, made_by: str, settled: bool) -> bool:
         if mark is None or mark.fingerprint != made_by or (settled and not mark.settled):
             return False
-        try:
-            return self._path(name).stat().st_size == mark.bytes
-        except FileNotFoundError:
-            return False
+        return not self._files.fault(self._path(name), mark)
+
+    def _keep_damaged(self, pending: Sequence[str], marks: Mapping[str, Mark]) -> None:
+        """Keep files that somebody or something has changed, before others take their names, and say so."""
+        found = {
+            name: fault
+            for name in pending
+            if (mark := marks.get(name)) and (fault := self._files.fault(self._stored(name), mark))
+        }
+        self._damaged = self._damaged - set(pending) | set(found)
+        kept = [
+            keep_aside(self._stored(name), self.folder / "_damaged") for name in found if self._stored(name).exists()
+        ]
+        for name, fault in list(found.items())[:1]:
+            logger.warning(
+                "%s %s%s. What is damaged is made anew, from its inputs and from what was paid for%s.",
+                self._stored(name),
+                fault,
+                f", and {len(found) - 1} more files of this table are not what was written" if len(found) > 1 else "",
+                f"; as it was found it is kept: {kept[0]}" if kept else "",
+            )
 
     def _make(self, recipe: Recipe, pending: Sequence[str]) -> dict[str, Mark]:
         wanted = self._wanted(recipe)
@@ -290,13 +405,13 @@ class TableStore:
         return marks
 
     def _reopen(self) -> None:
-        delete_for_good(self.folder / "_complete.json")
+        delete_for_good(self.folder / _COMPLETE)
 
     def _complete(self, recipe: Recipe, marks: Mapping[str, Mark]) -> None:
         names = list(recipe.fingerprints)
         recipe.check(row for name in names for row in self._read(name))
-        with self._whole_file(self.folder / "_complete.json") as file:
-            file.write(orjson.dumps({name: asdict(marks[name]) for name in names}))
+        with self._whole_file(self.folder / _COMPLETE) as file:
+            file.write(orjson.dumps({name: sealed(name, marks[name]) for name in names}))
 
     def _remove_former(self) -> None:
         """Delete the files of the format that the table had before; call when it is complete in its own."""
@@ -323,17 +438,10 @@ class TableStore:
         have left both; what is said last is newer.
         """
         for path in (self._former(name), self._path(name)):
-            if path.suffix == ".jsonl":
-                yield from whole_lines(path)
-            elif path.exists():
-                with suppress(pa.ArrowException, OSError, UnicodeDecodeError):
-                    yield from read_rows(path)
+            yield from readable_rows(path)
 
     def _read(self, name: str, columns: Sequence[str] | None = None) -> Iterator[Row]:
         return read_rows(self._stored(name), columns)
-
-    def _read_column(self, name: str, column: str) -> Iterator[Any]:
-        return read_column(self._stored(name), column)
 
     def _write(self, finished: Finished, made_by: str) -> Mark:
         with _WRITERS:
@@ -357,14 +465,29 @@ class TableStore:
                 count += len(rows)
             # The old mark must not vouch for new rows: inputs may be changed back before it is replaced.
             delete_for_good(self._mark_path(finished.id))
-        mark = Mark(made_by, digest.hexdigest()[:32], count, path.stat().st_size, finished.settled)
+        size = path.stat().st_size
+        mark = Mark(made_by, digest.hexdigest()[:32], count, size, finished.settled, file_checksum(path))
         with self._whole_file(self._mark_path(finished.id)) as file:
-            file.write(orjson.dumps(asdict(mark)))
+            file.write(orjson.dumps(sealed(finished.id, mark)))
+        self._files.note(path, mark)
         return mark
 
 
 def _make_one(store: TableStore, recipe: MappedShards, name: str) -> Mark:
     return store._write(Finished(name, recipe.make(name)), store._wanted(recipe)[name])
+
+
+def _json_of(path: Path) -> object:
+    """Content of a file of JSON; None for one that is not there, or holds none."""
+    try:
+        return orjson.loads(path.read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return None
+
+
+def _are_all(names: Collection[str]) -> bool:
+    """Whether these are all the shards of a table."""
+    return _splits(names) == {f"{len(names):05d}"}
 
 
 def _splits(names: Iterable[str]) -> set[str]:

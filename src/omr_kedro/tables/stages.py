@@ -25,6 +25,7 @@ COMPLETIONS = pa.schema(
         column("system_fingerprint", TEXT, "what the server says of its configuration"),
         column("error_kind", TEXT, "kind of the last error; empty for a reply"),
         column("error", TEXT, "what the endpoint said"),
+        column("checksum", TEXT, "CRC-32 of the texts, and of the numbers, from `call_key` to `error`: tells damage"),
     ]
 )
 

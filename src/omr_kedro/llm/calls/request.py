@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
 import orjson
 
 from omr_kedro.llm.calls.prompt import Message
+from omr_kedro.shards.integrity import checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,31 @@ class Completion:
                 raise TypeError(f"{name} cannot be {type(value).__name__}")
         return cls(**values)
 
+    @cached_property
+    def checksum(self) -> str:
+        """16 hex digits by which a damaged row is told wherever it lies: 8 of its texts, 8 of its numbers."""
+        values = _fields_of(self)
+        texts = [value for name, value in values.items() if _KINDS[name] is str]
+        numbers = [_in_range(value, kind) for name, value in values.items() if (kind := _KINDS[name]) is not str]
+        return checksum(orjson.dumps(texts)) + checksum(orjson.dumps(numbers))
+
+    def as_written(self, written: object) -> Completion:
+        """This completion, read back from a row whose checksum was `written`; damaged numbers become unknown.
+
+        Rows of earlier versions have no checksum and are taken as they are.
+
+        Raises:
+            TypeError: its texts are not those that were written.
+        """
+        if written is None or written == self.checksum:
+            return self
+        if not isinstance(written, str) or written[:8] != self.checksum[:8]:
+            raise TypeError("the row was damaged")
+        return replace(self, **{name: kind(0) for name, kind in _KINDS.items() if kind is not str})
+
     def row(self, identity: CallIdentity | None = None) -> dict[str, Any]:
         """The row of the completions table: whose call it was, if that is given, and what came of it."""
-        return {**(identity._asdict() if identity else {}), **_fields_of(self)}
+        return {**(identity._asdict() if identity else {}), **_fields_of(self), "checksum": self.checksum}
 
 
 _WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})

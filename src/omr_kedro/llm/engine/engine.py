@@ -176,8 +176,10 @@ class Engine:
             while self._finished.qsize() > _MOST_UNWRITTEN:  # noqa: ASYNC110 (the queue is another thread's)
                 await asyncio.sleep(_WRITER_POLL_S)
             # In a thread: what earlier runs have left may be long, and calls are in flight.
-            shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, self._scratch(shard_id)))
+            scratch = self._scratch(shard_id)
+            shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, scratch))
             self._open.add(shard)
+            before = self.tally.reused
             for number, request in enumerate(self._plan.requests(shard_id)):
                 key = request.key(self._session.entry.identity)
                 shard.rows.append((request.identity(), key))
@@ -188,6 +190,9 @@ class Engine:
                 if number % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
             shard.fed = True
+            if scratch.damaged:
+                found = self.tally.reused - before
+                logger.warning(messages.healed(self._plan.name, shard_id, found, len(shard.rows) - found))
             self._hand_out(shard)
 
     async def _start(self, shard: OpenShard, request: Request, key: str) -> None:

@@ -2,7 +2,8 @@
 
 Promise
     A completion that `JournalWriter.append` has returned from survives the death of the process and of the machine.
-    Killed at any byte, a journal can be read: a torn last line is owed again and never an error.
+    Killed at any byte, a journal can be read: a torn last line is owed again and never an error. A completion that was
+    damaged afterwards, wherever it lies, is told by its checksum, and asked again; no other is.
 How
     One file of JSON lines for each open shard, appended by one process (the table's lock sees to that). Completions
     that arrive while the disk is busy are written and synced together: a sync costs a window of calls, not each call.
@@ -107,7 +108,7 @@ class ShardJournal:
         Raises:
             KeyError: the call is not here.
         """
-        return Completion.from_row(orjson.loads(self._line(self._places[key])))
+        return _completion(orjson.loads(self._line(self._places[key])))
 
     def write(self, completions: list[Completion]) -> None:
         """Append and sync; returns when they are durable and can be found."""
@@ -170,13 +171,15 @@ class ShardJournal:
                 self._places[paid.call_key] = place
 
     def _set_aside(self) -> None:
-        """Keep lines that are no calls where nobody trips over them: the journal goes when its shard is written."""
+        """Keep lines that are no calls, or were damaged, where nobody trips over them: the journal goes in the end."""
         if not self._unfit:
             return
         path = self._scratch.open.with_suffix(".unfit.jsonl")
         with whole_file(path) as file:
             file.writelines(self._line(place) for place in self._unfit)
-        logger.warning("%d lines of %s are no calls and were set aside: %s", len(self._unfit), self.path.name, path)
+        logger.warning(
+            "%d lines of %s are no calls, or damaged, and were set aside: %s", len(self._unfit), self.path.name, path
+        )
 
 
 def paid_calls(scratch: Scratch) -> Iterator[Completion]:
@@ -199,12 +202,16 @@ def _paid(row: Row) -> Completion | None:
     """A call that is paid for; None for failures that may pass, and for lines of another kind.
 
     Raises:
-        TypeError: it has the fields of a call, and they hold none.
+        TypeError: it has the fields of a call, and they hold none, or another than was written.
     """
     if "call_key" not in row or "model" not in row:
         return None
-    completion = Completion.from_row(row)
+    completion = _completion(row)
     return completion if completion.settled else None
+
+
+def _completion(row: Row) -> Completion:
+    return Completion.from_row(row).as_written(row.get("checksum"))
 
 
 def _copy(rows: Iterator[Row], path: Path) -> bool:
@@ -214,7 +221,7 @@ def _copy(rows: Iterator[Row], path: Path) -> bool:
         return False
     with path.open("wb") as file:
         for row in chain((first,), rows):
-            if _paid(row):
+            if _paid_or_unfit(row):
                 file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
     return True
 

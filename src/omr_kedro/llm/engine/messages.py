@@ -42,6 +42,11 @@ def no_answer(entry: ModelEntry, seconds: float, error: CallError) -> EndpointEr
     )
 
 
+def healed(table: str, shard_id: str, found: int, asked: int) -> str:
+    """A shard of completions was damaged, and all that is still there of its replies was looked for."""
+    return f"{table}, {shard_id}: {found:,} replies of the damaged shard are there still, {asked:,} are asked again."
+
+
 def wrong_endpoint(entry: ModelEntry, error: CallError) -> EndpointError:
     """No call will succeed, whatever it asks."""
     advice = _ADVICE[error.kind].format(name=entry.name, setting=entry.setting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,10 @@ from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.engine.engine import OpenShard
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
+from omr_kedro.llm.engine.messages import healed
 from omr_kedro.shards import Check, Finished, Scratch
+
+logger = logging.getLogger(__name__)
 
 
 def is_paid(plan: CallPlan, shard_id: str, scratch: Scratch) -> bool:
@@ -41,7 +45,8 @@ class PaidCalls:
             JournalError: a call was not paid for, or its reply has gone since it was looked for.
         """
         for shard_id in pending:
-            shard = OpenShard(shard_id, ShardJournal(scratch(shard_id)))
+            place = scratch(shard_id)
+            shard = OpenShard(shard_id, ShardJournal(place))
             try:
                 for request in self.plan.requests(shard_id):
                     key = request.key(self.plan.model.identity)
@@ -50,6 +55,8 @@ class PaidCalls:
                             f"{self.plan.name}, {shard_id}: the reply to a call that was paid for is gone."
                         )
                     shard.rows.append((request.identity(), key))
+                if place.damaged:
+                    logger.warning(healed(self.plan.name, shard_id, len(shard.rows), 0))
                 yield shard.finish()
             finally:
                 shard.journal.close()
