@@ -4,7 +4,8 @@
 
 Rows hold an id, a number and 2,000 characters. Ours checks each row against the schema, writes aside, syncs, renames,
 notes a fingerprint and skips what is up to date; the floor is orjson or pyarrow in a loop over files, each synced.
-Turns are taken in one process; CPU seconds of it. The second save finds everything made.
+Turns are taken in one process; CPU seconds of it. The second save finds everything made. Before files are read they are
+compared with their checksums (`integrity: once`), which may cost a tenth of reading them.
 """
 
 from __future__ import annotations
@@ -12,21 +13,26 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from statistics import median
 
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.results import emit, figure, spread
-from omr_kedro.shards import Row, TableStore, map_parts
+from omr_kedro.shards import Recipe, Row, TableStore, map_parts
 from omr_kedro.shards.formats import Format
+from omr_kedro.shards.integrity import Integrity
 
 AGAIN = "save what is up to date"
+COMPARE = "compare"
+MOST_OF_READING = 0.1
 SCHEMA = pa.schema([("row_id", pa.string()), ("number", pa.int64()), ("text", pa.string())])
 TEXT = r"let find the number of all positive integers real triangle circle such that $x^2$ \frac{1}{2} é 中"
 
@@ -68,6 +74,11 @@ def count(rows: Iterator[Row]) -> int:
     return sum(1 for _ in rows)
 
 
+def look(folder: Path, form: Format, recipe: Recipe, integrity: Integrity) -> float:
+    """CPU seconds of finding that a table is up to date, as a new process does."""
+    return cpu_seconds(partial(TableStore(folder, form, SCHEMA, integrity=integrity).pending, recipe))
+
+
 def measure(folder: Path, form: Format, parts: dict[range, list[Row]]) -> dict[str, float]:
     """CPU seconds of each kind of work, once."""
     store = TableStore(folder / "ours", form, SCHEMA)
@@ -77,6 +88,7 @@ def measure(folder: Path, form: Format, parts: dict[range, list[Row]]) -> dict[s
         "write, floor": cpu_seconds(partial(write_plainly, folder / "floor", form, parts)),
         AGAIN: cpu_seconds(partial(store.save, recipe)),
         "read": cpu_seconds(lambda: count(store.shards().rows())),
+        COMPARE: look(folder / "ours", form, recipe, "once") - look(folder / "ours", form, recipe, "never"),
         "read, floor": cpu_seconds(lambda: count(read_plainly(folder / "floor"))),
     }
     rows = sum(map(len, parts.values()))
@@ -96,7 +108,7 @@ def main() -> None:
         numbers: make_rows(numbers) for numbers in (range(n * each, (n + 1) * each) for n in range(options.shards))
     }
     rows = each * options.shards
-    figures = []
+    figures, too_slow = [], False
     for form in ("jsonl", "parquet"):
         rounds = []
         for _ in range(options.repeat + 1):
@@ -106,7 +118,12 @@ def main() -> None:
         for work in ("write", "read"):
             ratio = spread([took[work] / took[f"{work}, floor"] for took in rounds])
             figures.append(figure(f"{form}: {work}, CPU by the least that does it", ratio, "x"))
-        for work in (work for work in rounds[0] if work != AGAIN):
+        compared = [took[COMPARE] / took["read"] for took in rounds]
+        figures.append(
+            figure(f"{form}: compare with checksums, by reading", spread([100 * share for share in compared]), "%")
+        )
+        too_slow |= median(compared) > MOST_OF_READING
+        for work in (work for work in rounds[0] if work not in {AGAIN, COMPARE}):
             rate = spread([rows / took[work] for took in rounds])
             figures.append(figure(f"{form}: {work}", rate, "rows a CPU-second"))
         again = spread([1000 * took[AGAIN] for took in rounds])
@@ -114,6 +131,8 @@ def main() -> None:
     for line in figures:
         print(f"  {line['what']:<48} {line['value']:>44}")
     emit(figures)
+    if too_slow:
+        sys.exit("Comparing costs more than a tenth of reading.")
 
 
 if __name__ == "__main__":

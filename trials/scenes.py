@@ -27,6 +27,7 @@ from omr_kedro.shards import (
     shard_of,
     split_stream,
 )
+from omr_kedro.shards.formats import Format
 from omr_kedro.shards.identity import fingerprint, shard_names
 
 WINDOW = 8
@@ -83,9 +84,9 @@ class Tables:
     def run(self, folder: Path, endpoint: str, version: int, number: int) -> None:
         """Save the three tables one after the other."""
         del endpoint, number
-        routed = TableStore(folder / "routed", "jsonl", NUMBERS)
-        doubled = TableStore(folder / "doubled", "parquet", NUMBERS)
-        summed = TableStore(folder / "summed", "jsonl", NUMBERS)
+        routed = _trusting(folder / "routed", "jsonl")
+        doubled = _trusting(folder / "doubled", "parquet")
+        summed = _trusting(folder / "summed", "jsonl")
         routed.save(split_stream(lambda: self._stream(version), self.shards, version))
         doubled.save(map_shards(_double, routed.shards()))
         summed.save(map_shards(_add, routed.shards(), doubled.shards()))
@@ -100,6 +101,11 @@ class Tables:
             # Versions differ in some rows, and never in the size of a file: sizes must not be what gives a shard away.
             text = random.Random(f"{number} {version if number % 3 == 0 else 0}").choice("abcdefgh") * 150
             yield shard_of(key, self.shards), {"id": key, "number": number, "text": text}
+
+
+def _trusting(folder: Path, format: Format) -> TableStore:
+    """A table that looks at sizes alone: a checksum would hide that a precaution of writing is missing."""
+    return TableStore(folder, format, NUMBERS, integrity="never")
 
 
 def _double(shard: Shard) -> Iterator[Row]:
