@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-_VARIES = ("latency_s", "tries")
+_VARIES = ("latency_s", "tries", "checksum")
 """Columns of completions that two undisturbed runs do not agree on."""
 
 
