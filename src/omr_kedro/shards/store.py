@@ -109,6 +109,8 @@ class TableStore:
         self._damaged = set[str]()
         """Shards whose files were kept aside and are being made anew."""
         self._told = False
+        self._saved: dict[str, str] = {}
+        """Digests of the shards as this process has saved them, or has found them when it would have."""
 
     @property
     def complete(self) -> bool:
@@ -120,6 +122,7 @@ class TableStore:
 
         Raises:
             MissingTableError: when it was never finished, or is being made again.
+            ChangedTableError: when another process has made it anew since this one saved it.
         """
         marks = self._finished()
         if marks is None and self.complete:
@@ -130,6 +133,7 @@ class TableStore:
                 f"The table {self.folder} is not there, or was not finished. {self._others()}Run the pipeline that "
                 "makes it first, or all of them at once: kedro run, with the same --env and --params."
             )
+        self._check_unchanged(marks)
         return Shards(self._shard(name, mark) for name, mark in marks.items())
 
     def part(self, ids: Iterable[str]) -> Shards:
@@ -137,6 +141,7 @@ class TableStore:
 
         Raises:
             MissingTableError: one of them was never written.
+            ChangedTableError: another process has made one anew since this one saved it.
         """
         wanted = list(ids)
         marks = self._marks_of(wanted)
@@ -144,6 +149,7 @@ class TableStore:
             raise MissingTableError(
                 f"The table {self.folder} has no {absent[0]}. {self._others()}Run the pipeline that makes it first."
             )
+        self._check_unchanged(marks)
         return Shards((self._shard(name, mark) for name, mark in marks.items()), whole=False)
 
     def save(self, recipe: Recipe) -> int:
@@ -169,6 +175,7 @@ class TableStore:
                 marks |= self._make(recipe, pending)
                 self._complete(recipe, marks)
             self._remove_former()
+            self._note_saved(wanted, marks)
         return len(pending)
 
     def save_part(self, recipe: Recipe) -> int:
@@ -190,8 +197,9 @@ class TableStore:
                 self._reopen()
                 for name in pending:
                     remove_leftovers(self.folder, name)
-                self._make(recipe, pending)
-            recipe.check(row for name in wanted for row in self._read(name))
+                marks |= self._make(recipe, pending)
+            recipe.check(row for name in wanted for row in self._rows(name, marks[name]))
+            self._note_saved(wanted, marks)
         return len(pending)
 
     def conclude(self, recipe: Recipe) -> None:
@@ -215,6 +223,7 @@ class TableStore:
             if self._finished() is None:
                 self._complete(recipe, marks)
             self._remove_former()
+            self._note_saved(wanted, marks)
 
     def pending(self, recipe: Recipe, *, settled: bool = True) -> list[str]:
         """The shards that `save` would make; without those that only hold calls to be tried again if not `settled`.
@@ -293,12 +302,12 @@ class TableStore:
         return Shard(name, mark.digest, mark.rows, partial(self._rows, name, mark), partial(self._column, name, mark))
 
     def _rows(self, name: str, mark: Mark) -> Iterator[Row]:
-        return self._as_written(name, mark, read_rows)
+        return self._as_written(name, mark, partial(self._read, name))
 
     def _column(self, name: str, mark: Mark, column: str) -> Iterator[Any]:
-        return self._as_written(name, mark, partial(read_column, name=column))
+        return self._as_written(name, mark, lambda: read_column(self._stored(name), column))
 
-    def _as_written(self, name: str, mark: Mark, read: Callable[[Path], Iterator[Value]]) -> Iterator[Value]:
+    def _as_written(self, name: str, mark: Mark, read: Callable[[], Iterator[Value]]) -> Iterator[Value]:
         """Read a shard's file, which must be the marked one from the first row to the last.
 
         Raises:
@@ -309,7 +318,7 @@ class TableStore:
             raise self._not_as_written(name, mark, fault)
         state = FileState.of(path)
         try:
-            yield from read(path)
+            yield from read()
         except UNREADABLE as error:
             if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
                 raise
@@ -324,17 +333,28 @@ class TableStore:
                 f"{self._stored(name)} {fault}. Run the pipeline that makes the table, or all of them at once (kedro "
                 "run, with the same --env and --params): it makes the shard anew, and keeps this file aside."
             )
+        return self._changed()
+
+    def _note_saved(self, names: Iterable[str], marks: Mapping[str, Mark]) -> None:
+        self._saved |= {name: marks[name].digest for name in names}
+
+    def _check_unchanged(self, marks: Mapping[str, Mark]) -> None:
+        if any(self._saved.get(name, mark.digest) != mark.digest for name, mark in marks.items()):
+            raise self._changed()
+
+    def _changed(self) -> ChangedTableError:
         return ChangedTableError(
-            f"The table {self.folder} was made anew while this run was reading it. {self._others()}Let the other run "
-            "end, then run the same command again: everything that was finished is kept."
+            f"The table {self.folder} was made anew while this run was at work with it. {self._others()}Let that run "
+            "end, or give one of the two another `workspace` (globals.yml); then run the same command again: all that "
+            "was finished is kept."
         )
 
     def _others(self) -> str:
         """A sentence about another process that may be at work on the table; empty where none ever was."""
         writer = last_writer(self.folder)
         return writer and (
-            f"The last to write it was {writer}: two runs of one workspace with other prompts, settings or inputs make "
-            "each other's tables anew, so let one end before the other (or give it another `workspace`). "
+            f"The last to write it was {writer}: two runs of one workspace make each other's tables anew when their "
+            "prompts, settings or inputs differ. "
         )
 
     def _path(self, name: str) -> Path:
@@ -409,7 +429,7 @@ class TableStore:
 
     def _complete(self, recipe: Recipe, marks: Mapping[str, Mark]) -> None:
         names = list(recipe.fingerprints)
-        recipe.check(row for name in names for row in self._read(name))
+        recipe.check(row for name in names for row in self._rows(name, marks[name]))
         with self._whole_file(self.folder / _COMPLETE) as file:
             file.write(orjson.dumps({name: sealed(name, marks[name]) for name in names}))
 
