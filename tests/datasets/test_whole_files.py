@@ -11,6 +11,7 @@ from kedro.io import AbstractDataset, DatasetError
 
 from omr_kedro.datasets import WholeCSVDataset, WholeJSONDataset
 from omr_kedro.datasets.whole_plot import WholePlotDataset
+from tests.support.damage import files_below
 
 
 class Unprintable:
@@ -42,8 +43,35 @@ def test_a_file_that_cannot_be_written_to_its_end_leaves_the_old_one(
     with pytest.raises(DatasetError):
         dataset.save(bad)
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert {file.name for file in files_below(tmp_path)} == {"file", "file.crc32"}
     dataset.load()
+
+
+def test_a_file_that_was_edited_is_kept_aside_before_it_is_written_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "funnel.csv"
+    dataset = WholeCSVDataset(filepath=str(path), save_args={"index": False})
+    for rows in ([1, 2], [1, 2], [3]):
+        dataset.save(pd.DataFrame({"a": rows}))
+    assert not caplog.records
+    path.write_text("a,note\n3,mine\n")
+    dataset.save(pd.DataFrame({"a": [4]}))
+    assert path.read_text() == "a\n4\n"
+    kept = tmp_path / "_damaged" / "funnel.csv"
+    assert kept.read_text() == "a,note\n3,mine\n"
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert str(path) in told
+    assert str(kept) in told
+
+
+def test_a_file_whose_checksum_is_damaged_is_kept_aside_at_worst(tmp_path: Path) -> None:
+    dataset = WholeJSONDataset(filepath=str(tmp_path / "manifest.json"))
+    dataset.save({"model": "m"})
+    (tmp_path / "_made" / "manifest.json.crc32").write_bytes(b"\xff\0")
+    dataset.save({"model": "n"})
+    assert dataset.load() == {"model": "n"}
+    assert json.loads((tmp_path / "_damaged" / "manifest.json").read_text()) == {"model": "m"}
 
 
 def test_a_plot_is_previewed_as_it_was_drawn(tmp_path: Path) -> None:

@@ -1,11 +1,15 @@
 """Small files for people: Kedro's own datasets, whose files are there whole or not at all.
 
-Kedro's write in place, so that another run, or Kedro-Viz, may read half a file; these write aside and rename.
+Kedro's write in place, so that another run, or Kedro-Viz, may read half a file; these write aside and rename. Every run
+writes them anew; a file that somebody has edited since is kept aside first.
+
+    funnel.csv  _made/funnel.csv.crc32  _damaged/funnel.csv     a file, its checksums, and how it was found once
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,10 @@ import pandas as pd
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
 
-from omr_kedro.shards.files import whole_file
+from omr_kedro.shards.files import keep_aside, whole_file
+from omr_kedro.shards.integrity import checksum, file_checksum
+
+logger = logging.getLogger(__name__)
 
 
 class WholeCSVDataset(CSVDataset):  # type: ignore[misc]  # kedro-datasets has no types
@@ -21,8 +28,8 @@ class WholeCSVDataset(CSVDataset):  # type: ignore[misc]  # kedro-datasets has n
 
     def save(self, data: pd.DataFrame) -> None:
         """Write aside, then rename."""
-        with whole_file(Path(self._filepath), "w") as file:
-            data.to_csv(file, **self._save_args)
+        text: str = data.to_csv(None, **self._save_args)
+        write_whole(Path(self._filepath), text)
 
 
 class WholeJSONDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has no types
@@ -30,5 +37,23 @@ class WholeJSONDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has
 
     def save(self, data: Any) -> None:
         """Write aside, then rename."""
-        with whole_file(Path(self._filepath), "w") as file:
-            json.dump(data, file, **self._save_args)
+        write_whole(Path(self._filepath), json.dumps(data, **self._save_args))
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file aside, then rename; keep the one that was there if it is not as it was written.
+
+    Its checksum is on disk before the file is, beside that of the file before it: a kill in between makes neither look
+    edited.
+    """
+    written = path.parent / "_made" / f"{path.name}.crc32"
+    now = file_checksum(path) if path.exists() else ""
+    if now and written.exists() and now not in written.read_text(errors="replace").split():
+        kept = keep_aside(path, path.parent / "_damaged")
+        logger.warning(
+            "%s holds something else than was written. It is made anew; as it was it is kept: %s", path, kept
+        )
+    with whole_file(written, "w") as file:
+        file.write(f"{now} {checksum(text.encode())}")
+    with whole_file(path, "w") as file:
+        file.write(text)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import plotly.graph_objects as go
 from kedro_datasets.plotly import JSONDataset
 
-from omr_kedro.shards.files import whole_file
+from omr_kedro.datasets.whole_files import write_whole
 
 
 class WholePlotDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has no types
@@ -15,5 +16,6 @@ class WholePlotDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has
 
     def save(self, data: go.Figure) -> None:
         """Write aside, then rename."""
-        with whole_file(Path(self._filepath), "w") as file:
-            data.write_json(file, **self._save_args)
+        text = StringIO()
+        data.write_json(text, **self._save_args)
+        write_whole(Path(self._filepath), text.getvalue())

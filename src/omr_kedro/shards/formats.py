@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -34,7 +35,7 @@ _READ_BUFFER = 1 << 16
 Write = Callable[[pa.RecordBatch, bytes], object]
 
 UNREADABLE = (pa.ArrowException, OSError, ValueError, KeyError, OverflowError, MemoryError)
-"""Errors of reading a damaged file; those of the system are among them and have a number (`OSError.errno`)."""
+"""Errors of reading a damaged file; `is_damage` tells those of the system from them."""
 
 
 @contextmanager
@@ -83,19 +84,41 @@ def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]
             yield from batch.to_pylist()
 
 
+def is_damage(error: BaseException) -> bool:
+    """Whether an error of reading speaks of the file and its disk, and not of the system (too many open files, …)."""
+    return isinstance(error, UNREADABLE) and (not isinstance(error, OSError) or error.errno in {None, errno.EIO})
+
+
 def readable_rows(path: Path) -> Iterator[Row]:
     """Stream those rows of a damaged file that can be read: whole lines, or row groups as far as they go.
 
     They may hold something else than was written. None when there is no file.
+
+    Raises:
+        OSError: of the system. It says nothing of the rows.
     """
-    if path.suffix == ".jsonl":
-        yield from whole_lines(path)
+    if not path.exists():
         return
-    with suppress(*UNREADABLE):
-        for number in range(_row_groups(path)):
-            with suppress(*UNREADABLE):
-                for batch in read_batches(path, groups=[number]):
-                    yield from batch.to_pylist()
+    if path.suffix == ".jsonl":
+        with _as_far_as_it_goes():
+            yield from whole_lines(path)
+        return
+    groups = 0
+    with _as_far_as_it_goes(), pq.ParquetFile(path) as parquet:
+        groups = parquet.metadata.num_row_groups
+    for number in range(groups):
+        with _as_far_as_it_goes():
+            for batch in read_batches(path, groups=[number]):
+                yield from batch.to_pylist()
+
+
+@contextmanager
+def _as_far_as_it_goes() -> Iterator[None]:
+    try:
+        yield
+    except UNREADABLE as error:
+        if not is_damage(error):
+            raise
 
 
 def read_column(path: Path, name: str) -> Iterator[Any]:
@@ -120,11 +143,6 @@ def read_batches(
         for number in range(parquet.metadata.num_row_groups) if groups is None else groups:
             rows = _rows_at_once(parquet.metadata.row_group(number))
             yield from parquet.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
-
-
-def _row_groups(path: Path) -> int:
-    with pq.ParquetFile(path) as parquet:
-        return int(parquet.metadata.num_row_groups)
 
 
 def _rows_at_once(group: pq.RowGroupMetaData) -> int:

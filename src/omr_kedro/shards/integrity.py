@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
 from omr_kedro.shards.batches import json_lines
-from omr_kedro.shards.formats import UNREADABLE, read_batches
+from omr_kedro.shards.formats import UNREADABLE, is_damage, read_batches
 
 Integrity = Literal["once", "always", "never"]
 """When a file is compared: once in a process (before it counts as made, or is first read), at each reading, never."""
@@ -93,7 +93,7 @@ class Comparison:
         """The fault of a file, as the end of a sentence about it; empty where it is as it was written.
 
         Raises:
-            OSError: it cannot be read.
+            OSError: of the system; it says nothing of the file.
         """
         state = FileState.of(path)
         if state is None:
@@ -111,17 +111,21 @@ class Comparison:
 
 
 def _is_whole(path: Path, written: Written) -> bool:
-    if written.checksum:
-        return file_checksum(path) == written.checksum
-    digest = hashlib.sha256()
     try:
-        for lines in _lines(path):
-            digest.update(lines)
+        if written.checksum:
+            return file_checksum(path) == written.checksum
+        return _rows_digest(path) == written.digest
     except UNREADABLE as error:
-        if isinstance(error, OSError) and error.errno:
+        if not is_damage(error):
             raise
         return False
-    return digest.hexdigest()[:32] == written.digest
+
+
+def _rows_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    for lines in _lines(path):
+        digest.update(lines)
+    return digest.hexdigest()[:32]
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import orjson
 import pyarrow.compute as pc
 
-from omr_kedro.shards.formats import read_batches
+from omr_kedro.shards.errors import DamagedTableError
+from omr_kedro.shards.formats import UNREADABLE, is_damage, read_batches
 from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.store import TableStore
 
@@ -25,11 +26,18 @@ def find_rows(store: TableStore, column: str, prefix: str, wanted: Sequence[str]
         column: holds ids.
         prefix: hexadecimal digits.
         wanted: columns of the rows; all of them for a table of lines.
+
+    Raises:
+        DamagedTableError: a file cannot be read.
     """
     for path in store.files():
         rows = _in_lines(path, column, prefix) if path.suffix == ".jsonl" else _in_parquet(path, column, prefix, wanted)
-        for row in rows:
-            yield path.stem, row
+        try:
+            yield from ((path.stem, row) for row in rows)
+        except UNREADABLE as error:
+            if not is_damage(error):
+                raise
+            raise DamagedTableError(f"{path} cannot be read. Run kedro run again: it makes the shard anew.") from error
 
 
 def _in_lines(path: Path, column: str, prefix: str) -> Iterator[Row]:

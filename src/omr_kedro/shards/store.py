@@ -56,6 +56,7 @@ from omr_kedro.shards.formats import (
     FORMATS,
     UNREADABLE,
     Format,
+    is_damage,
     read_column,
     read_rows,
     readable_rows,
@@ -320,7 +321,7 @@ class TableStore:
         try:
             yield from read()
         except UNREADABLE as error:
-            if isinstance(error, OSError) and error.errno and not isinstance(error, FileNotFoundError):
+            if not is_damage(error) and not isinstance(error, FileNotFoundError):
                 raise
             raise self._not_as_written(name, mark, "cannot be read") from error
         if FileState.of(path) != state and (fault := self._files.fault(path, mark)):
