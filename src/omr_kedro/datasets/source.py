@@ -6,16 +6,20 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pyarrow as pa
 from kedro.io import AbstractDataset, DatasetError
 from kedro_datasets._typing import JSONPreview
 
 from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
-from omr_kedro.shards import BadInputError, Source
+from omr_kedro.shards import BadInputError, Source, TableStore
+from omr_kedro.shards.integrity import Integrity
 
 
 class SourceDataset(AbstractDataset[NoReturn, Source]):
     """JSON Lines or Parquet that somebody else wrote, one file or a folder of them. Loads a `Source`, which streams.
+
+    A table of this project may be read like this as well; its files are compared with what was written.
 
     ```yaml
     forum_dump:
@@ -35,6 +39,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         hub: dict[str, str] | None = None,
         setting: str = "the entry in the catalog",
         obtain: str = "",
+        integrity: Integrity = "once",
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the files.
@@ -44,6 +49,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
             hub: a dataset of the Hugging Face hub, where there is no `filepath`; downloaded when it is loaded.
             setting: what a person would change to bring files of their own.
             obtain: how a person gets the files; said when they are not there.
+            integrity: `never` where the files of a table are not to be compared with what was written.
             metadata: passed on to Kedro-Viz and other plugins.
         """
         self.metadata = metadata
@@ -51,13 +57,18 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         self._hub = hub
         self._setting = setting
         self._obtain = obtain
+        self._integrity = integrity
         if not (filepath or hub):
             raise DatasetError("either `filepath` or `hub` must be given")
 
     def load(self) -> Source:
         """A stream that can be started anew."""
         with explained():
-            return Source(self._filepath) if self._filepath else self._download()
+            if self._filepath is None:
+                return self._download()
+            if (self._filepath / "_made").is_dir():
+                TableStore(self._filepath, "jsonl", pa.schema([]), integrity=self._integrity).check()
+            return Source(self._filepath)
 
     def save(self, data: NoReturn) -> None:
         """Refuse: these files are somebody else's."""

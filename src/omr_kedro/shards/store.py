@@ -137,6 +137,16 @@ class TableStore:
         self._check_unchanged(marks)
         return Shards(self._shard(name, mark) for name, mark in marks.items())
 
+    def check(self) -> None:
+        """Compare all files that have a mark with it, for those who read them as plain files.
+
+        Raises:
+            DamagedTableError, ChangedTableError: one is not what was written.
+        """
+        for name, mark in self._marks().items():
+            if fault := self._files.fault(self._stored(name), mark):
+                raise self._not_as_written(name, mark, fault)
+
     def part(self, ids: Iterable[str]) -> Shards:
         """These shards as they are, whether or not the rest of the table is there.
 
@@ -332,7 +342,8 @@ class TableStore:
         if now == mark or (now is None and self.complete):
             return DamagedTableError(
                 f"{self._stored(name)} {fault}. Run the pipeline that makes the table, or all of them at once (kedro "
-                "run, with the same --env and --params): it makes the shard anew, and keeps this file aside."
+                "run, with the same --env and --params): it makes the shard anew, and keeps this file aside. Work with "
+                "a copy elsewhere if the change is yours."
             )
         return self._changed()
 
