@@ -333,7 +333,10 @@ class TableStore:
         except UNREADABLE as error:
             if not is_damage(error) and not isinstance(error, FileNotFoundError):
                 raise
-            raise self._not_as_written(name, mark, "cannot be read") from error
+            fault = "cannot be read" + (
+                " (set `integrity` to `once` to have it healed)" if self._files.trusting else ""
+            )
+            raise self._not_as_written(name, mark, fault) from error
         if FileState.of(path) != state and (fault := self._files.fault(path, mark)):
             raise self._not_as_written(name, mark, fault)
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -124,10 +125,7 @@ class Completion:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits by which a damaged row is told wherever it lies: 8 of its texts, 8 of its numbers."""
-        values = _fields_of(self)
-        texts = [value for name, value in values.items() if _KINDS[name] is str]
-        numbers = [_in_range(value, kind) for name, value in values.items() if (kind := _KINDS[name]) is not str]
-        return checksum(orjson.dumps(texts)) + checksum(orjson.dumps(numbers))
+        return checksum(orjson.dumps(_TEXTS(self))) + checksum(orjson.dumps(_NUMBERS(self)))
 
     def as_written(self, written: object) -> Completion:
         """This completion, read back from a row whose checksum was `written`; damaged numbers become unknown.
@@ -141,7 +139,7 @@ class Completion:
             return self
         if not isinstance(written, str) or written[:8] != self.checksum[:8]:
             raise TypeError("the row was damaged")
-        return replace(self, **{name: kind(0) for name, kind in _KINDS.items() if kind is not str})
+        return replace(self, **{name: kind(0) for name, kind in _NUMBER_KINDS.items()})
 
     def row(self, identity: CallIdentity | None = None) -> dict[str, Any]:
         """The row of the completions table: whose call it was, if that is given, and what came of it."""
@@ -159,6 +157,9 @@ _KINDS: dict[str, type] = {
     **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
     **dict.fromkeys(("error_kind", "error"), str),
 }  # fmt: skip
+_NUMBER_KINDS = {name: kind for name, kind in _KINDS.items() if kind is not str}
+_NUMBERS = attrgetter(*_NUMBER_KINDS)
+_TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str))
 _NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error"})
 
 
