@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 from multiprocessing.connection import Connection
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from omr_kedro.shards import TableBusyError
-from omr_kedro.shards.files import remove_leftovers, sole_writer, whole_file, whole_lines
+from omr_kedro.shards.files import disk_full, remove_leftovers, sole_writer, whole_file, whole_lines
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -51,3 +52,11 @@ def test_lines_that_were_cut_or_damaged_are_passed_over(tmp_path: Path) -> None:
     path.write_bytes(b'{"a":1}\n\x00\x00\n{"a":\n[1]\n{"a":2}\n{"a":3}')
     assert list(whole_lines(path)) == [{"a": 1}, {"a": 2}]
     assert list(whole_lines(tmp_path / "none")) == []
+
+
+def test_a_file_system_that_is_read_only_is_called_so_and_room_is_not_asked_for() -> None:
+    full = disk_full(OSError(errno.EROFS, "Read-only file system"), "data/problems")
+    assert full is not None
+    assert "data/problems cannot be written: Read-only file system" in str(full)
+    assert "mounted read-only" in str(full)
+    assert "room" not in str(full)

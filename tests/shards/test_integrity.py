@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from omr_kedro.shards import ChangedTableError, DamagedTableError, Row, TableStore
 from omr_kedro.shards.errors import MissingTableError
 from omr_kedro.shards.files import whole_lines
-from omr_kedro.shards.formats import Format
+from omr_kedro.shards.formats import Format, is_damage
 from omr_kedro.shards.integrity import Integrity
 from tests.support.damage import files_below, flip
 from tests.support.tables import Given, given
@@ -273,6 +274,23 @@ def test_whatever_byte_of_a_table_changes_the_next_save_ends_with_the_same_table
     assert rows_of(store(folder, format)) == whole
     assert len(again.made) <= 1
     assert store(folder, format).save(given(ROWS)) == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "speaks_of_the_file"),
+    [
+        (OSError("Couldn't deserialize thrift"), True),  # as Arrow says it
+        (OSError(errno.EIO, "Input/output error"), True),
+        (ValueError("no JSON"), True),
+        (OSError(errno.EMFILE, "Too many open files"), False),
+        (PermissionError(errno.EACCES, "Permission denied"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_errors_of_the_system_are_no_damage_that_would_be_paid_for_again(
+    error: Exception, speaks_of_the_file: bool
+) -> None:
+    assert is_damage(error) is speaks_of_the_file
 
 
 def test_lines_whose_ends_were_damaged_are_told_apart(tmp_path: Path) -> None:
