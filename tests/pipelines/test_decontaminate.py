@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from omr_kedro.llm.calls import Completion, Prompt
 from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.pipelines.decontaminate import nodes
 from omr_kedro.pipelines.decontaminate.nodes import (
     RetrievalOptions,
     ask_decontaminate,
@@ -115,6 +116,32 @@ def test_no_more_than_top_k_benchmark_problems_are_judged(tmp_path: Path) -> Non
     assert [pair["rank"] for pair in judged([problem()], known, top_k=2).pairs] == [1, 2]
 
 
+def test_a_problem_whose_twins_cannot_be_looked_for_is_set_aside_and_the_others_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(finder: TwinFinder, queries: list[str], k: int) -> Any:
+        if "Find $x_2$." in queries:
+            raise RecursionError("deep")
+        return whole(finder, queries, k)
+
+    whole = TwinFinder.find
+    monkeypatch.setattr(TwinFinder, "find", fragile)
+    result = judged([problem(1), problem(2), problem(3)], benchmarks(tmp_path, "Find the sum of x."))
+    assert len(result.prompts) == 4, "nothing is asked about it"
+    clean, dropped = result.removed()
+    assert [row["problem_id"] for row in clean.rows()] == ["p1", "p3"]
+    (row,) = dropped.rows()
+    assert (row["row_id"], row["outcome"], row["reason"]) == ("p2", "failed", "reading_crashed")
+    assert row["detail"].startswith("RecursionError (")
+    check_contamination_report(result.report(), result.problems, clean, dropped, result.table)
+
+
+def test_a_reply_that_crashes_its_reader_is_no_clear_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nodes, "parse_label", lambda text, choices: 1 / 0)
+    (pair,) = judged([problem()], benchmarks(tmp_path, "Find the sum of x.")).pairs
+    assert (pair["verdict"], pair["forward"], pair["backward"]) == ("unclear", "reading_crashed", "reading_crashed")
+
+
 PASSAGE = "Let a b c d e f g be seven letters that stand in a row in no order at all"
 
 
@@ -165,7 +192,7 @@ def test_one_yes_is_enough_and_a_no_needs_both(forward: str | None, backward: st
 
 
 def test_a_problem_stays_only_when_every_pair_is_clean() -> None:
-    pair = {"benchmark": "b", "benchmark_id": "7", "benchmark_problem": "Find x."}
+    pair = {"found_by": "lexical", "benchmark": "b", "benchmark_id": "7", "benchmark_problem": "Find x."}
     clean, dirty, unclear = ({**pair, "verdict": verdict} for verdict in ("clean", "contaminated", "unclear"))
     assert judge_problem(problem(), [clean, clean]) == Kept([problem()])
     assert judge_problem(problem(), []) == Kept([problem()])

@@ -71,6 +71,33 @@ def test_a_cut_reply_or_an_error_is_never_read(completion: Completion, reason: s
     assert reply.reason == reason
 
 
+@pytest.mark.parametrize("error", [TypeError, RecursionError, UnicodeError, OverflowError])
+def test_a_row_whose_reading_crashes_has_failed_with_that_and_the_others_have_their_outcomes(
+    error: type[Exception],
+) -> None:
+    def fragile(row: Row, completions: list[Completion]) -> Outcome:
+        if row["problem_id"] == "p3":
+            raise error("\x1b[2Jdeep")
+        return Kept([row])
+
+    kept, rest = map(rows_made, settle("stage", fragile, shards_of(problems(6)), shards_of([])))
+    assert sorted(row["problem_id"] for row in kept) == ["p0", "p1", "p2", "p4", "p5"]
+    (row,) = rest
+    assert (row["stage"], row["row_id"], row["outcome"], row["reason"]) == ("stage", "p3", "failed", "reading_crashed")
+    assert row["detail"].startswith(f"{error.__name__} (")
+    assert row["detail"].endswith(r"): \x1b[2Jdeep")
+
+
+def test_a_reader_that_crashes_on_everything_stops_the_stage(tmp_path: Path) -> None:
+    def broken(row: Row, completions: list[Completion]) -> Outcome:
+        raise TypeError
+
+    rows = problems(20)
+    *_, rest = settle("stage", broken, shards_of(rows, 1), shards_of([], 1), max_failed_share=0.5)
+    with pytest.raises(TooManyFailuresError, match=r"20 of 20 rows failed \(20 reading_crashed\)"):
+        TableStore(tmp_path, "jsonl", DROPPED).save(rest)
+
+
 def half_failing(rows: list[Row], failing: int) -> list[Row]:
     return [
         {"row_id": row["problem_id"], "call_key": "k", "model": "m", "text": "fail" if n < failing else "keep"}

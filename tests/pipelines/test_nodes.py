@@ -23,10 +23,11 @@ from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers, read_
 from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
+from omr_kedro.pipelines.prepare_threads import nodes
 from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
 from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_funnel, count_reasons, plot_funnel
 from omr_kedro.pipelines.stages import Stage
-from omr_kedro.shards import BadInputError, Row, Shards, Source
+from omr_kedro.shards import BadInputError, Row, Shards, Source, content_id
 from tests.support.tables import rows_made, shards_of
 
 THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
@@ -171,6 +172,23 @@ def test_within_the_limit_they_go_to_a_table_and_copies_are_merged(tmp_path: Pat
     assert (thread["source"], thread["extra"]) == ("threads.jsonl:1", '{"views":7}')
     reasons = [(row["outcome"], row["reason"]) for row in rejected.tidy(row for _, row in rejected.stream())]
     assert reasons == [("failed", "malformed"), ("dropped", "duplicate_thread"), ("dropped", "duplicate_thread")]
+
+
+def test_a_record_that_crashes_its_reader_is_a_failed_row_and_the_others_become_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(*post: str) -> str:
+        if "x?" in post:
+            raise RecursionError
+        return content_id(*post)
+
+    monkeypatch.setattr(nodes, "content_id", fragile)
+    rejected, threads = prepare_threads(
+        raw(tmp_path, GOOD, '{"forum_post": "x?"}'), ThreadOptions(shards=1, max_rejected_share=0.5)
+    )
+    assert len(list(threads.stream())) == 1
+    (row,) = rejected.tidy(row for _, row in rejected.stream())
+    assert (row["outcome"], row["reason"], row["text"]) == ("failed", "reading_crashed", "x?")
 
 
 FUNNEL = pd.DataFrame([{"stage": "s", "unit": "row", "rows_in": 5, "kept": 3, "dropped": 1, "failed": 1, "lost": 0}])

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from omr_kedro.text import ForumThread
+from omr_kedro.shards import Source
+from omr_kedro.text import ForumThread, preparation
 from omr_kedro.text.forum_dump import UnreadableThreadError, read_forum_thread
+from omr_kedro.text.preparation import read_part, rejected_part
 
 INSTRUCT = {
     "original_question": "Find x.",
@@ -112,3 +115,21 @@ def test_any_record_is_a_thread_of_texts_or_says_why_not(fields: dict[str, Any])
     except UnreadableThreadError:
         return
     assert all(isinstance(post, str) for post in (thread.first, *thread.replies))
+
+
+def test_a_record_that_crashes_its_reader_is_rejected_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fragile(fields: dict[str, Any], max_post_chars: int) -> ForumThread:
+        if fields["forum_post"] == "b":
+            raise ZeroDivisionError
+        return read_forum_thread(fields, max_post_chars)
+
+    monkeypatch.setattr(preparation, "read_forum_thread", fragile)
+    dump = tmp_path / "dump.jsonl"
+    dump.write_text("".join(f'{{"forum_post": "{post}", "forum_replies": []}}\n' for post in "abc"))
+    (part,) = Source(dump).parts(1)
+    assert [thread.first for _, thread in read_part(part, 100) if isinstance(thread, ForumThread)] == ["a", "c"]
+    (row,) = rejected_part(part, 100)
+    assert (row["source"], row["reason"]) == ("dump.jsonl:2", "reading_crashed")
+    assert row["detail"].startswith("ZeroDivisionError (")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, TypeVar
 
 from omr_kedro.answers.effort import Effort, ExhaustedError
 from omr_kedro.answers.forms import Form, answer_form, asked_form, clash, dangling_choice
@@ -19,10 +17,7 @@ from omr_kedro.answers.stated import posts_of, stated_answers
 from omr_kedro.answers.trees import Expr, number
 from omr_kedro.answers.undefined import undefined_symbols
 from omr_kedro.answers.words import is_settled_text
-
-logger = logging.getLogger(__name__)
-
-_Result = TypeVar("_Result")
+from omr_kedro.shards import unless_crashed
 
 
 class Finding(StrEnum):
@@ -87,24 +82,19 @@ def assess(cases: Sequence[Case], workers: Workers) -> list[Assessment]:
         GradingWorkerError: workers do not start.
     """
     readable = _readable([case.answer for case in cases], workers)
-    stated = [_of_one_case(_stated, case, otherwise=[]) for case in cases]
+    stated = [unless_crashed(_nothing_stated, _stated, case) for case in cases]
     pairs = [(case.answer, said) for case, posts in zip(cases, stated, strict=True) for post in posts for said in post]
     verdicts = iter(grade(pairs, workers))
     votes = [[(post, [next(verdicts) for _ in post]) for post in posts] for posts in stated]
     return [
-        _of_one_case(_assess, case, parses, posts, otherwise=_UNKNOWN)
+        unless_crashed(lambda _: _UNKNOWN, _assess, case, parses, posts)
         for case, parses, posts in zip(cases, readable, votes, strict=True)
     ]
 
 
-def _of_one_case(do: Callable[..., _Result], *args: Any, otherwise: Any) -> _Result:
-    try:
-        return do(*args)
-    except (
-        Exception
-    ) as error:  # strangers' text finds every fault of a reader; one of a million must not cost the others
-        logger.warning("Assessing an answer failed with %s; it is passed over.", type(error).__name__, exc_info=True)
-        return otherwise  # type: ignore[no-any-return]  # of the same type
+def _nothing_stated(error: str) -> list[list[str]]:
+    del error
+    return []
 
 
 def _stated(case: Case) -> list[list[str]]:
@@ -164,7 +154,7 @@ def _is_value(answer: str) -> bool:
 
 def _readable(answers: Sequence[str], workers: Workers) -> list[str]:
     """Whether each answer can be read and compared with others: `yes`, `no`, `timeout`."""
-    known = {answer: _of_one_case(_readable_here, answer, otherwise="no") for answer in dict.fromkeys(answers)}
+    known = {answer: unless_crashed(lambda _: "no", _readable_here, answer) for answer in dict.fromkeys(answers)}
     hard = [answer for answer, readable in known.items() if readable is None]
     replies = workers.run([("read", answer) for answer in hard])
     known |= {

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
 from omr_kedro.answers.comparison import compare
 from omr_kedro.answers.grading_workers import Job, Workers
 from omr_kedro.answers.readings import MAX_CHARS, read_answer
-
-logger = logging.getLogger(__name__)
+from omr_kedro.shards import unless_crashed
 
 Pair = tuple[str, str]
 
@@ -30,13 +28,9 @@ def grade_cheaply(gold: str, answer: str) -> Verdict | None:
     """The verdict where it costs less than a millisecond, in this process; None where it needs a worker."""
     if gold == answer:
         return Verdict.EQUAL
-    try:
-        same = compare(read_answer(gold), read_answer(answer))
-    except Exception as error:  # of a million strange answers, one that nobody thought of must not cost the others
-        logger.warning(
-            "Comparing two answers failed with %s; they stay undecided.", type(error).__name__, exc_info=True
-        )
-        return Verdict.CRASHED
+    same = unless_crashed(lambda _: Verdict.CRASHED, lambda: compare(read_answer(gold), read_answer(answer)))
+    if isinstance(same, Verdict):
+        return same
     if same is None and len(gold) <= MAX_CHARS and len(answer) <= MAX_CHARS:
         return None
     return Verdict.EQUAL if same else Verdict.UNEQUAL

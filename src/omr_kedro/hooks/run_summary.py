@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -13,6 +15,7 @@ from rich.table import Table
 
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.hooks.inputs import chat_models
+from omr_kedro.shards import READING_CRASHED, Shards, printable_name
 
 
 class RunSummary:
@@ -28,6 +31,7 @@ class RunSummary:
             _show_preparation(catalog, env)
         else:
             _show_tables(pipeline, catalog)
+        _show_crashes(pipeline, catalog)
 
 
 _RESULTS = {
@@ -64,8 +68,25 @@ def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
             _say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
 
 
+def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Say how many rows met a fault of this program, and show the first, so that somebody mends it."""
+    names = [name for node in pipeline.nodes for name in node.outputs if name.endswith(("_dropped", "_rejected"))]
+    tables: dict[str, Shards] = {name: catalog.load(name) for name in names}
+    counts = Counter({name: sum(_crashed(table)) for name, table in tables.items()})
+    if first := next((name for name in names if counts[name]), None):
+        row = next(row for row in tables[first].rows() if row["reason"] == READING_CRASHED)
+        _say(
+            f"{counts.total():,} rows met a fault of this program ({READING_CRASHED}); please report it. The first, in "
+            f"{first}: {printable_name(row['detail'])}"
+        )
+
+
+def _crashed(table: Shards) -> Iterator[bool]:
+    return (reason == READING_CRASHED for shard in table.values() for reason in shard.column("reason"))
+
+
 def _say(line: str) -> None:
-    rich.get_console().print(line, soft_wrap=True, highlight=False)
+    rich.get_console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _where(catalog: DataCatalog, name: str) -> str:

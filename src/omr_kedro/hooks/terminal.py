@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -21,6 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from omr_kedro.shards import OmrError
+from omr_kedro.shards.crashes import place_of
 from omr_kedro.shards.files import disk_full
 from omr_kedro.shards.printable import printable
 
@@ -55,7 +54,7 @@ def explained(error: BaseException | None) -> BaseException | None:
         if isinstance(error, OSError):
             return disk_full(error, error.filename or "A file") or _of_the_system(error)
         if isinstance(error, _FROM_DATA):
-            return OmrError(f"{type(error).__name__}: {error} ({_place(error)}). {_KEPT}")
+            return OmrError(f"{type(error).__name__}: {error} ({place_of(error)}). {_KEPT}")
         error = error.__cause__ if isinstance(error, DatasetError) else None
     return None
 
@@ -78,13 +77,9 @@ _REMEDIES = {
 
 def _of_the_system(error: OSError) -> OmrError:
     remedy = _REMEDIES.get(error.errno or 0, "")
-    return OmrError(f"{error.filename or 'The system'}: {error.strerror or error} ({_place(error)}). {remedy or _KEPT}")
-
-
-def _place(error: BaseException) -> str:
-    """File and line of our own code that the error came out of."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if "omr_kedro" in Path(frame.filename).parts]
-    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "outside of omr_kedro"
+    return OmrError(
+        f"{error.filename or 'The system'}: {error.strerror or error} ({place_of(error)}). {remedy or _KEPT}"
+    )
 
 
 def _print_explained(

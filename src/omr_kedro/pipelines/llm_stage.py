@@ -16,7 +16,18 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request, Sampling, TooManyFailuresError
-from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, fingerprints_of, join, map_siblings
+from omr_kedro.shards import (
+    READING_CRASHED,
+    Row,
+    Scratch,
+    Shard,
+    Shards,
+    SiblingShards,
+    fingerprints_of,
+    join,
+    map_siblings,
+    unless_crashed,
+)
 from omr_kedro.text import Unreadable
 
 _DETAIL_CHARS = 500
@@ -127,6 +138,8 @@ def settle(
 ) -> tuple[SiblingShards, ...]:
     """Give every row its outcome, in one pass for all tables; memory holds a row and what was found out about it.
 
+    A row on which `read` crashes has failed, as `reading_crashed`.
+
     Args:
         stage: stands in the table of rows that are not kept.
         read: the outcome of one row, from the row and what was found out about it (nothing when nothing was asked).
@@ -147,7 +160,7 @@ def settle(
     def settled(scratch: Scratch, rows: Shard, evidence: Shard) -> Iterator[tuple[str, Row]]:
         for row, found in join(rows, key, evidence, evidence_key, scratch):
             pieces = [of(piece) for piece in found]
-            outcome = read(row, pieces)
+            outcome = unless_crashed(crashed, read, row, pieces)
             if not isinstance(outcome, Kept):
                 completions = [piece for piece in pieces if isinstance(piece, Completion)]
                 yield _NOT_KEPT, not_kept_row(stage, row[key], row, outcome, completions)
@@ -176,6 +189,11 @@ def _check_failures(stage: str, rows: int, limit: float, few: float, not_kept: I
             "then change the prompt, the model or max_tokens, or raise the limit. "
             "Every reply is kept: the same command goes on from here."
         )
+
+
+def crashed(error: str) -> Failed:
+    """The outcome of a row whose reading crashed; a share of them stops the run, as of all rows that fail."""
+    return Failed(READING_CRASHED, error)
 
 
 def sole_reply(completions: list[Completion]) -> str | Failed:

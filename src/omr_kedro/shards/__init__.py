@@ -2,6 +2,7 @@
 
 from omr_kedro.shards.benchmark import Benchmark, identifier
 from omr_kedro.shards.code import code_digest
+from omr_kedro.shards.crashes import READING_CRASHED, unless_crashed
 from omr_kedro.shards.errors import (
     BadInputError,
     ChangedTableError,
@@ -39,6 +40,7 @@ from omr_kedro.shards.store import TableStore
 
 __all__ = [
     "MOST_SHARDS",
+    "READING_CRASHED",
     "BadInputError",
     "Benchmark",
     "ChangedTableError",
@@ -79,4 +81,5 @@ __all__ = [
     "shard_names",
     "shard_of",
     "split_stream",
+    "unless_crashed",
 ]

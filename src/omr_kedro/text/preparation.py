@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.shards import Part, Row, Shard, content_id
+from omr_kedro.shards import READING_CRASHED, Part, Record, Row, Shard, content_id, unless_crashed
 from omr_kedro.text.discussions import Fitted, fit_thread, join_as_original
 from omr_kedro.text.forum_dump import COLUMNS, ForumThread, UnreadableThreadError, read_forum_thread
 from omr_kedro.text.tokens import TokenCounter
@@ -36,12 +36,20 @@ class PreparationOptions(BaseModel):
 def read_part(part: Part, max_post_chars: int) -> Iterator[tuple[str, ForumThread | UnreadableThreadError]]:
     """Where each record stands, and its thread or what is wrong with it."""
     for record in part.records(COLUMNS):
-        try:
-            if record.fields is None:
-                raise UnreadableThreadError("malformed", record.problem)
-            yield record.where, read_forum_thread(record.fields, max_post_chars)
-        except UnreadableThreadError as error:
-            yield record.where, error
+        yield record.where, unless_crashed(_crashed, _read_record, record, max_post_chars)
+
+
+def _read_record(record: Record, max_post_chars: int) -> ForumThread | UnreadableThreadError:
+    if record.fields is None:
+        return UnreadableThreadError("malformed", record.problem)
+    try:
+        return read_forum_thread(record.fields, max_post_chars)
+    except UnreadableThreadError as error:
+        return error
+
+
+def _crashed(error: str) -> UnreadableThreadError:
+    return UnreadableThreadError(READING_CRASHED, error)
 
 
 def rejected_part(part: Part, max_post_chars: int) -> Iterator[Row]:

@@ -22,12 +22,14 @@ from omr_kedro.pipelines.llm_stage import (
     Kept,
     Outcome,
     ask,
+    crashed,
     read_sole,
     request,
     settle,
 )
 from omr_kedro.resources import Shared
 from omr_kedro.shards import (
+    READING_CRASHED,
     BadInputError,
     MappedShards,
     Record,
@@ -40,6 +42,7 @@ from omr_kedro.shards import (
     identifier,
     map_shards,
     printable_name,
+    unless_crashed,
 )
 from omr_kedro.text import (
     EmbeddingRetriever,
@@ -120,9 +123,12 @@ def retrieve_similar(
     def similar(problems: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
         known, finder = index.get((digest, options), partial(_make_index, benchmarks, options))
-        for row, matches in zip(rows, finder.find([row["problem"] for row in rows], options.top_k), strict=True):
-            for match in matches:
-                yield _pair(row, known[match.index], match)
+        texts = [row["problem"] for row in rows]
+        for row, matches in zip(rows, _find(finder, texts, options.top_k), strict=True):
+            if isinstance(matches, str):
+                yield _unfound(row, matches)
+            else:
+                yield from (_pair(row, known[match.index], match) for match in matches)
 
     return map_shards(similar, problems, by=[digest, options.identity])
 
@@ -135,7 +141,7 @@ def ask_decontaminate(
     def requests(similar: Shard, problems: Shard) -> Iterator[Request]:
         statements = {row["problem_id"]: row["problem"] for row in problems.rows()}
         for pair, asked in _by_statement(similar.rows()):
-            if pair is asked and not pair["exact"]:
+            if pair is asked and not pair["exact"] and pair["found_by"] != READING_CRASHED:
                 texts = (statements[pair["problem_id"]], pair["benchmark_problem"])
                 for order, (first, second) in zip(_ORDERS, (texts, texts[::-1]), strict=True):
                     values = {"problem": first, "benchmark_problem": second}
@@ -203,6 +209,8 @@ def judge_problem(problem: Row, pairs: list[Row]) -> Outcome:
     for verdict, outcome in (("contaminated", Dropped), ("unclear", Failed)):
         for pair in pairs:
             if pair["verdict"] == verdict:
+                if pair["found_by"] == READING_CRASHED:
+                    return crashed(pair["benchmark_problem"])
                 twin = f"{pair['benchmark']}/{pair['benchmark_id']}: {pair['benchmark_problem']}"
                 return outcome(f"{verdict}_judgement" if verdict == "unclear" else verdict, twin)
     return Kept([problem])
@@ -240,7 +248,7 @@ def _benchmark_row(record: Record) -> tuple[Row, str]:
 
 
 def _verdict(completions: list[Completion], prompt: Prompt) -> str:
-    label = read_sole(completions, partial(parse_label, choices=prompt.choices))
+    label = unless_crashed(crashed, read_sole, completions, partial(parse_label, choices=prompt.choices))
     return label.reason if isinstance(label, Failed) else label
 
 
@@ -262,6 +270,25 @@ def _pair(problem: Row, known: Row, match: Twin) -> Row:
         "benchmark_id": known["benchmark_id"],
         "benchmark_problem": known["problem"],
     }
+
+
+def _find(finder: TwinFinder, texts: list[str], top_k: int) -> list[list[Twin] | str]:
+    """The twins of each text, or what was wrong where looking for them crashed.
+
+    All at once, which is fast, and one by one where that crashes.
+    """
+
+    def one_by_one(_: str) -> list[list[Twin] | str]:
+        return [unless_crashed(str, lambda text: finder.find([text], top_k)[0], text) for text in texts]
+
+    return unless_crashed(one_by_one, lambda: [*finder.find(texts, top_k)])
+
+
+def _unfound(problem: Row, error: str) -> Row:
+    """The pair, without a clear verdict, of a problem whose twins cannot be looked for."""
+    nothing = {"rank": 1, "score": None, "ngram_long": 0.0, "ngram_short": 0.0, "exact": False}
+    place = {"found_by": READING_CRASHED, "benchmark": "(none)", "benchmark_id": "(none)", "benchmark_problem": error}
+    return {"problem_id": problem["problem_id"], "thread_id": problem["thread_id"], **nothing, **place}
 
 
 def _by_statement(pairs: Iterable[Row]) -> Iterator[tuple[Row, Row]]:

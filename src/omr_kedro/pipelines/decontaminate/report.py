@@ -28,14 +28,15 @@ def report_contamination(contamination: Shards, benchmarks: Source) -> pd.DataFr
         `pairs_clean`. The last row, `(all)`, counts each problem once; what stands above it may add up to more.
     """
     sizes = Counter(row["benchmark"] for row in known_problems(benchmarks))
-    counts: dict[str, Counter[str]] = {name: Counter() for name in (*sizes, ALL)}
+    # Pairs that belong to no benchmark, since their problem's twins could not be looked for, get a row of their own.
+    counts = defaultdict(Counter, {name: Counter() for name in sizes})
     hit: set[tuple[str, str]] = set()
     # A problem's pairs share its shard, so one shard's problems at a time are enough.
     for shard in contamination.values():
         _count_shard(shard, counts, hit)
     for name, _ in hit:
         counts[name]["hit"] += 1
-    rows = [_row(name, sizes[name], counts[name]) for name in sizes]
+    rows = [_row(name, sizes[name], counted) for name, counted in counts.items() if name != ALL]
     everything = _row(ALL, sizes.total(), counts[ALL])
     return pd.DataFrame([*rows, {**everything, "hit": len(hit)}])
 

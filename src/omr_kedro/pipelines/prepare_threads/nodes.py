@@ -8,7 +8,7 @@ from functools import partial
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.pipelines.llm_stage import Dropped, Failed, not_kept_row
+from omr_kedro.pipelines.llm_stage import Dropped, Failed, crashed, not_kept_row
 from omr_kedro.shards import (
     MOST_SHARDS,
     BadInputError,
@@ -20,6 +20,7 @@ from omr_kedro.shards import (
     content_id,
     shard_of,
     split_stream,
+    unless_crashed,
 )
 
 _STAGE = "prepare_threads"
@@ -60,7 +61,7 @@ def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, S
 
 def _route_threads(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
     for record in raw.records():
-        thread = read_thread(record, options.max_post_chars)
+        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars)
         if not isinstance(thread, Failed):
             yield shard_of(thread["thread_id"], options.shards), thread
 
@@ -69,7 +70,7 @@ def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, R
     rejected: list[str] = []
     total = 0
     for total, record in enumerate(raw.records(), start=1):  # noqa: B007 (the last number is the total)
-        thread = read_thread(record, options.max_post_chars)
+        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars)
         if isinstance(thread, Failed):
             rejected += [f"{record.where}: {thread.detail}"] if len(rejected) < _REPORTED else [""]
             row_id = content_id(record.where)
