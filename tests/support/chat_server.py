@@ -18,6 +18,9 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from tests.support import faults
+from tests.support.faults import KINDS, PAID
+
 
 @dataclass(frozen=True)
 class Call:
@@ -81,6 +84,15 @@ class ChatServer:
         said = self._reply_to(body)
         return completion(said) if isinstance(said, str) else said
 
+    async def misbehave(self, request: web.Request, fault: str, text: str) -> web.StreamResponse:
+        """Answer with a fault (`faults.FAULTS`) in place of a reply with this text, over the bare connection."""
+        assert request.transport
+        key, posted = request.headers["X-Request-Id"], await request.read()
+        call = faults.Call.of(text, posted, request.headers.get("Authorization"), key)
+        await faults.deliver(request.transport, faults.answer_to(fault, call))
+        request.transport.close()
+        return web.Response()
+
     def __enter__(self) -> Self:
         started = threading.Event()
         self._thread = threading.Thread(target=self._serve, args=(started,), daemon=True)
@@ -122,7 +134,12 @@ class ChatServer:
 
 
 class FaultyServer(ChatServer):
-    """Takes the next fault of a plan for each request that arrives; answers as it should when the plan is used up."""
+    """Takes the next fault of a plan for each request that arrives; answers as it should when the plan is used up.
+
+    Args:
+        plan: names of `faults.FAULTS`; any other name stands for a reply without a fault.
+        options: as for `ChatServer`.
+    """
 
     def __init__(self, plan: Iterable[str], **options: Any) -> None:
         super().__init__(**options)
@@ -132,22 +149,9 @@ class FaultyServer(ChatServer):
 
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         fault = next(self._plan, "none")
-        if fault == "429":
-            return web.json_response({"status": 429, "title": "Too Many Requests"}, status=429)
-        if fault == "429 with Retry-After":
-            return web.Response(status=429, headers={"Retry-After": "0.01"})
-        if fault.isdigit():
-            return web.Response(status=int(fault))
-        if fault == "hang":
-            await asyncio.sleep(60)
-        if fault == "garbage":
-            return web.Response(text='{"choices": [{"mess')
-        if fault == "cut" and request.transport:
-            request.transport.close()
-            return web.Response()
-        self.answered[request.headers["X-Request-Id"]] += 1
-        if fault in ("empty", "length"):
-            return completion("" if fault == "empty" else "and so", "length" if fault == "length" else "stop")
+        self.answered[request.headers["X-Request-Id"]] += fault not in KINDS or fault in PAID
+        if fault in KINDS:
+            return await self.misbehave(request, fault, str(self._reply_to(body)))
         return await super().answer(request, body)
 
 

@@ -16,6 +16,7 @@ from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.protocol import tokens
 from omr_kedro.offline_model.stages import STAGES, load_prompts
 from tests.support.chat_server import ChatServer, completion
+from tests.support.faults import PAID
 from tests.support.project import Project
 
 
@@ -26,7 +27,7 @@ class OfflineModel(ChatServer):
         project: whose prompts are answered; they are read anew at each call, since tests edit them.
         latency_s: pause before each reply.
         scripted: statuses of the first calls, answered with a body that repeats the caller's key.
-        faults: probability of each fault, see `_misbehave`.
+        faults: probability of each fault of `faults.FAULTS`.
     """
 
     def __init__(
@@ -62,28 +63,12 @@ class OfflineModel(ChatServer):
             return web.json_response(detail, status=self._scripted.pop(0))
         text = self._reply(body["messages"])
         fault = self._draw_fault()
-        if response := await self._misbehave(fault, request):
-            return response
+        self.answered[request.headers["X-Request-Id"]] += not fault or fault in PAID
+        if fault:
+            return await self.misbehave(request, fault, text)
         spent = sum(tokens(message["content"]) for message in body["messages"]), tokens(text)
         self.tokens += sum(spent)
-        self.answered[request.headers["X-Request-Id"]] += fault != "hang"
-        return completion("" if fault == "empty" else text, "length" if fault == "length" else "stop", spent)
-
-    async def _misbehave(self, fault: str, request: web.Request) -> web.StreamResponse | None:
-        if fault == "429":
-            return web.Response(status=429)
-        if fault == "429 with Retry-After":
-            return web.Response(status=429, headers={"Retry-After": "0.01"})
-        if fault == "500":
-            return web.Response(status=500)
-        if fault == "hang":
-            await asyncio.sleep(5)
-        if fault == "garbage":
-            return web.Response(text='{"choices": [{"mess')
-        if fault == "cut" and request.transport:
-            request.transport.close()
-            return web.Response()
-        return None
+        return completion(text, tokens=spent)
 
     def _draw_fault(self) -> str:
         draw = self._random.random()

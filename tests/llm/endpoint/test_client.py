@@ -5,6 +5,7 @@ import json
 import logging
 import subprocess
 import sys
+import resource
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,6 +24,7 @@ from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.limits import Pacer
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from tests.support.chat_server import ChatServer, FaultyServer, completion
+from tests.support.faults import KINDS, LARGE, Call, answer_to
 
 SECRET = "nvapi-" + "q7W8e9" * 8
 
@@ -343,3 +345,55 @@ async def test_user_and_password_of_an_address_are_sent_where_there_is_no_key(co
 def test_the_package_is_imported_only_where_it_is_chosen() -> None:
     script = "import sys, omr_kedro.settings, omr_kedro.datasets; sys.exit('openai' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+MEANINGS = {
+    "passing": {"throttled", "overloaded", "server_error", "connection"},
+    "silent": {"timeout"},
+    "rejecting": {"bad_request", "forbidden", "not_found"},
+    "stopping": {"no_access", "no_money", "gone", "moved"},
+    "unreadable": {"garbage", "connection"},
+}
+"""Kinds of errors that faults of the wire and of bodies may become."""
+
+
+@pytest.mark.parametrize("fault", [fault for fault in KINDS if fault not in LARGE])
+async def test_each_fault_of_an_endpoint_has_its_meaning_and_shows_no_key(fault: str) -> None:
+    meaning = KINDS[fault]
+    with FaultyServer([fault], reply=lambda _: 'x = "2" \u2264 \\frac{1}{2}\n') as server:
+        try:
+            done = await ask(server, request(), api_key=SECRET, timeout_s=0.4 if meaning == "silent" else 10)
+        except CallError as error:
+            assert error.kind in MEANINGS[meaning], error  # noqa: PT017 (some faults raise, some do not)
+            shown = str(error) + repr(error)
+        else:
+            assert meaning in ("same", "odd", "cut short")
+            assert done.text.startswith("" if fault == "empty" else 'x = "2" \u2264 \\frac{1}{2}\n')
+            assert done.cut == (meaning == "cut short" and fault != "empty")
+            assert meaning != "same" or (done.prompt_tokens, done.completion_tokens) == (10, 5)
+            assert 0 <= done.prompt_tokens < 2**53
+            shown = repr(done)
+    assert SECRET[:12] not in shown
+    assert server.calls[0].authorization == f"Bearer {SECRET}"
+
+
+@pytest.mark.parametrize("fault", LARGE)
+async def test_no_body_takes_more_memory_than_a_reply_may(fault: str) -> None:
+    with FaultyServer([fault] * 2) as server:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for _ in range(2):
+            with pytest.raises(CallError) as failed:
+                await ask(server, request(), timeout_s=30)
+            assert failed.value.kind == "garbage"
+        grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown_kb < 200 * 1024
+
+
+async def test_the_same_call_gets_the_same_bytes() -> None:
+    def sent(name: str, seed: str) -> bytes:
+        call = Call.of("text", b"posted", "Bearer k", seed)
+        return b"".join(answer_to(name, call).pieces)
+
+    for name in ("odd usage", "odd fingerprint", "bytes", "chunked", "429 of no date", "403"):
+        assert sent(name, "a") == sent(name, "a")
+        assert len({sent(name, str(seed)) for seed in range(30)}) > 1
