@@ -76,9 +76,9 @@ class Point:
         self._scene, self._how, self._calm, self._bills = scene, how, calm, bills
         self._random = random.Random(f"{seed}/{number}")
         flows = ["fresh", "changed", "changed back"] if scene.versions == 2 else ["fresh"]
-        mixes = ["calm", "rough", "hanging"] if scene.window else ["calm"]
+        mixes = ["calm", "rough", "hanging", "hostile"] if scene.window else ["calm"]
         flow = self._random.choices(flows, [4, 1, 1][: len(flows)])[0]
-        mix = self._random.choices(mixes, [16, 2, 1][: len(mixes)])[0]
+        mix = self._random.choices(mixes, [16, 2, 1, 5][: len(mixes)])[0]
         clock_jumps = bool(scene.window) and self._random.random() < 0.2
         self._account = f"t{seed}-{number}"
         self._folder = root / self._account

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+from tests.support.hostile_texts import passage
 
 from omr_kedro import tables
 from omr_kedro.llm.calls import CallPlan, Completion, Request, Sampling
@@ -188,10 +189,15 @@ class Calls:
         yield dropped, lambda: read()[1]
         yield second, lambda: _call_plan("second", model, opened(kept))
 
+    def _reason(self, number: int) -> str:
+        """What strangers write; one in six writes it to harm, and the replies repeat it."""
+        text = passage(random.Random(number))[:3000] if number % 6 == 0 else "because " * 20
+        return text.encode("utf-8", "replace").decode()
+
     def _questions(self, version: int) -> Iterator[tuple[str, Row]]:
         for number in range(self.rows):
             key = content_id(str(number))
-            text = f"question {number} of version {version if number % 3 == 0 else 0} " + "because " * 20
+            text = f"question {number} of version {version if number % 3 == 0 else 0} {self._reason(number)}"
             yield shard_of(key, self.shards), {"id": key, "number": number, "text": text}
 
 

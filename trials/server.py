@@ -3,7 +3,8 @@
     POST /<account>/<mix>/v1/chat/completions     GET /<account>/bill     DELETE /<account>
 
 Each trial has an account. A call is paid when its whole reply was handed to the kernel, whoever still listened; what
-was refused, cut or garbled is not paid. A bill waits until no call of the account is being worked on.
+was refused, cut or garbled is not paid. A bill waits until no call of the account is being worked on. What becomes of a
+try follows from its account, its key and its number: the same call meets the same faults.
 """
 
 from __future__ import annotations
@@ -14,58 +15,98 @@ import contextlib
 import http.client
 import random
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from email.utils import formatdate
 from pathlib import Path
 from subprocess import PIPE, Popen
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 from benchmarks.stage_server import Connection, Slots, completion, read_stages, reply
 from benchmarks.stage_server import http as whole
+from tests.support import faults
+from tests.support.faults import FAULTS, KINDS, PAID
+from tests.support.hostile_texts import reply_of
 
 with contextlib.suppress(ImportError):
     import uvloop
 
 ROOT = Path(__file__).resolve().parents[1]
 
+
+def _spread(shares: dict[str, float]) -> dict[str, float]:
+    """Shares of kinds of faults, dealt to their faults; the large ones are rarer."""
+    weights = {fault: 0.1 if fault in faults.LARGE else 1.0 for fault in KINDS}
+    sums = {kind: sum(map(weights.__getitem__, FAULTS[kind])) for kind in shares}
+    return {fault: share * weights[fault] / sums[kind] for kind, share in shares.items() for fault in FAULTS[kind]}
+
+
 MIXES: dict[str, dict[str, float]] = {
     "calm": {},
-    "rough": {"429": 0.04, "429 date": 0.02, "503": 0.02, "500": 0.03, "garbage": 0.03, "cut": 0.03, "close": 0.03},
+    "rough": {"429": 0.04, "429 by date": 0.02, "503": 0.02, "500": 0.03, "garbage": 0.03, "cut": 0.03, "closed": 0.03},
     "hanging": {"hang": 0.02, "500": 0.02, "cut": 0.02},
-    "worn": {"429": 0.0003, "500": 0.006, "garbage": 0.001, "cut": 0.001, "close": 0.001},
+    "worn": {"429": 0.0003, "500": 0.006, "garbage": 0.001, "cut": 0.001, "closed": 0.001},
+    # Whatever does not change what comes out in the end.
+    "hostile": _spread({"same": 0.3, "passing": 0.12, "unreadable": 0.06, "silent": 0.005}),
+    # Everything at once, and texts that are as bad.
+    "foul": _spread(
+        {
+            "same": 0.15,
+            "odd": 0.08,
+            "cut short": 0.03,
+            "passing": 0.06,
+            "rejecting": 0.02,
+            "unreadable": 0.03,
+            "silent": 0.004,
+            "stopping": 0.002,
+        }
+    ),
 }
-_PAID = "none"
-_MOST_HANGING = 3
-_HANG_S = 20.0
+_FOUL = "foul"
+_NO_FAULT = "none"
+_MOST = {"silent": 3, "stopping": 4}
+"""Faults of these kinds that an account meets: each takes a time limit, or another run."""
+_STUBBORN = 0.5
+"""Share of the calls of the foul mix that meet at every try what they met at the first."""
 _LATENCY_S = 0.004
-_STATUS = {"429": b"429 Too Many Requests", "503": b"503 Service Unavailable", "500": b"500 Internal Server Error"}
 
 
 @dataclass
 class Account:
     """What one trial has asked for."""
 
-    random: random.Random
+    name: str
     asked: int = 0
     in_flight: int = 0
-    hanging: int = 0
     paid: Counter[str] = field(default_factory=Counter)
     """Whole replies by key."""
     tries: Counter[str] = field(default_factory=Counter)
     """Tries by what became of them."""
+    tries_of: Counter[str] = field(default_factory=Counter)
+    """Tries of each key."""
     waiting: list[Provider] = field(default_factory=list)
     """Who wants the bill."""
+
+
+class Try(NamedTuple):
+    """One try of one call."""
+
+    mix: str
+    key: str
+    number: int
+    """How often the call was tried before."""
+    body: bytes
+    authorization: str
 
 
 class Provider(Connection):
     """One connection; the accounts are shared."""
 
     accounts: ClassVar[dict[str, Account]] = {}
+    sending: ClassVar[set[asyncio.Future[None]]] = set()
+    """Answers on their way: a loop holds its tasks by weak references only."""
     timed: ClassVar[bool] = False
     """Whether slots and latencies are a model server's, or each reply just takes up to 4 ms."""
 
@@ -73,7 +114,7 @@ class Provider(Connection):
         """Take one request."""
         method, path, _ = head.split(b"\r\n", 1)[0].split(b" ")
         name, *rest = path.decode().strip("/").split("/")
-        account = self.accounts.get(name) or self.accounts.setdefault(name, Account(random.Random(name)))
+        account = self.accounts.get(name) or self.accounts.setdefault(name, Account(name))
         if method == b"delete":
             del self.accounts[name]
             self.transport.write(whole(b"{}"))
@@ -84,67 +125,69 @@ class Provider(Connection):
             account.asked += 1
             account.in_flight += 1
             key = head.partition(b"x-request-id: ")[2].partition(b"\r\n")[0].decode()
-            self._begin(account, self._draw(account, MIXES[rest[0]]), key, body)
+            authorization = head.partition(b"authorization: ")[2].partition(b"\r\n")[0].decode().partition(" ")[2]
+            self._begin(account, Try(rest[0], key, account.tries_of[key], body, authorization))
 
-    def _begin(self, account: Account, outcome: str, key: str, body: bytes) -> None:
+    def _begin(self, account: Account, tried: Try) -> None:
+        account.tries_of[tried.key] += 1
+        rng = random.Random(f"{account.name}/{tried.key}/{self._number(account, tried)}")
+        outcome = self._draw(account, tried, rng.random())
         account.tries[outcome] += 1
-        if outcome == "hang":
-            account.in_flight -= 1
-            asyncio.get_running_loop().call_later(_HANG_S, self.transport.close)
-        elif self.timed:
-            self.slots.submit(self, (account, outcome, key, body))
+        if self.timed and KINDS.get(outcome) != "silent":
+            self.slots.submit(self, (account, tried, outcome))
         else:
-            delay = account.random.uniform(0, _LATENCY_S)
-            asyncio.get_running_loop().call_later(delay, self.answer, (account, outcome, key, body))
+            delay = rng.uniform(0, _LATENCY_S)
+            asyncio.get_running_loop().call_later(delay, self.answer, (account, tried, outcome))
 
-    def _draw(self, account: Account, mix: dict[str, float]) -> str:
-        draw = account.random.random()
-        for outcome, share in mix.items():
+    def _number(self, account: Account, tried: Try) -> int:
+        """The number of the try, or of the first for a stubborn call."""
+        stubborn = tried.mix == _FOUL and random.Random(f"{account.name}/{tried.key}").random() < _STUBBORN
+        return 0 if stubborn else tried.number
+
+    def _draw(self, account: Account, tried: Try, draw: float) -> str:
+        for outcome, share in MIXES[tried.mix].items():
             draw -= share
-            if draw < 0 and (outcome != "hang" or account.tries["hang"] < _MOST_HANGING):
-                return outcome
-        return _PAID
+            if draw < 0:
+                return outcome if self._may_be(account, tried, KINDS[outcome]) else _NO_FAULT
+        return _NO_FAULT
+
+    def _may_be(self, account: Account, tried: Try, kind: str) -> bool:
+        if kind in _MOST:
+            return sum(account.tries[fault] for fault in FAULTS[kind]) < _MOST[kind]
+        # A call whose answers are unreadable again and again has failed: it is asked for twice at most.
+        return kind != "unreadable" or not tried.number or tried.mix == _FOUL
 
     def answer(self, work: Any) -> None:
         """End one try."""
-        account, outcome, key, body = work
-        account.paid.update([key] if outcome == _PAID else [])
+        account, tried, outcome = work
+        account.paid.update([tried.key] if outcome == _NO_FAULT or outcome in PAID else [])
         account.in_flight -= 1
         if not self.transport.is_closing():  # else the caller was killed
-            self.transport.write(self._says(outcome, body))
-            if outcome in ("cut", "close"):
-                self.transport.close()
+            text = self._reply(tried)
+            if outcome == _NO_FAULT:
+                self.transport.write(whole(completion(text)))
+            else:
+                call = faults.Call.of(text, tried.body, tried.authorization, f"{account.name}/{tried.key}")
+                sending = asyncio.ensure_future(faults.deliver(self.transport, faults.answer_to(outcome, call)))
+                self.sending.add(sending)
+                sending.add_done_callback(self.sending.discard)
         self._send_bills(account)
 
-    def _says(self, outcome: str, body: bytes) -> bytes:
-        if outcome == _PAID:
-            return whole(completion(self._reply(body)))
-        if outcome in ("429 date", *_STATUS):
-            return _refusal(outcome)
-        unreadable = {"garbage": whole(b'{"choices": [{"mess'), "cut": whole(completion("x" * 500))[:300]}
-        return unreadable.get(outcome, b"")
-
-    def _reply(self, body: bytes) -> str:
-        messages = orjson.loads(body)["messages"]
+    def _reply(self, tried: Try) -> str:
+        messages = orjson.loads(tried.body)["messages"]
         stage = self.stages.get(messages[0]["content"])
         text = messages[-1]["content"]
-        return reply(stage, text) if stage else f"re: {text[:60]} \u2264 {random.Random(text).getrandbits(256):x}"
+        rng = random.Random(text)
+        if not stage:
+            return f"re: {text[:200]} \u2264 {rng.getrandbits(256):x}"
+        if tried.mix == _FOUL and rng.random() < 0.5:
+            return reply_of(stage, rng)
+        return reply(stage, text)
 
     def _send_bills(self, account: Account) -> None:
         while account.waiting and not account.in_flight:
             bill = {"asked": account.asked, "paid": account.paid, "tries": account.tries}
             account.waiting.pop().transport.write(whole(orjson.dumps(bill)))
-
-
-def _refusal(outcome: str) -> bytes:
-    now = time.time()
-    headers = b"Retry-After: 0.01" if outcome != "429 date" else b"Retry-After: " + _date(now + 1)
-    status = _STATUS[outcome.split(maxsplit=1)[0]]
-    return b"HTTP/1.1 %s\r\nDate: %s\r\n%s\r\nContent-Length: 2\r\n\r\n{}" % (status, _date(now), headers)
-
-
-def _date(moment: float) -> bytes:
-    return formatdate(moment, usegmt=True).encode()
 
 
 class Bills:

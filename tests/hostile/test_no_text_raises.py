@@ -26,47 +26,11 @@ from omr_kedro.text import decisive_tokens, normal_form, parse_conversion, parse
 from omr_kedro.text.discussions import split_posts
 from omr_kedro.text.quotes import without_quotes, without_quotes_as_original
 from tests.support.growth import readers
-from tests.support.hostile_texts import UNITS
-
-_ATOMS = (
-    "i",
-    "0",
-    "1",
-    "2",
-    "-1",
-    "x",
-    "k",
-    "\\pi",
-    "e",
-    "\\infty",
-    "10^{9}",
-    "0.5",
-    "cm",
-    "50%",
-    "",
-    " ",
-    "\\\\",
-    "\x1e",
-)
-_OF_ONE = (
-    "(@)!", "@!", "\\ln(@)", "\\sin @", "\\arctan(@)", "\\lfloor @ \\rfloor", "|@|", "\\exp(@)", "\\tan^{-1}(@)",
-    "\\sqrt @", "\\text{@}", "$@$", "\\boxed{@}", "-@", "@^\\circ", "@ where k is an integer",
-)  # fmt: skip
-_OF_TWO = (
-    "\\frac{@}{@}", "\\binom{@}{@}", "\\sqrt[@]{@}", "(@)^{@}", "@^@", "@+@", "@-@", "@@", "@=@", "@<@", "(@,@]",
-    "\\{@,@\\}", "@, @", "@ \\cup @", "@ \\equiv @ \\pmod 3", "\\log_{@}{@}", "@\\pm @", "@ \\in @", "@_{@}",
-    "\\begin{pmatrix}@&@\\end{pmatrix}",
-)  # fmt: skip
-
-
-def _filled(template: str, first: str, second: str) -> str:
-    start, *rest = template.split("@")
-    return start + "".join(inside + piece for inside, piece in zip((first, second), rest, strict=False))
-
+from tests.support.hostile_texts import ATOMS, OF_ONE, OF_TWO, UNITS, filled
 
 _LATEX = st.recursive(
-    st.sampled_from(_ATOMS),
-    lambda inside: st.builds(_filled, st.sampled_from(_OF_ONE + _OF_TWO), inside, inside),
+    st.sampled_from(ATOMS),
+    lambda inside: st.builds(filled, st.sampled_from(OF_ONE + OF_TWO), inside, inside),
     max_leaves=12,
 )
 _SHAPES = st.lists(st.sampled_from(sorted(UNITS.values())), max_size=12).map("".join)

@@ -90,12 +90,13 @@ def whole(body: bytes, status: str = "200 OK", *headers: str) -> Answer:
 
 
 def completion(text: Any, finish_reason: Any = "stop", **fields: Any) -> dict[str, Any]:
-    """The body of a reply."""
+    """The body of a reply; a token is four characters."""
+    tokens = len(str(text)) // 4
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     return {
         "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}, **fields,
+        "usage": {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}, **fields,
     }  # fmt: skip
 
 
