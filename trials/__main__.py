@@ -1,6 +1,7 @@
-"""Crash points and a soak: `make trials`, or
+"""Crash points, a soak and hostile rows: `make trials`, or
 
     python -m trials [--points 1300] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000] [--planted]
+                     [--hostile 100000]
 
 Runs the real code in processes that are killed, starved of disk, doubled or given a wrong clock, at random places that
 the seed decides; lets each come to its end; and holds its tables against those of an undisturbed run, its calls against
@@ -21,7 +22,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from trials import report, soak
+from trials import hostile, report, soak
 from trials.crowd import SCENES, try_all
 from trials.planted import FAULTS
 from trials.point import HOW, Outcome
@@ -39,6 +40,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, nargs="+", help="try these again, of a run with the same seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--soak", type=int, default=200_000, help="calls; 0 for none")
+    parser.add_argument("--hostile", type=int, default=100_000, help="hostile rows, about; 0 for none")
     parser.add_argument("--planted", action="store_true", help="plant known faults, which must be found")
     parser.add_argument("--results", type=Path, help="file to write")
     options = parser.parse_args()
@@ -47,11 +49,12 @@ def main() -> None:
     outcomes = crash(options) if options.points else []
     missed = plant(options) if options.planted else {}
     soaked = soak.run(options.soak, options.seed) if options.soak else None
-    text = report.text(outcomes, missed, soaked, options.seed, time.monotonic() - began)
+    endured = hostile.run(options.hostile, options.seed) if options.hostile else None
+    text = report.text(outcomes, missed, soaked, endured, options.seed, time.monotonic() - began)
     print(text)
     if options.results:
         options.results.write_text(text, "utf-8")
-    found = any(outcome.findings for outcome in outcomes) or bool(soaked and soaked.findings)
+    found = any(outcome.findings for outcome in outcomes) or any(each and each.findings for each in (soaked, endured))
     sys.exit(found or None in missed.values())
 
 

@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 
 from benchmarks.results import machine
 
+from trials.hostile import Endured
 from trials.point import Outcome
 from trials.soak import Soaked
 
 
 def text(
-    outcomes: Sequence[Outcome], planted: Mapping[str, int | None], soaked: Soaked | None, seed: int, seconds: float
+    outcomes: Sequence[Outcome],
+    planted: Mapping[str, int | None],
+    soaked: Soaked | None,
+    endured: Endured | None,
+    seed: int,
+    seconds: float,
 ) -> str:
     """The whole report."""
     lines = [
@@ -35,6 +41,8 @@ def text(
         lines += [""]
     if soaked:
         lines += ["## Soak", "", *soaked.lines(), ""]
+    if endured:
+        lines += ["## Hostile rows", "", *endured.lines(), ""]
     return "\n".join(lines)
 
 

@@ -56,7 +56,7 @@ MIXES: dict[str, dict[str, float]] = {
             "same": 0.15,
             "odd": 0.08,
             "cut short": 0.03,
-            "passing": 0.06,
+            "passing": 0.03,
             "rejecting": 0.02,
             "unreadable": 0.03,
             "silent": 0.004,
@@ -164,7 +164,7 @@ class Provider(Connection):
         account.in_flight -= 1
         if not self.transport.is_closing():  # else the caller was killed
             text = self._reply(tried)
-            if outcome == _NO_FAULT:
+            if outcome == _NO_FAULT and tried.mix != _FOUL:
                 self.transport.write(whole(completion(text)))
             else:
                 call = faults.Call.of(text, tried.body, tried.authorization, f"{account.name}/{tried.key}")

@@ -123,6 +123,20 @@ def test_an_endpoint_that_only_refuses_stops_the_run_when_patience_ends(tmp_path
         table(tmp_path).save(call_plan(server, {"a": texts(20)}, patience_s=0.2))
 
 
+@pytest.mark.parametrize("others", [0, 1, 40])
+def test_a_call_that_is_throttled_for_ever_fails_alone_and_holds_no_other_back(tmp_path: Path, others: int) -> None:
+    def picky(body: dict[str, Any]) -> str | web.Response:
+        return web.Response(status=429) if said(body) == "question 0" else "fine"
+
+    with ChatServer(picky) as server:
+        plan = call_plan(server, {"a": texts(1 + others)}, max_in_flight=2, max_tries=2, patience_s=0.5)
+        table(tmp_path).save(plan)
+    (row,) = (row for row in rows(tmp_path) if row["error_kind"])
+    assert (row["row_id"], row["error_kind"]) == ("a-0", "throttled")
+    assert asked(server).count("question 0") < 20
+    assert not table(tmp_path)._mark("a").settled, "the next run asks again"  # type: ignore[union-attr]
+
+
 def test_a_retry_after_of_nothing_is_no_leave_to_hammer(tmp_path: Path) -> None:
     refusal = pytest.raises(EndpointError)
     with ChatServer(lambda _: web.Response(status=429, headers={"Retry-After": "0"})) as server, refusal:

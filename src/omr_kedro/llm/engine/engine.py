@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 30.0
 _MOST_UNREADABLE = 2
+_MOST_OUTRUN = 5  # Refusals of a call between which others were answered: then it is that call, and holds none back.
 _FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
@@ -227,7 +228,8 @@ class Engine:
 
     async def _attempt(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
-        tries = 0
+        tries = outrun = 0
+        failed_at = None
         failed: Counter[Kind] = Counter()
         while self._fatal is None:
             if self._session.pacer.paced:
@@ -241,11 +243,13 @@ class Engine:
                 self.tally.note(error)
                 charge.failed(error)
                 failed[error.kind] += 1
-                if await self._waits(client, error, key, sent_at):
+                outrun += self._session.answered_since(failed_at or sent_at)
+                failed_at = time.monotonic()
+                if await self._waits(client, error, key, sent_at, outrun):
                     await self._refused(error, sent_at)
                     continue
                 tries += 1
-                if not error.retryable or tries >= self._most_tries(failed):
+                if not error.retryable or tries >= self._most_tries(failed) or self._outlasted(error):
                     return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
                 await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
@@ -256,11 +260,13 @@ class Engine:
                 self.tally.in_flight.pop(key, None)
         return None
 
-    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float) -> bool:
+    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, outrun: int) -> bool:
         """Whether an error is the endpoint's and not the row's, so that it uses up no try.
 
-        Others that were answered meanwhile say that the endpoint is there. At the end of a run there may be no others:
-        when few calls fail, the endpoint is asked whether it is there, which costs nothing.
+        Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
+        answered before each of its tries (`outrun` times) is too large for what the caller may ask. At the end of a run
+        there may be no others: when few calls fail, the endpoint is asked whether it is there, which costs nothing, and
+        few that are throttled have failed when patience ends.
 
         Raises:
             EndpointError: no other call will fare better.
@@ -270,13 +276,22 @@ class Engine:
             raise messages.wrong_endpoint(session.entry, error) from error
         if error.kind in REJECTIONS and session.rejected(error):
             raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind not in OUTAGES or session.answered_since(sent_at):
-            return error.kind == "throttled"
-        return session.failing(key) > _FEW_CALLS or not await client.answers()
+        if error.kind != "throttled" and error.kind not in OUTAGES:
+            return False
+        failing = session.failing(key)
+        if error.kind == "throttled":
+            return outrun <= _MOST_OUTRUN and (failing > _FEW_CALLS or not self._outlasted(error))
+        if session.answered_since(sent_at):
+            return False
+        return failing > _FEW_CALLS or not await client.answers()
 
     def _most_tries(self, failed: Counter[Kind]) -> int:
         # An answer that cannot be read was paid for, and mostly comes again.
         return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
+
+    def _outlasted(self, error: CallError) -> bool:
+        """Whether a call was throttled for as long as patience lasts, and nobody was answered."""
+        return error.kind == "throttled" and self._session.silent_s() > self._session.entry.limits.patience_s
 
     async def _refused(self, error: CallError, sent_at: float) -> None:
         patience_s = self._session.entry.limits.patience_s
