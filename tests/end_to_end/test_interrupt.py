@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
+import termios
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +17,7 @@ from pathlib import Path
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 @contextmanager
@@ -39,6 +43,44 @@ def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Proje
         output, _ = run.communicate()
         assert run.returncode != 0
         assert "waiting for the 16 calls in flight, which are paid for" in output
+        assert len(model.calls) == 16
+        assert project.journalled_keys() == set(model.keys)
+
+
+def _read_until(terminal: int, end: threading.Event) -> None:
+    while not end.is_set():
+        if select.select([terminal], [], [], 0.05)[0]:
+            os.read(terminal, 1 << 16)
+
+
+def test_a_terminal_that_hangs_up_ends_a_run_as_ctrl_c_does(project: Project) -> None:
+    threads = project.write_threads(make_threads(40))
+    with OfflineModel(project, latency_s=3) as model:
+        ours, theirs = os.openpty()
+        params = f"--params=endpoint={model.base_url},model=offline-rules,raw_threads={threads}"
+        run = subprocess.Popen(
+            [str(Path(sys.executable).with_name("kedro")), "run", "--env", "offline", params],
+            cwd=project.path,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        )
+        os.close(theirs)
+        there = threading.Event()
+        reading = threading.Thread(target=_read_until, args=(ours, there))
+        reading.start()
+        try:
+            wait_until(lambda: len(model.calls) == 16)
+            there.set()
+            reading.join()
+            os.close(ours)  # the kernel sends SIGHUP, and whatever is written from here on fails
+            run.send_signal(signal.SIGHUP)  # a shell passes its own on
+            assert run.wait(PATIENCE_S) != -signal.SIGHUP
+        finally:
+            run.kill()
+            run.wait()
         assert len(model.calls) == 16
         assert project.journalled_keys() == set(model.keys)
 

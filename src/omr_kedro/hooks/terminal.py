@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable
 from functools import partial
 from types import TracebackType
@@ -38,6 +40,15 @@ class Terminal:
         # A run whose reader is gone (`kedro run | head`) goes on: rich would end whichever thread prints next.
         setattr(rich.get_console(), "on_broken_pipe", _print_nowhere)  # noqa: B010 (a method of one object)
         sys.excepthook = partial(_print_explained, sys.excepthook)
+        # Where it is ignored (nohup), it stays ignored.
+        if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+            signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _hang_up(*_: object) -> None:
+    """End the run as Ctrl-C does; the shell and the kernel may both send the signal, and only one of them counts."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _print_nowhere() -> None:

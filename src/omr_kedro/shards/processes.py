@@ -55,8 +55,9 @@ def _prepare_worker() -> None:
     # Rows come and go by the thousand and hold no cycles; looking for some among them takes a tenth of the time.
     gc.freeze()
     gc.set_threshold(_GARBAGE)
-    # Ctrl-C reaches all processes of a terminal; the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Ctrl-C and a hang-up reach all processes of a terminal; the parent decides.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
