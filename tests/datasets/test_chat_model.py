@@ -46,6 +46,28 @@ def test_a_missing_key_names_the_variable_where_to_get_one_and_the_way_without()
         assert word in str(refused.value)
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", " \n", "\t"])
+def test_a_key_that_came_from_a_file_is_sent_without_the_end_of_its_line(end: str) -> None:
+    model = dataset(base_url="http://127.0.0.1:9/v1", credentials={"other": {"api_key": SECRET + end}})
+    model.check()
+    assert model.load().entry.api_key == SECRET
+
+
+@pytest.mark.parametrize("key", ["\n", " ", ""])
+def test_a_key_of_blanks_is_a_missing_one(key: str) -> None:
+    keyless = {"other": {"api_key": key, "variable": "OMR_API_KEY"}}
+    with pytest.raises(EndpointError, match="set the environment variable OMR_API_KEY") as refused:
+        dataset(base_url="http://me:pass@127.0.0.1:9/v1", credentials=keyless).check()
+    assert "pass" not in str(refused.value)
+
+
+def test_a_key_that_no_header_can_carry_is_refused_before_any_work_and_not_shown() -> None:
+    broken = {"other": {"api_key": f"{SECRET}\nX-Evil: 1", "variable": "OMR_API_KEY"}}
+    with pytest.raises(EndpointError, match=r"OMR_API_KEY\) holds a line end") as refused:
+        dataset(base_url="http://127.0.0.1:9/v1", credentials=broken).check()
+    assert SECRET[:12] not in str(refused.value)
+
+
 def test_a_server_that_is_not_installed_names_the_ways_without_a_gpu() -> None:
     with pytest.raises(EndpointError) as refused:
         dataset(server={"command": ["no-such-server", "serve"]}).check_installed()

@@ -46,6 +46,7 @@ def test_a_stage_whose_input_was_never_made_says_so_in_a_sentence(project: Proje
     done = project.kedro("run", "--env", "offline", "--pipelines", "extract_problems")
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
+    assert "--from-nodes" not in done.stdout + done.stderr, "the same command resumes"
     assert "offline/threads is not there, or was not finished. Run the pipeline that makes it" in done.stderr
 
 

@@ -10,8 +10,10 @@ from kedro.io import DatasetError
 
 from omr_kedro.hooks import terminal
 from omr_kedro.hooks.terminal import explained
-from omr_kedro.shards import DiskFullError, OmrError
+from omr_kedro.shards import DiskFullError, OmrError, TableStore
 from omr_kedro.shards.errors import MissingTableError
+from tests.support.tables import Given
+from tests.support.users import open_folder, somebody_else
 
 
 def caught(cause: BaseException) -> BaseException:
@@ -40,6 +42,7 @@ def test_a_disk_that_is_full_is_explained_whoever_wrote_to_it() -> None:
             OSError(errno.EACCES, "Permission denied", "a.jsonl"),
             r"a\.jsonl: Permission denied .* Give yourself the right",
         ),
+        (OSError(errno.EROFS, "Read-only file system", "t"), r"t cannot be written: Read-only.*name another place"),
         (OSError(errno.EMFILE, "Too many open files"), "ulimit -n"),
         (OSError(errno.EIO, "Input/output error", "t.parquet"), r"t\.parquet.*network file system"),
         (pa.ArrowInvalid("page 7 is damaged"), "ArrowInvalid: page 7 is damaged"),
@@ -52,8 +55,24 @@ def test_errors_of_the_system_and_of_data_become_one_sentence_with_a_place_and_a
     error: BaseException, words: str
 ) -> None:
     assert re.search(words, str(explained(caught(error))))
-    if not isinstance(error, OmrError):
+    assert "Make room" not in str(explained(caught(error)))
+    if not isinstance(error, OmrError) and getattr(error, "errno", None) != errno.EROFS:
         assert "outside of omr_kedro" in str(explained(caught(error)))
+
+
+def test_a_table_of_somebody_else_is_explained_in_one_sentence() -> None:
+    with open_folder() as folder:
+        recipe = Given({"shard-00000-of-00001": [{"a": "x"}]})
+        table = TableStore(folder / "table", "jsonl", pa.schema([("a", pa.string())]))
+        table.save(recipe)
+        (folder / "table").chmod(0o555)
+        for path in (folder / "table").rglob("*"):
+            path.chmod(0o555)
+        changed = Given({"shard-00000-of-00001": [{"a": "y"}]})
+        with somebody_else(), pytest.raises(OSError, match="Permission denied") as refused:
+            table.save(changed)
+    said = str(explained(caught(refused.value)))
+    assert re.search(r"table/.*: Permission denied \(\w+\.py, line \d+\)\. Give yourself the right", said)
 
 
 def test_what_steers_a_terminal_is_written_out(capsys: pytest.CaptureFixture[str]) -> None:

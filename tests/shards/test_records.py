@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from omr_kedro.shards import BadInputError, Source
 from omr_kedro.shards.records import MAX_NESTING, MAX_RECORD_BYTES, _repeated_key
+from tests.support.users import open_folder, somebody_else
 
 
 def problems(path: Path) -> list[str]:
@@ -166,9 +167,9 @@ def test_a_name_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
         problems(tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_one_may_not_read_is_explained(tmp_path: Path) -> None:
-    path = written(tmp_path / "secret.jsonl", b"{}\n")
-    path.chmod(0)
-    with pytest.raises(BadInputError, match="Permission denied"):
-        problems(path)
+def test_a_file_that_one_may_not_read_is_explained() -> None:
+    with open_folder() as folder:
+        path = written(folder / "secret.jsonl", b"{}\n")
+        path.chmod(0)
+        with somebody_else(), pytest.raises(BadInputError, match="Permission denied"):
+            problems(path)

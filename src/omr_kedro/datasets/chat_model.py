@@ -17,6 +17,7 @@ from omr_kedro.datasets.resource import ResourceDataset
 from omr_kedro.llm.calls import ContextError, EndpointError, Prompt
 from omr_kedro.llm.calls.token_estimate import ERROR, estimate_prompt_tokens
 from omr_kedro.llm.endpoint import ClientKind, Constraint, Limits
+from omr_kedro.llm.endpoint.redaction import without_user
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.llm.serving import TEAM_OPTIONS, ServerSpec
 from omr_kedro.llm.serving.vllm import check_options, vllm_version
@@ -103,7 +104,8 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             name=chosen.name,
             base_url=base_url,
             server=_server(server, chosen, purpose) if server else None,
-            api_key=self._key.get("api_key") or None,
+            # A key that came from a file ends with the file's last line.
+            api_key=(self._key.get("api_key") or "").strip() or None,
             client=_client(client, api_version),
             api_version=api_version if base_url else None,
             constraint=constraint,
@@ -138,13 +140,20 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
         """Say before any work what would stop it, wherever the model is asked.
 
         Raises:
-            EndpointError: a key is missing, or vLLM knows no such options (`server.check_options: false` for others).
+            EndpointError: a key is missing or cannot be sent, or vLLM knows no such options (`server.check_options:
+                false` for others).
         """
         self._check_options()
-        if self._entry.base_url and self._key.get("variable") and not self._key.get("api_key"):
+        if not (self._entry.api_key or "").isprintable():
             raise EndpointError(
-                f"{self._entry.base_url} needs a key: set the environment variable {self._key['variable']} "
-                f"(get one at {self._key.get('obtain', 'its website')}), or do without: kedro run --env offline"
+                f"The key for {self._entry.place} ({self._key.get('variable', 'credentials.yml')}) holds a line end or "
+                "another character that no request can carry: set it anew. Nothing was sent."
+            )
+        if self._entry.base_url and self._key.get("variable") and not self._entry.api_key:
+            raise EndpointError(
+                f"{without_user(self._entry.base_url)} needs a key: set the environment variable "
+                f"{self._key['variable']} (get one at {self._key.get('obtain', 'its website')}), or do without: "
+                "kedro run --env offline"
             )
 
     def _check_options(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
@@ -29,6 +30,9 @@ TRACEBACK_VARIABLE = "OMR_TRACEBACK"
 """Environment variable that brings the whole traceback back, for those who report a defect."""
 
 
+_RUNNERS = ("kedro.runner.sequential_runner", "kedro.runner.thread_runner", "omr_kedro.runners.runner")
+
+
 class Terminal:
     """Gives files and pipes whole lines, and errors that explain themselves no forty frames of traceback."""
 
@@ -40,9 +44,16 @@ class Terminal:
         # A run whose reader is gone (`kedro run | head`) goes on: rich would end whichever thread prints next.
         setattr(rich.get_console(), "on_broken_pipe", _print_nowhere)  # noqa: B010 (a method of one object)
         sys.excepthook = partial(_print_explained, sys.excepthook)
+        for name in _RUNNERS:
+            logging.getLogger(name).addFilter(_is_no_advice_to_resume)
         # Where it is ignored (nohup), it stays ignored.
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, _hang_up)
+
+
+def _is_no_advice_to_resume(record: logging.LogRecord) -> bool:
+    """Pass over Kedro's advice to resume with `--from-nodes`: here the same command resumes, and errors say so."""
+    return "--from-nodes" not in record.getMessage()
 
 
 def _hang_up(*_: object) -> None:

@@ -54,6 +54,27 @@ def test_the_window_never_closes() -> None:
     assert window.slots == 1
 
 
+async def test_calls_that_are_refused_again_and_again_take_turns_with_new_ones() -> None:
+    window = Window(1)
+    await window.acquire()
+    went: list[str] = []
+
+    async def go(name: str, turn: Awaitable[None]) -> None:
+        await turn
+        went.append(name)
+        window.release()
+
+    window.in_flight += 3  # those that give their slot back below
+    again = [asyncio.create_task(go(f"again {n}", window.exchange(again=True))) for n in range(3)]
+    new = [asyncio.create_task(go(f"new {n}", window.acquire())) for n in range(3)]
+    await asyncio.sleep(0)
+    window.release()
+    await asyncio.gather(*again, *new)
+    kinds = [name.split()[0] for name in went]
+    assert kinds in (["again", "new"] * 3, ["new", "again"] * 3)
+    assert [name for name in went if "new" in name] == ["new 0", "new 1", "new 2"]
+
+
 async def test_a_call_that_was_refused_goes_before_new_ones() -> None:
     window = Window(1)
     await window.acquire()

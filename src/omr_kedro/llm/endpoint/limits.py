@@ -11,9 +11,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from itertools import count
+from itertools import count, cycle
 
 from omr_kedro.llm.calls.plan import Priority
+
+_Queue = list[tuple[Priority, int, asyncio.Future[None]]]
 
 _SHRINK = 0.75
 _DEFAULT_PAUSE_S = 0.25
@@ -31,7 +33,7 @@ class Limits:
     timeout_s: float = 600
     """Limit of a try, from sending to the last byte. Hosted queues answer after minutes: a short limit pays twice."""
     max_tries: int = 6
-    """Tries of a call whose errors may pass. Refusals (429, 503) use up none."""
+    """Tries of a call whose errors may pass. Refusals (429, 503) that others meet as well use up none."""
     patience_s: float = 900
     """How long the endpoint may refuse every call before the run stops."""
 
@@ -43,7 +45,10 @@ class Window:
         self.max_slots = slots
         self.slots = float(slots)
         self.in_flight = 0
-        self._waiting: list[tuple[Priority, int, asyncio.Future[None]]] = []
+        self._waiting: _Queue = []
+        self._again: _Queue = []
+        """Calls that were refused more than once; they take turns with all others."""
+        self._turns = cycle((False, True))
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
         self._resume_at = 0.0
@@ -58,21 +63,23 @@ class Window:
         """
         await self._admitted((1, *priority))
 
-    async def exchange(self, priority: Priority = ()) -> None:
+    async def exchange(self, priority: Priority = (), *, again: bool = False) -> None:
         """Give the slot of a call that was refused to whoever may go, and wait for another one.
 
-        Such calls go before new ones, or else they would pile up. Whoever is cancelled meanwhile still holds a slot.
+        Such calls go before new ones, or else they would pile up. Those that are refused `again` take turns with all
+        others, or else a few that are refused for ever would keep them out. Whoever is cancelled meanwhile still holds
+        a slot.
         """
         self.release()
         try:
-            await self._admitted((0, *priority))
+            await self._admitted((0, *priority), again=again)
         except asyncio.CancelledError:
             self.in_flight += 1
             raise
 
-    async def _admitted(self, rank: Priority) -> None:
+    async def _admitted(self, rank: Priority, *, again: bool = False) -> None:
         admitted = asyncio.get_running_loop().create_future()
-        heappush(self._waiting, (rank, next(self._arrivals), admitted))
+        heappush(self._again if again else self._waiting, (rank, next(self._arrivals), admitted))
         self._admit()
         try:
             await admitted
@@ -110,11 +117,12 @@ class Window:
 
     def _admit(self) -> None:
         """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""
-        while self.in_flight < int(self.slots) and self._waiting:
+        while self.in_flight < int(self.slots) and (self._waiting or self._again):
             if (wait := self._resume_at - time.monotonic()) > 0:
                 self._admit_in(wait)
                 return
-            _, _, admitted = heappop(self._waiting)
+            first, second = (self._again, self._waiting) if next(self._turns) else (self._waiting, self._again)
+            _, _, admitted = heappop(first or second)
             if not admitted.done():  # else its call was cancelled
                 self.in_flight += 1
                 admitted.set_result(None)

@@ -246,7 +246,7 @@ class Engine:
                 outrun += self._session.answered_since(failed_at or sent_at)
                 failed_at = time.monotonic()
                 if await self._waits(client, error, key, sent_at, outrun):
-                    await self._refused(error, sent_at)
+                    await self._refused(error, sent_at, again=failed.total() > 1)
                     continue
                 tries += 1
                 if not error.retryable or tries >= self._most_tries(failed) or self._outlasted(error):
@@ -293,7 +293,7 @@ class Engine:
         """Whether a call was throttled for as long as patience lasts, and nobody was answered."""
         return error.kind == "throttled" and self._session.silent_s() > self._session.entry.limits.patience_s
 
-    async def _refused(self, error: CallError, sent_at: float) -> None:
+    async def _refused(self, error: CallError, sent_at: float, *, again: bool) -> None:
         patience_s = self._session.entry.limits.patience_s
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
@@ -301,7 +301,7 @@ class Engine:
         silent_s = self._session.silent_s()
         if silent_s > patience_s:
             raise messages.no_answer(self._session.entry, silent_s, error)
-        await self._idly(self._session.window.exchange(self._plan.priority or ()))
+        await self._idly(self._session.window.exchange(self._plan.priority or (), again=again))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
         call = asyncio.current_task()
