@@ -137,12 +137,13 @@ def test_a_call_that_is_throttled_for_ever_fails_alone_and_holds_no_other_back(t
     assert not table(tmp_path)._mark("a").settled, "the next run asks again"  # type: ignore[union-attr]
 
 
+@pytest.mark.slow
 def test_many_calls_that_are_throttled_for_ever_do_not_keep_the_others_out(tmp_path: Path) -> None:
     def picky(body: dict[str, Any]) -> str | web.Response:
         return web.Response(status=429) if int(said(body).split()[1]) % 5 == 2 else "fine"
 
     with ChatServer(picky) as server:
-        plan = call_plan(server, {"a": texts(60)}, max_in_flight=8, max_tries=1, patience_s=PATIENCE_S)
+        plan = call_plan(server, {"a": texts(60)}, max_in_flight=8, max_tries=1, patience_s=3)
         table(tmp_path).save(plan)
     failed = {row["row_id"]: row["error_kind"] for row in rows(tmp_path) if row["error_kind"]}
     assert failed == {f"a-{number}": "throttled" for number in range(2, 60, 5)}

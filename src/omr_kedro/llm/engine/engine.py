@@ -246,7 +246,7 @@ class Engine:
                 outrun += self._session.answered_since(failed_at or sent_at)
                 failed_at = time.monotonic()
                 if await self._waits(client, error, key, sent_at, outrun):
-                    await self._refused(error, sent_at, again=failed.total() > 1)
+                    await self._refused(error, sent_at, again=failed.total() > 1, tells=outrun <= 1)
                     continue
                 tries += 1
                 if not error.retryable or tries >= self._most_tries(failed) or self._outlasted(error):
@@ -293,11 +293,23 @@ class Engine:
         """Whether a call was throttled for as long as patience lasts, and nobody was answered."""
         return error.kind == "throttled" and self._session.silent_s() > self._session.entry.limits.patience_s
 
-    async def _refused(self, error: CallError, sent_at: float, *, again: bool) -> None:
+    async def _refused(self, error: CallError, sent_at: float, *, again: bool, tells: bool) -> None:
+        """Wait for another turn.
+
+        Args:
+            error: the refusal.
+            sent_at: start of the call that was refused, in monotonic seconds.
+            again: whether it was refused before.
+            tells: whether the refusal tells of the endpoint; not where others are answered before each of its tries.
+
+        Raises:
+            EndpointError: the endpoint has refused everything for as long as patience lasts.
+        """
         patience_s = self._session.entry.limits.patience_s
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
-        self._session.window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
+        if tells or pause_s:
+            self._session.window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
         silent_s = self._session.silent_s()
         if silent_s > patience_s:
             raise messages.no_answer(self._session.entry, silent_s, error)
