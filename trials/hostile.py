@@ -37,7 +37,7 @@ _MARK = "PYTHON_HOSTILE_TRIAL"  # Workers get no other variables than those of P
 _STEERING = re.compile("\x1b\\]|\x1b\\[2J|[\u202a-\u202e]")
 _LIMITS = """    max_in_flight: 64
     timeout_s: 2
-    patience_s: 2
+    patience_s: {patience_s}
     max_tries: 2
 """
 _STAGES = ("extract_problems", "classify_problems", "extract_answers", "convert_proofs", "decontaminate")
@@ -126,7 +126,9 @@ def _prepared(path: Path, threads: int, seed: int) -> Project:
     text = settings.read_text("utf-8")
     limits = "    max_in_flight: 16\n    timeout_s: 60\n"
     assert text.count(limits) == 1
-    settings.write_text(text.replace(limits, _LIMITS), "utf-8")
+    # Each table may end with calls that are throttled until patience ends; a large one has many before it ends.
+    patience_s = max(2, min(15, threads // 100))
+    settings.write_text(text.replace(limits, _LIMITS.format(patience_s=patience_s)), "utf-8")
     return project
 
 
