@@ -86,11 +86,12 @@ class ChatServer:
 
     async def misbehave(self, request: web.Request, fault: str, text: str) -> web.StreamResponse:
         """Answer with a fault (`faults.FAULTS`) in place of a reply with this text, over the bare connection."""
-        assert request.transport
+        transport = request.transport
+        assert transport
         key, posted = request.headers["X-Request-Id"], await request.read()
         call = faults.Call.of(text, posted, request.headers.get("Authorization"), key)
-        await faults.deliver(request.transport, faults.answer_to(fault, call))
-        request.transport.close()
+        await faults.deliver(transport, faults.answer_to(fault, call))
+        transport.close()
         return web.Response()
 
     def __enter__(self) -> Self:

@@ -389,6 +389,23 @@ async def test_no_body_takes_more_memory_than_a_reply_may(fault: str) -> None:
     assert grown_kb < 200 * 1024
 
 
+async def test_memory_does_not_grow_with_the_number_of_bodies_that_are_too_long() -> None:
+    with FaultyServer(["200 MB", "endless"] * 20) as server:
+        async with ChatClient(server.base_url, "m", None, timeout_s=60) as chat:
+
+            async def kind_of_error(number: int) -> str:
+                # Not the error itself: its traceback holds what was read.
+                try:
+                    return (await chat.complete(request(), str(number))).text
+                except CallError as error:
+                    return error.kind
+
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            ended = await asyncio.gather(*map(kind_of_error, range(40)))
+    assert ended == ["garbage"] * 40
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024
+
+
 async def test_the_same_call_gets_the_same_bytes() -> None:
     def sent(name: str, seed: str) -> bytes:
         call = Call.of("text", b"posted", "Bearer k", seed)

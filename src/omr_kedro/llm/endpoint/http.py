@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
+from weakref import WeakKeyDictionary
 
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.endpoint.redaction import user_of, without_user
@@ -15,6 +18,9 @@ ClientKind = Literal["aiohttp", "openai"]
 
 MAX_REPLY_BYTES = 32 * 2**20
 """Longest body that is read, after decompression: a hundred times the longest reply of a context of 128,000 tokens."""
+_USUAL_BYTES = 2**20
+_MOST_LONG = 4
+"""Bodies longer than usual that are read at once."""
 CONNECT_S = 30.0
 
 
@@ -93,14 +99,30 @@ class Address:
 async def bounded(parts: AsyncIterator[bytes], first: bytes = b"") -> bytes:
     """All of a body that comes in parts, the first of which may be there already.
 
+    Few bodies that are longer than usual are read at once; the others wait in their sockets, or memory would grow with
+    the window.
+
     Raises:
         CallError: it is longer than `MAX_REPLY_BYTES`.
     """
     read, size = [first], len(first)
-    async for part in parts:
-        read.append(part)
-        size += len(part)
-        if size > MAX_REPLY_BYTES:
-            message = f"the answer is longer than {MAX_REPLY_BYTES >> 20} MB and was not read to its end"
-            raise CallError("garbage", message, reply_bytes=size)
-    return b"".join(read)
+    async with AsyncExitStack() as turn:
+        usual = True
+        async for part in parts:
+            read.append(part)
+            size += len(part)
+            if size > MAX_REPLY_BYTES:
+                message = f"the answer is longer than {MAX_REPLY_BYTES >> 20} MB and was not read to its end"
+                raise CallError("garbage", message, reply_bytes=size)
+            if usual and size > _USUAL_BYTES:
+                usual = False
+                await turn.enter_async_context(_long_bodies())
+        return b"".join(read)
+
+
+_TURNS: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+
+
+def _long_bodies() -> asyncio.Semaphore:
+    """The turns of long bodies, of all clients of a loop."""
+    return _TURNS.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(_MOST_LONG))
