@@ -90,7 +90,7 @@ class ChatServer:
         assert transport
         key, posted = request.headers["X-Request-Id"], await request.read()
         call = faults.Call.of(text, posted, request.headers.get("Authorization"), key)
-        await faults.deliver(transport, faults.answer_to(fault, call))
+        await faults.deliver(transport, faults.closing(faults.answer_to(fault, call)))
         transport.close()
         return web.Response()
 

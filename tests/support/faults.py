@@ -15,7 +15,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from itertools import chain, repeat
 from typing import Any, Literal
@@ -75,6 +75,14 @@ async def deliver(transport: asyncio.Transport, answer: Answer) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
         transport.close()
+
+
+def closing(answer: Answer) -> Answer:
+    """The answer of a server that closes the connection after it, and says so where there is a head to say it in."""
+    if answer.end != "keep":
+        return answer
+    said = (piece.replace(b"\r\nContent-", b"\r\nConnection: close\r\nContent-", 1) for piece in answer.pieces)
+    return replace(answer, pieces=said, end="close")
 
 
 def http(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
