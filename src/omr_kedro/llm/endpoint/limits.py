@@ -17,6 +17,7 @@ from omr_kedro.llm.calls.plan import Priority
 
 _Queue = list[tuple[Priority, int, asyncio.Future[None]]]
 
+_REFUSED, _NEW = 0, 1
 _SHRINK = 0.75
 _DEFAULT_PAUSE_S = 0.25
 _MAX_PAUSE_S = 60.0
@@ -49,6 +50,7 @@ class Window:
         self._again: _Queue = []
         """Calls that were refused more than once; they take turns with all others."""
         self._turns = cycle((False, True))
+        self._away = 0
         self._arrivals = count()
         self._timer: asyncio.TimerHandle | None = None
         self._resume_at = 0.0
@@ -61,21 +63,35 @@ class Window:
         Args:
             priority: the lowest goes first, and equal ones as they came.
         """
-        await self._admitted((1, *priority))
+        await self._admitted((_NEW, *priority))
 
-    async def exchange(self, priority: Priority = (), *, again: bool = False) -> None:
+    async def exchange(self, priority: Priority = (), *, again: bool = False, after_s: float = 0.0) -> None:
         """Give the slot of a call that was refused to whoever may go, and wait for another one.
 
         Such calls go before new ones, or else they would pile up. Those that are refused `again` take turns with all
         others, or else a few that are refused for ever would keep them out. Whoever is cancelled meanwhile still holds
         a slot.
+
+        Args:
+            priority: as of `acquire`.
+            again: whether it was refused more than once.
+            after_s: seconds to wait before it asks for a slot. A window of calls that wait so lets no new one in.
         """
         self.release()
         try:
-            await self._admitted((0, *priority), again=again)
+            if after_s:
+                await self._stay_away(after_s)
+            await self._admitted((_REFUSED, *priority), again=again)
         except asyncio.CancelledError:
             self.in_flight += 1
             raise
+
+    async def _stay_away(self, seconds: float) -> None:
+        self._away += 1
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._away -= 1
 
     async def _admitted(self, rank: Priority, *, again: bool = False) -> None:
         admitted = asyncio.get_running_loop().create_future()
@@ -117,15 +133,22 @@ class Window:
 
     def _admit(self) -> None:
         """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""
-        while self.in_flight < int(self.slots) and (self._waiting or self._again):
+        while self.in_flight < int(self.slots) and (queue := self._next_queue()):
             if (wait := self._resume_at - time.monotonic()) > 0:
                 self._admit_in(wait)
                 return
-            first, second = (self._again, self._waiting) if next(self._turns) else (self._waiting, self._again)
-            _, _, admitted = heappop(first or second)
+            _, _, admitted = heappop(queue)
             if not admitted.done():  # else its call was cancelled
                 self.in_flight += 1
                 admitted.set_result(None)
+
+    def _next_queue(self) -> _Queue:
+        """The queue whose first call may go; an empty one when none may."""
+        waiting = self._waiting
+        if self._away >= self.max_slots and waiting and waiting[0][0][0] == _NEW:
+            waiting = []
+        first, second = (self._again, waiting) if next(self._turns) else (waiting, self._again)
+        return first or second
 
     def _admit_in(self, wait_s: float) -> None:
         if self._timer is None:

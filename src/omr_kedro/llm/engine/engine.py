@@ -16,7 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from omr_kedro.llm.calls.errors import (
     OUTAGES,
@@ -41,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 30.0
 _MOST_UNREADABLE = 2
-_MOST_OUTRUN = 5  # Refusals of a call between which others were answered: then it is that call, and holds none back.
+_MOST_OUTRUN = 5  # Failures of a call between which others were answered: refused again, it waits apart.
 _FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
@@ -80,6 +80,29 @@ class OpenShard:
 
     def _outcome(self, key: str) -> Completion:
         return self.failures.get(key) or self.journal.completion(key)
+
+
+@dataclass
+class _Failures:
+    """Failed tries of one call, and whether others fared better; times are monotonic seconds."""
+
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    outrun: int = 0
+    """Tries that failed after others had been answered since the try before."""
+    first_at: float = 0.0
+    last_at: float = 0.0
+
+    @property
+    def apart(self) -> bool:
+        """Whether it fails because of what it asks, as far as can be told."""
+        return self.outrun > _MOST_OUTRUN
+
+    def note(self, kind: Kind, *, others_answered: bool) -> None:
+        """Take note of a try that failed just now."""
+        self.last_at = time.monotonic()
+        self.first_at = self.first_at or self.last_at
+        self.kinds[kind] += 1
+        self.outrun += others_answered
 
 
 class Engine:
@@ -228,9 +251,8 @@ class Engine:
 
     async def _attempt(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
-        tries = outrun = 0
-        failed_at = None
-        failed: Counter[Kind] = Counter()
+        tries = 0
+        failed = _Failures()
         while self._fatal is None:
             if self._session.pacer.paced:
                 await self._idly(self._session.pacer.wait())
@@ -242,14 +264,12 @@ class Engine:
             except CallError as error:
                 self.tally.note(error)
                 charge.failed(error)
-                failed[error.kind] += 1
-                outrun += self._session.answered_since(failed_at or sent_at)
-                failed_at = time.monotonic()
-                if await self._waits(client, error, key, sent_at, outrun):
-                    await self._refused(error, sent_at, again=failed.total() > 1, tells=outrun <= 1)
+                failed.note(error.kind, others_answered=self._session.answered_since(failed.last_at or sent_at))
+                if await self._waits(client, error, key, sent_at, failed):
+                    await self._refused(error, sent_at, failed)
                     continue
                 tries += 1
-                if not error.retryable or tries >= self._most_tries(failed) or self._outlasted(error):
+                if error.kind == "throttled" or not error.retryable or tries >= self._most_tries(failed.kinds):
                     return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
                 await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
@@ -260,60 +280,54 @@ class Engine:
                 self.tally.in_flight.pop(key, None)
         return None
 
-    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, outrun: int) -> bool:
+    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: _Failures) -> bool:
         """Whether an error is the endpoint's and not the row's, so that it uses up no try.
 
         Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
-        answered before each of its tries (`outrun` times) is too large for what the caller may ask. At the end of a run
-        there may be no others: when few calls fail, the endpoint is asked whether it is there, which costs nothing, and
-        few that are throttled have failed when patience ends.
+        answered between its tries may be too large for what the caller may ask: it has failed when its own patience
+        ends. At the end of a run there may be no others: when few calls fail, the endpoint is asked whether it is
+        there, which costs nothing, and few that are throttled have failed when patience ends.
 
         Raises:
             EndpointError: no other call will fare better.
         """
         session = self._session
+        patience_s = session.entry.limits.patience_s
         if error.kind in STOPS:
             raise messages.wrong_endpoint(session.entry, error) from error
         if error.kind in REJECTIONS and session.rejected(error):
             raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind != "throttled" and error.kind not in OUTAGES:
-            return False
-        failing = session.failing(key)
+        if error.kind == "throttled" and failed.apart:
+            return failed.last_at - failed.first_at <= patience_s
         if error.kind == "throttled":
-            return outrun <= _MOST_OUTRUN and (failing > _FEW_CALLS or not self._outlasted(error))
-        if session.answered_since(sent_at):
+            return session.failing(key) > _FEW_CALLS or session.silent_s() <= patience_s
+        if error.kind not in OUTAGES or session.answered_since(sent_at):
             return False
-        return failing > _FEW_CALLS or not await client.answers()
+        return session.failing(key) > _FEW_CALLS or not await client.answers()
 
     def _most_tries(self, failed: Counter[Kind]) -> int:
         # An answer that cannot be read was paid for, and mostly comes again.
         return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
 
-    def _outlasted(self, error: CallError) -> bool:
-        """Whether a call was throttled for as long as patience lasts, and nobody was answered."""
-        return error.kind == "throttled" and self._session.silent_s() > self._session.entry.limits.patience_s
-
-    async def _refused(self, error: CallError, sent_at: float, *, again: bool, tells: bool) -> None:
+    async def _refused(self, error: CallError, sent_at: float, failed: _Failures) -> None:
         """Wait for another turn.
-
-        Args:
-            error: the refusal.
-            sent_at: start of the call that was refused, in monotonic seconds.
-            again: whether it was refused before.
-            tells: whether the refusal tells of the endpoint; not where others are answered before each of its tries.
 
         Raises:
             EndpointError: the endpoint has refused everything for as long as patience lasts.
         """
         patience_s = self._session.entry.limits.patience_s
+        window, priority = self._session.window, self._plan.priority or ()
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
-        if tells or pause_s:
-            self._session.window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
+        if error.kind == "throttled" and failed.apart:
+            # It tells nothing of the endpoint, and holds nobody back.
+            await self._idly(window.exchange(priority, again=True, after_s=pause_s or _backoff_s(failed.outrun)))
+            return
+        window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
         silent_s = self._session.silent_s()
         if silent_s > patience_s:
             raise messages.no_answer(self._session.entry, silent_s, error)
-        await self._idly(self._session.window.exchange(self._plan.priority or (), again=again))
+        await self._idly(window.exchange(priority, again=failed.kinds.total() > 1))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
         call = asyncio.current_task()
