@@ -41,7 +41,9 @@ logger = logging.getLogger(__name__)
 
 _MAX_BACKOFF_S = 30.0
 _MOST_UNREADABLE = 2
-_MOST_OUTRUN = 5  # Failures of a call between which others were answered: refused again, it waits apart.
+# Failures of a call between which others were answered: after a few it tells nothing of the endpoint, after many it
+# waits apart. A window of 512 that is far too wide needs 20 refusals to shrink, so a few may happen to any call.
+_FEW_OUTRUN, _MANY_OUTRUN = 5, 20
 _FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
@@ -89,20 +91,17 @@ class _Failures:
     kinds: Counter[Kind] = field(default_factory=Counter)
     outrun: int = 0
     """Tries that failed after others had been answered since the try before."""
-    first_at: float = 0.0
     last_at: float = 0.0
-
-    @property
-    def apart(self) -> bool:
-        """Whether it fails because of what it asks, as far as can be told."""
-        return self.outrun > _MOST_OUTRUN
+    apart_since: float | None = None
+    """From when on it seems to fail because of what it asks."""
 
     def note(self, kind: Kind, *, others_answered: bool) -> None:
         """Take note of a try that failed just now."""
         self.last_at = time.monotonic()
-        self.first_at = self.first_at or self.last_at
         self.kinds[kind] += 1
         self.outrun += others_answered
+        if self.outrun > _MANY_OUTRUN and self.apart_since is None:
+            self.apart_since = self.last_at
 
 
 class Engine:
@@ -297,10 +296,11 @@ class Engine:
             raise messages.wrong_endpoint(session.entry, error) from error
         if error.kind in REJECTIONS and session.rejected(error):
             raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind == "throttled" and failed.apart:
-            return failed.last_at - failed.first_at <= patience_s
+        if error.kind == "throttled" and failed.apart_since is not None:
+            return failed.last_at - failed.apart_since <= patience_s
         if error.kind == "throttled":
-            return session.failing(key) > _FEW_CALLS or session.silent_s() <= patience_s
+            others = failed.outrun <= _FEW_OUTRUN and session.failing(key) > _FEW_CALLS
+            return others or session.silent_s() <= patience_s
         if error.kind not in OUTAGES or session.answered_since(sent_at):
             return False
         return session.failing(key) > _FEW_CALLS or not await client.answers()
@@ -319,9 +319,11 @@ class Engine:
         window, priority = self._session.window, self._plan.priority or ()
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
-        if error.kind == "throttled" and failed.apart:
+        if error.kind == "throttled" and failed.apart_since is not None:
             # It tells nothing of the endpoint, and holds nobody back.
-            await self._idly(window.exchange(priority, again=True, after_s=pause_s or _backoff_s(failed.outrun)))
+            await self._idly(
+                window.exchange(priority, again=True, after_s=pause_s or _backoff_s(failed.outrun - _MANY_OUTRUN))
+            )
             return
         window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
         silent_s = self._session.silent_s()
