@@ -11,32 +11,73 @@ from typing import Any
 import click
 import orjson
 import rich
+from kedro.framework.cli.project import PARAMS_ARG_HELP
 from kedro.framework.cli.project import run as kedro_run
-from kedro.framework.project import pipelines, settings
+from kedro.framework.cli.utils import _split_params
+from kedro.framework.project import pipelines as every_pipeline
+from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
 
 from omr_kedro.estimate import estimate
 from omr_kedro.estimate import show as show_estimate
+from omr_kedro.hooks.terminal import show_errors_explained
 from omr_kedro.lineage import show, trace
 from omr_kedro.lineage.project_tables import ProjectTables
-from omr_kedro.runners import ConfiguredRunner
+from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
 from omr_kedro.runners.status import as_table, read_status, troubles
+from omr_kedro.selection import selected
 from omr_kedro.session import OMRSession
 
 
-def _with_configured_runner(command: click.Command) -> click.Command:
-    """The command with `ConfiguredRunner` as its default; Kedro's own would refuse other runners' parameters."""
-    changed = copy.copy(command)
-    changed.params = [copy.copy(param) for param in command.params]
-    for param in changed.params:
-        if param.name == "runner":
-            param.default = f"{ConfiguredRunner.__module__}.{ConfiguredRunner.__name__}"
-    return changed
+class CalmCommand(click.Command):
+    """A command whose errors are one sentence, from its first step on."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it, once this process shows errors so."""
+        show_errors_explained()
+        return super().invoke(ctx)
 
 
-run = _with_configured_runner(kedro_run)
+class MergedParams(click.Option):
+    """`--params`, which may be given several times; the later ones win. Click keeps only the last."""
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:
+        """Take also what a file of options (`--config`) says: one text, or the parameters themselves."""
+        if isinstance(value, str):
+            value = (value,)
+        return value if isinstance(value, Mapping) else super().type_cast_value(ctx, value)
+
+
+def _merged(ctx: click.Context, option: click.Parameter, value: Any) -> Any:
+    texts = value if isinstance(value, tuple) else (value,)
+    # Joined before they are read: `a.b=1` and `a.c=2` are then one group, as on one command line.
+    return _split_params(ctx, option, value if isinstance(value, Mapping) else ",".join(filter(None, texts)))
+
+
+def _options() -> list[click.Parameter]:
+    """The options of Kedro's `run`, as our commands take them."""
+    options = {option.name: copy.copy(option) for option in kedro_run.params}
+    # Kedro's own default would refuse other runners' parameters.
+    options["runner"].default = f"{ConfiguredRunner.__module__}.{ConfiguredRunner.__name__}"
+    given = options["params"]
+    options["params"] = MergedParams(
+        given.opts, multiple=True, callback=_merged, help=f"{PARAMS_ARG_HELP} May be given several times."
+    )
+    return list(options.values())
+
+
+def _run(pipeline: str | None, runner: str, runner_params: dict[str, Any], **options: Any) -> Any:
+    """Run as Kedro does, once runner and words of the command are known to be good."""
+    if pipeline:  # Kedro's former name for it, which its `run` takes with a page of warnings
+        options["pipelines"] = [*options["pipelines"], pipeline]
+    make_runner(load_runner(runner), runner_params)  # for its errors
+    assert kedro_run.callback, "Kedro's command runs something"  # noqa: S101
+    return kedro_run.callback(pipeline=None, runner=runner, runner_params=runner_params, **options)
+
+
+run = CalmCommand("run", params=_options(), callback=_run, help=kedro_run.help)
 
 
 class RunUnlessNamed(click.Group):
@@ -61,7 +102,7 @@ def _takes(*names: str) -> Callable[[click.Command], click.Command]:
     """Give a command options of `kedro run`, so that both understand the same words."""
 
     def add(command: click.Command) -> click.Command:
-        command.params += [copy.copy(option) for option in kedro_run.params if option.name in names]
+        command.params += [option for option in _options() if option.name in names]
         return command
 
     return add
@@ -74,11 +115,12 @@ def _open_session(env: str | None, params: Mapping[str, Any] | None = None) -> I
     with settings.SESSION_CLASS.create(
         project_path=project, env=env, runtime_params=dict(params or {}), save_on_close=False
     ) as session:
+        session.check_names()
         yield session
 
 
 @_takes("env")
-@cli.command()
+@cli.command(cls=CalmCommand)
 def status(env: str | None) -> None:
     """Show the jobs on Slurm: tasks, shards, calls, tokens, time left."""
     with _open_session(env) as session:
@@ -94,7 +136,7 @@ def status(env: str | None) -> None:
 
 
 @_takes("env", "params")
-@cli.command()
+@cli.command(cls=CalmCommand)
 @click.argument("id")
 @click.option("--full", is_flag=True, help="Show all messages of each call, worked examples included.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
@@ -104,7 +146,7 @@ def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_jso
     ID is a problem_id or a thread_id, or its first digits.
     """
     with _open_session(env, params) as session:
-        found = trace(ProjectTables(pipelines.values(), session.load_context().catalog), id)
+        found = trace(ProjectTables(every_pipeline.values(), session.load_context().catalog), id)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
@@ -112,7 +154,7 @@ def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_jso
 
 
 @_takes("env", "params", "pipelines")
-@cli.command("estimate")
+@cli.command("estimate", cls=CalmCommand)
 @click.option("--sample", type=click.IntRange(min=1), help="Look at so many threads at least.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def estimate_command(
@@ -120,7 +162,7 @@ def estimate_command(
 ) -> None:
     """Show what a run would cost, by stage: calls, tokens, hours, money. Nothing is asked of a model."""
     with _open_session(env, params) as session:
-        chosen = sum((_pipeline(name) for name in pipelines or ["__default__"]), start=Pipeline([]))
+        chosen = selected(every_pipeline, pipelines, {})
         found = estimate(_every_node(), chosen, session.load_context().catalog, sample)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
@@ -128,12 +170,5 @@ def estimate_command(
         show_estimate(found, rich.get_console())
 
 
-def _pipeline(name: str) -> Pipeline:
-    if name not in pipelines:
-        raise click.BadParameter(f"'{name}' is no pipeline; there are {', '.join(pipelines)}", param_hint="--pipelines")
-    found: Pipeline = pipelines[name]
-    return found
-
-
 def _every_node() -> Pipeline:
-    return sum(pipelines.values(), start=Pipeline([]))
+    return sum(every_pipeline.values(), start=Pipeline([]))

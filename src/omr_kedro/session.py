@@ -8,37 +8,65 @@ from pathlib import Path
 from typing import Any
 
 from kedro.config import MissingConfigException
+from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
-from kedro.utils import load_obj
 
 from omr_kedro.hooks import Preflight, RunSummary
-from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner
-from omr_kedro.runners.errors import RunnerConfigError
+from omr_kedro.parameter_names import check_parameter_names, known_parameters
+from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner, load_runner, make_runner
+from omr_kedro.selection import check_environment, selected
+
+_FILTERS = {
+    **{name: name for name in ("tags", "node_names", "from_nodes", "to_nodes", "from_inputs", "to_outputs")},
+    "namespaces": "node_namespaces",
+}
+"""Arguments of `Pipeline.filter`, by those of `KedroSession.run`."""
 
 
 class OMRSession(KedroSession):
     """`KedroSession` with a configured runner, and with hooks that know it."""
 
     def run(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Run as `KedroSession.run` does; without a runner, `runner.yml` names it."""
+        """Run as `KedroSession.run` does; without a runner, `runner.yml` names it.
+
+        Raises:
+            OmrError: an environment, a pipeline or a parameter that was named is not there, or the runner cannot run.
+        """
+        self.check_names()
         call = inspect.signature(super().run).bind(*args, **kwargs)
-        runner = call.arguments["runner"] = self._chosen(call.arguments.get("runner"))
+        given = call.arguments
+        names = given.get("pipeline_names") or given.get("pipeline_name") or []
+        names = [names] if isinstance(names, str) else list(names)
+        filters = {argument: given.get(name) for name, argument in _FILTERS.items()}
+        selected(pipelines, names, filters)
+        runner = given["runner"] = self._chosen(given.get("runner"))
         if isinstance(runner, SlurmRunner):
-            names = call.arguments.get("pipeline_names") or call.arguments.get("pipeline_name") or []
             runner.bind(
                 SessionSpec(
                     project_path=str(self._project_path),
                     env=self.store.get("env"),
                     conf_source=str(self._conf_source) if self._conf_source else None,
                     runtime_params=dict(self.store.get("runtime_params") or {}),
-                    pipeline_names=[names] if isinstance(names, str) else list(names),
+                    pipeline_names=names,
                 )
             )
         for hook in hooks_for(runner):
             self._hook_manager.register(hook)
         result: dict[str, Any] = super().run(*call.args, **call.kwargs)
         return result
+
+    def check_names(self) -> None:
+        """Refuse an environment that is not there, and parameters that nothing reads.
+
+        Raises:
+            UnknownNameError: names those that there are.
+        """
+        env, given = self.store.get("env"), self.store.get("runtime_params")
+        check_environment(env, Path(self._conf_source))
+        if given:
+            loader_args = {"conf_source": self._conf_source, "env": env, **settings.CONFIG_LOADER_ARGS}
+            check_parameter_names(given, known_parameters(pipelines, **loader_args))
 
     @property
     def job_folder(self) -> Path:
@@ -56,17 +84,10 @@ class OMRSession(KedroSession):
         if runner is not None and not isinstance(runner, ConfiguredRunner | SlurmRunner):
             return runner
         config = self._runner_config()
-        if isinstance(runner, SlurmRunner):
-            kind: Any = SlurmRunner
-        else:
-            kind = load_obj(config.get("runner", SequentialRunner.__name__), "kedro.runner")
+        name = config.get("runner", SequentialRunner.__name__)
+        kind = SlurmRunner if isinstance(runner, SlurmRunner) else load_runner(name)
         given = _merge(config.get(kind.__name__) or {}, runner.given if runner else {})
-        is_async = bool(runner and runner._is_async)
-        try:
-            chosen: AbstractRunner = kind(is_async=is_async, **given)
-        except TypeError as error:
-            raise RunnerConfigError(f"{kind.__name__} (runner.yml, --runner-params): {error}") from None
-        return chosen
+        return make_runner(kind, {"is_async": bool(runner and runner._is_async), **given})
 
 
 def hooks_for(runner: AbstractRunner) -> list[object]:

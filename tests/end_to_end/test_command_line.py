@@ -48,6 +48,7 @@ def test_a_stage_whose_input_was_never_made_says_so_in_a_sentence(project: Proje
     assert "Traceback" not in done.stdout + done.stderr
     assert "--from-nodes" not in done.stdout + done.stderr, "the same command resumes"
     assert "offline/threads is not there, or was not finished. Run the pipeline that makes it" in done.stderr
+    assert "Repeat the previous command" not in done.stdout + done.stderr, "Kedro's own advice, where ours is better"
 
 
 def test_a_run_whose_reader_is_gone_goes_on_to_its_end(project: Project) -> None:
@@ -215,6 +216,31 @@ def test_a_parameter_out_of_range_is_named_without_a_traceback(project: Project)
     assert stopped.returncode == 1
     assert "temperature" in stopped.stderr
     assert "Traceback" not in stopped.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--env", "offlne"], "There is no environment 'offlne'. Did you mean offline?"),
+        (["run", "--env", "offline", "--runner", "ParallelRunner"], "ParallelRunner cannot run this project"),
+        (["run", "--env", "offline", "--pipeline", "extract_problms"], "no pipeline 'extract_problms'. Did you mean"),
+        (
+            ["run", "--env", "demo", "--params=endpoint=http://127.0.0.1:9/v1", "--params=raw_treads=mine.jsonl"],
+            "There is no parameter 'raw_treads'. Did you mean raw_threads",
+        ),
+        (["estimate", "--env", "offlne"], "There is no environment 'offlne'. Did you mean offline?"),
+    ],
+)
+def test_a_typing_error_is_answered_with_one_sentence_before_any_work(
+    project: Project, words: list[str], told: str
+) -> None:
+    stopped = project.kedro(*words)
+    assert stopped.returncode == 1
+    assert stopped.stderr.startswith("\nStopped. ")
+    assert told in stopped.stderr
+    assert stopped.stderr.count("\n") == 2
+    assert stopped.stdout == ""
+    assert not (project.path / "data/02_intermediate").exists()
 
 
 def test_a_changed_number_of_shards_is_refused_and_loses_nothing(project: Project) -> None:

@@ -43,17 +43,24 @@ class Terminal:
             rich.reconfigure(width=160)
         # A run whose reader is gone (`kedro run | head`) goes on: rich would end whichever thread prints next.
         setattr(rich.get_console(), "on_broken_pipe", _print_nowhere)  # noqa: B010 (a method of one object)
-        sys.excepthook = partial(_print_explained, sys.excepthook)
-        for name in _RUNNERS:
-            logging.getLogger(name).addFilter(_is_no_advice_to_resume)
+        show_errors_explained()
         # Where it is ignored (nohup), it stays ignored.
         if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
             signal.signal(signal.SIGHUP, _hang_up)
 
 
+def show_errors_explained() -> None:
+    """Let errors that end this process be a sentence where they explain themselves, without Kedro's own advice."""
+    hook = sys.excepthook
+    if not (isinstance(hook, partial) and hook.func is _print_explained):
+        sys.excepthook = partial(_print_explained, hook)
+    for name in _RUNNERS:
+        logging.getLogger(name).addFilter(_is_no_advice_to_resume)
+
+
 def _is_no_advice_to_resume(record: logging.LogRecord) -> bool:
-    """Pass over Kedro's advice to resume with `--from-nodes`: here the same command resumes, and errors say so."""
-    return "--from-nodes" not in record.getMessage()
+    """Pass over Kedro's advice on nodes to resume from: here the same command resumes, and errors say so."""
+    return record.funcName != "_suggest_resume_scenario"
 
 
 def _hang_up(*_: object) -> None:

@@ -29,6 +29,7 @@ from omr_kedro.runners.resources import Resources, check_gpus, check_names, reso
 from omr_kedro.runners.slurm import Queue
 from omr_kedro.runners.submission import SessionSpec
 from omr_kedro.runners.work import GroupWork
+from omr_kedro.shards.names import near_names
 
 
 class SlurmRunner(AbstractRunner):
@@ -46,8 +47,13 @@ class SlurmRunner(AbstractRunner):
             self.options = SlurmOptions.model_validate(given)
         except ValidationError as error:
             wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
+            unknown = (str(item["loc"][0]) for item in error.errors() if item["type"] == "extra_forbidden")
+            near = [name for each in unknown for name in near_names(each, SlurmOptions.model_fields)]
+            question = f" Did you mean {' or '.join(near)}?" if near else ""
             known = ", ".join(SlurmOptions.model_fields)
-            raise RunnerConfigError(f"SlurmRunner (runner.yml, --runner-params): {wrong}. Known: {known}.") from None
+            raise RunnerConfigError(
+                f"SlurmRunner (runner.yml, --runner-params): {wrong}.{question} Known: {known}."
+            ) from None
         self._session: SessionSpec | None = None
         self._dispatcher: Dispatcher | None = None
 
