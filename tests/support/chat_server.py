@@ -35,12 +35,17 @@ class Call:
 
 
 def completion(
-    text: str | None, finish_reason: str = "stop", tokens: tuple[int, int] = (10, 5), **message: Any
+    text: str | None,
+    finish_reason: str = "stop",
+    tokens: tuple[int, int] = (10, 5),
+    model: str | None = None,
+    **message: Any,
 ) -> web.Response:
-    """A reply as a real server gives it; `tokens` are those of the prompt and of the reply."""
+    """A reply as a real server gives it; `tokens` are those of the prompt and of the reply, `model` is who answered."""
     choice = {"message": {"role": "assistant", "content": text, **message}, "finish_reason": finish_reason}
     usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
-    return web.json_response({"choices": [choice], "usage": usage, "system_fingerprint": "test-1"})
+    named = {"model": model} if model else {}
+    return web.json_response({"choices": [choice], "usage": usage, "system_fingerprint": "test-1", **named})
 
 
 class ChatServer:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from omr_kedro.shards import TableStore
+from omr_kedro.shards import Row, TableStore
 
 _LOOKED_AT = 2000
 """Calls of a table that means are taken of; which thread is in which shard is chance, so the first will do."""
 
-_COUNTS = ("model", "error_kind", "completion_tokens", "prompt_tokens", "prompt_hash")
+_COUNTS = ("model", "asked_model", "error_kind", "completion_tokens", "prompt_tokens", "prompt_hash")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ def siblings(store: TableStore) -> Iterator[TableStore]:
 def call_means(store: TableStore, model: str, prompt_hash: str, few: int) -> CallMeans | None:
     """Means of the calls of a table of completions by the same model; None where too few were made."""
     for table in siblings(store):
-        rows = [row for row in table.head(_LOOKED_AT, _COUNTS) if row["model"] == model and not row["error_kind"]]
+        rows = [row for row in table.head(_LOOKED_AT, _COUNTS) if _asked(row) == model and not row["error_kind"]]
         replies = [row["completion_tokens"] or 0 for row in rows]
         prompts = [row["prompt_tokens"] for row in rows if row["prompt_hash"] == prompt_hash and row["prompt_tokens"]]
         if len(replies) >= few and any(replies):
@@ -68,7 +68,7 @@ def row_rate(
         workspace = table.folder.parent.name
         given = [_in(workspace, parent) for parent in parents]
         asked = [(_in(workspace, completions), model) for completions, model in calls]
-        if any(row["model"] != model for completions, model in asked for row in completions.head(1)):
+        if any(_asked(row) != model for completions, model in asked for row in completions.head(1)):
             continue
         shards = set(table.written()).intersection(*(parent.written() for parent in given))
         rows = sum(parent.part(shards).count for parent in given)
@@ -79,6 +79,10 @@ def row_rate(
 
 def _in(workspace: str, store: TableStore) -> TableStore:
     return TableStore(store.folder.parent.parent / workspace / store.folder.name, store.format, store.schema)
+
+
+def _asked(row: Row) -> str:
+    return str(row.get("asked_model") or row["model"])
 
 
 def _mean(values: Sequence[float], where: str) -> Measured:

@@ -82,7 +82,7 @@ def _requests(
 def _messages(
     row: Row, request: Request | None, prompt: Prompt | None, model: Model | None, trouble: str
 ) -> tuple[list[Message] | None, str]:
-    if request and row["call_key"] in _keys(request, row["model"], model):
+    if request and row["call_key"] in _keys(request, row.get("asked_model") or row["model"], model):
         return request.messages, ""
     if prompt and prompt.hash != row["prompt_hash"]:
         return None, CHANGED_PROMPT.format(hash=prompt.hash)
@@ -99,8 +99,8 @@ def _journalled(
     keys: dict[str, dict[str, Request]] = {}
     found: dict[str, tuple[Request, Completion]] = {}
     for completion in paid_calls(tables.stores[name].scratch(shard)):
-        by_key = keys.get(completion.model) or keys.setdefault(
-            completion.model, {key: request for request in requests for key in _keys(request, completion.model, model)}
+        by_key = keys.get(completion.asked) or keys.setdefault(
+            completion.asked, {key: request for request in requests for key in _keys(request, completion.asked, model)}
         )
         if request := by_key.get(completion.call_key):
             found[completion.call_key] = request, completion

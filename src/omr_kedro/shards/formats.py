@@ -74,6 +74,8 @@ class _RowGroup:
 def read_rows(path: Path, columns: Sequence[str] | None = None) -> Iterator[Row]:
     """Stream the rows of a file, with these columns or with all; about a megabyte of them is in memory.
 
+    Columns that the file has not are None, or not there.
+
     Raises:
         FileNotFoundError: there is no such file.
     """
@@ -154,7 +156,7 @@ def _read_lines(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
     with path.open("rb") as file:
         for line in file:
             row = orjson.loads(line)
-            yield row if columns is None else {name: row[name] for name in columns}
+            yield row if columns is None else {name: row.get(name) for name in columns}
 
 
 def _read_column_of_lines(path: Path, name: str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ COMPLETIONS = pa.schema(
         column("seed", INT, "seed that was sent"),
         column("prompt_hash", TEXT, "hash of the prompt's fixed text and examples", required=True),
         column("call_key", TEXT, "hash of all that decides the reply; what is paid for once", required=True),
-        column("model", TEXT, "model that was asked", required=True),
+        column("model", TEXT, "model that answered, as the endpoint names it", required=True),
         column("text", TEXT, "the reply", required=True),
         column("reasoning", TEXT, "reasoning that the server gave apart from the reply"),
         column("finish_reason", TEXT, "`stop`, or why the reply is not whole: `length`, `content_filter`, …"),
@@ -26,6 +26,7 @@ COMPLETIONS = pa.schema(
         column("error_kind", TEXT, "kind of the last error; empty for a reply"),
         column("error", TEXT, "what the endpoint said"),
         column("checksum", TEXT, "CRC-32 of the texts, and of the numbers, from `call_key` to `error`: tells damage"),
+        column("asked_model", TEXT, "name that the model was asked by; empty in rows of earlier versions"),
     ]
 )
 
@@ -41,6 +42,6 @@ DROPPED = pa.schema(
         column("detail", TEXT, "what a person wants to know beside the reason"),
         column("text", TEXT, "statement or beginning of the post"),
         column("reply", TEXT, "the beginning of what the model said, where it was asked"),
-        column("model", TEXT, "model that was asked"),
+        column("model", TEXT, "model that answered, where one was asked"),
     ]
 )

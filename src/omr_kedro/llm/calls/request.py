@@ -85,6 +85,7 @@ class Completion:
 
     call_key: str
     model: str
+    """The model that answered, as the endpoint names it; the one that was asked where it does not say."""
     text: str = ""
     reasoning: str | None = None
     finish_reason: str | None = None
@@ -96,6 +97,13 @@ class Completion:
     error_kind: str | None = None
     """Kind of the last `CallError`; None for a reply."""
     error: str | None = None
+    asked_model: str | None = None
+    """The name that the model was asked by; None in rows of versions that had no such column: then it is `model`."""
+
+    @property
+    def asked(self) -> str:
+        """The name that the model was asked by."""
+        return self.asked_model or self.model
 
     @property
     def cut(self) -> bool:
@@ -155,12 +163,14 @@ LARGEST_COUNT = 2**53 - 1
 _KINDS: dict[str, type] = {
     "prompt_tokens": int, "completion_tokens": int, "tries": int, "latency_s": float,
     **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
+    "asked_model": str,
     **dict.fromkeys(("error_kind", "error"), str),
 }  # fmt: skip
 _NUMBER_KINDS = {name: kind for name, kind in _KINDS.items() if kind is not str}
 _NUMBERS = attrgetter(*_NUMBER_KINDS)
-_TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str))
-_NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error"})
+# `asked_model` came later: rows of before have checksums without it, and must not look damaged.
+_TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str and name != "asked_model"))
+_NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error", "asked_model"})
 
 
 def _in_range(value: Any, kind: type) -> Any:

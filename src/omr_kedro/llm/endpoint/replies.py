@@ -43,7 +43,7 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
     usage = reply.get("usage")
     return Completion(
         call_key=key,
-        model=model,
+        model=_label(reply.get("model")) or model,
         text=text,
         reasoning=reasoning,
         finish_reason=finish_reason,
@@ -51,6 +51,7 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
         completion_tokens=_count(usage, "completion_tokens"),
         latency_s=round(latency_s, 3),
         system_fingerprint=_label(reply.get("system_fingerprint")),
+        asked_model=model,
     )
 
 

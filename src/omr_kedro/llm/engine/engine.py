@@ -269,10 +269,13 @@ class Engine:
                     continue
                 tries += 1
                 if error.kind == "throttled" or not error.retryable or tries >= self._most_tries(failed.kinds):
-                    return Completion(key, client.model, tries=tries, error_kind=error.kind, error=error.message)
+                    asked = client.model
+                    return Completion(
+                        key, asked, tries=tries, error_kind=error.kind, error=error.message, asked_model=asked
+                    )
                 await self._idly(asyncio.sleep(_backoff_s(tries)))
             else:
-                self._session.answered()
+                self._session.answered(completion.model)
                 charge.replied(completion)
                 return replace(completion, tries=tries + 1)
             finally:

@@ -26,10 +26,28 @@ from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.serving.process import ServerSpec
 from omr_kedro.llm.serving.server import LocalServer
 from omr_kedro.llm.serving.team import Team
+from omr_kedro.shards.printable import printable_name
 
 logger = logging.getLogger(__name__)
 
 _KEPT = "Calls in flight were waited for, and every finished one is kept: the same command resumes."
+
+
+def names_clash(asked: str, served: str) -> bool:
+    """Whether two names are of different models, as far as names tell.
+
+    An owner, a folder, a date or a tag that one of them has and the other lacks is no clash: gpt-4o and
+    gpt-4o-2024-08-06, llama3 and llama3:latest, Qwen/Qwen2.5-7B and /models/qwen2.5-7b.gguf.
+    """
+    short, long = sorted((_bare(name) for name in (asked, served)), key=len)
+    return not (long.startswith(short) and long[len(short) : len(short) + 1] in _AFTER_A_NAME)
+
+
+_AFTER_A_NAME = ("", "-", ":", "@", "_")
+
+
+def _bare(name: str) -> str:
+    return name.lower().rstrip("/").rpartition("/")[2].removesuffix(".gguf")
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,7 @@ class ModelSession:
         self.dialect = Dialect(entry.name)
         self._answered_at: float | None = None
         self._silent_since: float | None = None
+        self._clash_told = False
         self._failing: set[str] = set()
         self._rejections = 0
         self._last_rejection: CallError | None = None
@@ -138,13 +157,25 @@ class ModelSession:
         """Let several nodes serve the model together, since one cannot hold it."""
         self._team = team
 
-    def answered(self) -> None:
-        """Take note of a reply: the endpoint is there, and serves the model."""
+    def answered(self, served: str) -> None:
+        """Take note of a reply: the endpoint is there, and serves a model, by this name."""
+        self._tell_clash(served)
         self._answered_at = time.monotonic()
         self._silent_since = None
         self._rejections = 0
         self._failing.clear()
         self.window.succeeded()
+
+    def _tell_clash(self, served: str) -> None:
+        """Say it once when another model answers than was asked."""
+        if not self._clash_told and names_clash(self.entry.name, served):
+            self._clash_told = True
+            logger.warning(
+                "%s was asked, and the endpoint says that %s answers; rows name the latter in `model`, the former in "
+                "`asked_model`. Is it the one that you mean?",
+                self.entry.name,
+                printable_name(served),
+            )
 
     def answered_since(self, moment: float) -> bool:
         """Whether any call was answered after this moment (monotonic seconds)."""
