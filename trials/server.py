@@ -70,6 +70,8 @@ _MOST = {"silent": 3, "stopping": 4}
 """Faults of these kinds that an account meets: each takes a time limit, or another run."""
 _STUBBORN = 0.5
 """Share of the calls of the foul mix that meet at every try what they met at the first."""
+_PROBE = "probe"
+"""Key of a call of one token that only looks whether the server answers: each run makes one."""
 _LATENCY_S = 0.004
 
 
@@ -160,7 +162,8 @@ class Provider(Connection):
     def answer(self, work: Any) -> None:
         """End one try."""
         account, tried, outcome = work
-        account.paid.update([tried.key] if outcome == _NO_FAULT or outcome in PAID else [])
+        paid = tried.key != _PROBE and (outcome == _NO_FAULT or outcome in PAID)
+        account.paid.update([tried.key] if paid else [])
         account.in_flight -= 1
         if not self.transport.is_closing():  # else the caller was killed
             text = self._reply(tried)

@@ -48,6 +48,11 @@ def completion(
     return web.json_response({"choices": [choice], "usage": usage, "system_fingerprint": "test-1", **named})
 
 
+def is_probe(request: web.Request) -> bool:
+    """Whether a request only looks whether the server answers."""
+    return request.headers["X-Request-Id"] == "probe"
+
+
 class ChatServer:
     """Answers each request with what `reply` returns for it, and notes it. Use as a context manager.
 
@@ -74,6 +79,8 @@ class ChatServer:
         self._port = port
         self._loop = asyncio.new_event_loop()
         self.calls: list[Call] = []
+        self.probes: list[Call] = []
+        """Calls of one token that only look whether the server answers; they are no rows' calls."""
         self.in_flight = self.most_in_flight = 0
         self.base_url = ""
 
@@ -81,6 +88,11 @@ class ChatServer:
     def keys(self) -> list[str]:
         """Key of each call that arrived."""
         return [call.key for call in self.calls]
+
+    async def list_models(self, request: web.Request) -> web.StreamResponse:
+        """The list of models; there is none."""
+        del request
+        return web.Response(status=404)
 
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         """What one request gets; subclasses may do worse."""
@@ -114,6 +126,7 @@ class ChatServer:
         asyncio.set_event_loop(self._loop)
         app = web.Application(client_max_size=2**26)
         app.router.add_post(self.path, self._handle)
+        app.router.add_get("/v1/models", self.list_models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())
         site = web.TCPSite(runner, "127.0.0.1", self._port, ssl_context=self._tls)
@@ -130,7 +143,8 @@ class ChatServer:
         body = await request.json()
         headers = request.headers
         key, authorization = headers["X-Request-Id"], headers.get("Authorization")
-        self.calls.append(Call(key, authorization, body, headers, str(request.rel_url)))
+        noted = self.probes if is_probe(request) else self.calls
+        noted.append(Call(key, authorization, body, headers, str(request.rel_url)))
         self.in_flight += 1
         self.most_in_flight = max(self.in_flight, self.most_in_flight)
         try:

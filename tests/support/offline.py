@@ -15,7 +15,7 @@ from aiohttp import web
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.protocol import tokens
 from omr_kedro.offline_model.stages import STAGES, load_prompts
-from tests.support.chat_server import ChatServer, completion
+from tests.support.chat_server import ChatServer, completion, is_probe
 from tests.support.faults import PAID
 from tests.support.project import Project
 
@@ -59,8 +59,10 @@ class OfflineModel(ChatServer):
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(self._latency_s)
         if self._scripted:
-            detail = {"detail": f"refused {self.calls[-1].authorization}"}
+            detail = {"detail": f"refused {request.headers.get('Authorization')}"}
             return web.json_response(detail, status=self._scripted.pop(0))
+        if is_probe(request):
+            return completion("1", "length")
         text = self._reply(body["messages"])
         fault = self._draw_fault()
         self.answered[request.headers["X-Request-Id"]] += not fault or fault in PAID

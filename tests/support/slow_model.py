@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 from aiohttp import web
 
+from tests.support.chat_server import is_probe
 from tests.support.offline import OfflineModel
 from tests.support.project import ROOT, Project
 
@@ -35,8 +36,8 @@ class SlowModel(OfflineModel):
         while self._pause.exists():  # noqa: ASYNC110 (it is another process that ends the pause)
             await asyncio.sleep(0.05)
         answer = await super().answer(request, body)
-        if (key := request.headers["X-Request-Id"]) != "probe":
-            self._notes.write(f"{key}\n")
+        if not is_probe(request):
+            self._notes.write(f"{request.headers['X-Request-Id']}\n")
         return answer
 
 

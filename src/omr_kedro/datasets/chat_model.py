@@ -50,7 +50,7 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
       limits: {max_in_flight: 256}
       host_limits:                          # of hosts and what is below them; `limits` win
         api.nvidia.com: {requests_per_minute: 35}
-      credentials: endpoints                # host name -> {api_key, variable, obtain}
+      credentials: endpoints                # host name -> {api_key, variable, optional, obtain}
     ```
 
     A key is only ever sent to the host that it is filed under; `other` stands for all hosts without an entry.
@@ -69,7 +69,7 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
         api_version: str | None = None,
         limits: dict[str, Any] | None = None,
         host_limits: Mapping[str, Mapping[str, Any]] | None = None,
-        credentials: Mapping[str, Mapping[str, str | None]] | None = None,
+        credentials: Mapping[str, Mapping[str, Any]] | None = None,
         note: str = "",
         metadata: dict[str, Any] | None = None,
     ) -> None:
@@ -112,6 +112,7 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             limits=_limits(limits or {}, _below(base_url, host_limits or {})),
             context_tokens=chosen.context_tokens,
             extra_body=chosen.extra_body,
+            key_variable=str(self._key.get("variable") or ""),
             setting=_setting(purpose),
         )
 
@@ -149,7 +150,8 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
                 f"The key for {self._entry.place} ({self._key.get('variable', 'credentials.yml')}) holds a line end or "
                 "another character that no request can carry: set it anew. Nothing was sent."
             )
-        if self._entry.base_url and self._key.get("variable") and not self._entry.api_key:
+        needed = self._key.get("variable") and not self._key.get("optional")
+        if self._entry.base_url and needed and not self._entry.api_key:
             raise EndpointError(
                 f"{without_user(self._entry.base_url)} needs a key: set the environment variable "
                 f"{self._key['variable']} (get one at {self._key.get('obtain', 'its website')}), or do without: "
@@ -264,7 +266,7 @@ def _filled(value: Any, facts: Mapping[str, Any]) -> Any:
     return facts.get(found[1], value) if found else value
 
 
-def _key_for(base_url: str | None, credentials: Mapping[str, Mapping[str, str | None]]) -> Mapping[str, str | None]:
+def _key_for(base_url: str | None, credentials: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     if not base_url:
         return {}
     return credentials.get(_host(base_url)) or credentials.get(_OTHER_HOSTS) or {}

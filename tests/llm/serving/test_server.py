@@ -213,7 +213,8 @@ async def test_who_listens_on_the_port_first_gets_no_prompt_and_is_not_taken_for
             assert not server.base_url.startswith(impostor.base_url)
         finally:
             server.stop()
-    assert {call.body["messages"][-1]["content"] for call in impostor.calls} == {"1"}, "the probe, and nothing else"
+    assert impostor.probes
+    assert not impostor.calls, "the probe, and nothing else"
 
 
 async def test_the_offline_server_answers_only_who_has_the_key_of_this_start(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from omr_kedro.llm.endpoint.deadline import deadline
 from omr_kedro.llm.endpoint.dialect import Dialect, Spare
 from omr_kedro.llm.endpoint.http import CONNECT_S, Address, ClientKind, HttpClient
 from omr_kedro.llm.endpoint.limits import Pacer
+from omr_kedro.llm.endpoint.listing import Listing
 from omr_kedro.llm.endpoint.redaction import Redactor
 from omr_kedro.llm.endpoint.replies import read_reply
 
@@ -112,14 +113,20 @@ class ChatClient:
                 self._dialect.took(sent)
                 return completion
 
-    async def answers(self) -> bool:
-        """Whether the server behind the endpoint answers at all; asks for its list of models, which costs nothing."""
+    async def listing(self, timeout_s: float) -> Listing:
+        """The models that the endpoint lists, which costs nothing; no names where it lists none, or is not there."""
         assert self._http is not None, "use the client as a context manager"  # noqa: S101
         try:
-            async with deadline(CONNECT_S):
-                return (await self._http.models()).status < 500
+            async with deadline(timeout_s):
+                answer = await self._http.models()
         except (TimeoutError, CallError):
-            return False
+            return Listing(None)
+        return Listing.of(answer.status, self._redactor.clean(answer.content))
+
+    async def answers(self) -> bool:
+        """Whether the server behind the endpoint answers at all; asks for its list of models, which costs nothing."""
+        status = (await self.listing(CONNECT_S)).status
+        return status is not None and status < 500
 
     async def _later(self, body: dict[str, Any], key: str) -> Completion:
         await self._pacer.wait()

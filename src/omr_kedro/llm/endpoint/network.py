@@ -23,7 +23,7 @@ def proxy_of(url: str) -> str | None:
     """
     parts = urlsplit(url)
     host = parts.hostname or ""
-    if _is_this_machine(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
+    if is_this_machine(host) or proxy_bypass(parts.netloc.rpartition("@")[2]):
         return None
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")
@@ -42,7 +42,8 @@ def trust_of(url: str) -> ssl.SSLContext | bool:
     return ssl.create_default_context() if urlsplit(url).scheme == "https" else True
 
 
-def _is_this_machine(host: str) -> bool:
+def is_this_machine(host: str) -> bool:
+    """Whether a host is the one that this process runs on."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

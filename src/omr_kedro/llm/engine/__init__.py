@@ -1,7 +1,8 @@
 """The engine: makes the calls of a plan, journals each, and gives the finished shards."""
 
 from omr_kedro.llm.engine.chat_model import ChatModel
+from omr_kedro.llm.engine.check import Reached, check_endpoint
 from omr_kedro.llm.engine.paid import PaidCalls, is_paid
 from omr_kedro.llm.engine.session import ModelEntry, ModelSession
 
-__all__ = ["ChatModel", "ModelEntry", "ModelSession", "PaidCalls", "is_paid"]
+__all__ = ["ChatModel", "ModelEntry", "ModelSession", "PaidCalls", "Reached", "check_endpoint", "is_paid"]

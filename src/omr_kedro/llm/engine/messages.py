@@ -49,18 +49,28 @@ def healed(table: str, shard_id: str, found: int, asked: int) -> str:
 
 def wrong_endpoint(entry: ModelEntry, error: CallError) -> EndpointError:
     """No call will succeed, whatever it asks."""
-    advice = _ADVICE[error.kind].format(name=entry.name, setting=entry.setting)
+    advice = _ADVICE[error.kind].format(name=entry.name, setting=entry.setting, key=key_advice(entry))
     return EndpointError(f"{entry.place}: {error.message}\n{advice} Every finished call is kept.")
 
 
+def key_advice(entry: ModelEntry) -> str:
+    """The variable that a key of this endpoint comes from, and whether there is one."""
+    variable = entry.key_variable
+    if not variable:
+        return f"The endpoint does not accept the key. Check the one of {entry.setting}."
+    if not entry.api_key:
+        return f"The endpoint wants a key: set the environment variable {variable}."
+    return f"The endpoint does not accept the key: check the environment variable {variable}."
+
+
 _ADVICE: dict[Kind, str] = {
-    "no_access": "The endpoint does not accept the key. Check the key that {setting} names.",
+    "no_access": "{key}",
     "no_money": "The account has no balance or quota left. Top it up, and run the same command again.",
     "moved": "The endpoint sends its callers to another address. Prompts and keys follow to no other host: "
     "if it is the right one, name it yourself: {setting}.",
     "untrusted": "Nothing was sent: this machine does not trust the endpoint's certificate. Certificates of your own "
     "organisation go into a file that the variable SSL_CERT_FILE names.",
-    "forbidden": "The endpoint refuses every call. Check what the key may use, and the address: {setting}.",
+    "forbidden": "The endpoint refuses every call. {key} Check what it may use, and the address: {setting}.",
     **dict.fromkeys(
         ("not_found", "gone"),
         "The endpoint does not serve the model '{name}': hosted ones are retired within weeks. "

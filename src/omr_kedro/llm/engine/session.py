@@ -6,7 +6,7 @@ import asyncio
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,14 +39,15 @@ def names_clash(asked: str, served: str) -> bool:
     An owner, a folder, a date or a tag that one of them has and the other lacks is no clash: gpt-4o and
     gpt-4o-2024-08-06, llama3 and llama3:latest, Qwen/Qwen2.5-7B and /models/qwen2.5-7b.gguf.
     """
-    short, long = sorted((_bare(name) for name in (asked, served)), key=len)
+    short, long = sorted((bare_name(name) for name in (asked, served)), key=len)
     return not (long.startswith(short) and long[len(short) : len(short) + 1] in _AFTER_A_NAME)
 
 
 _AFTER_A_NAME = ("", "-", ":", "@", "_")
 
 
-def _bare(name: str) -> str:
+def bare_name(name: str) -> str:
+    """A model's name without owner, folder and suffix of a file, in small letters."""
     return name.lower().rstrip("/").rpartition("/")[2].removesuffix(".gguf")
 
 
@@ -68,6 +69,8 @@ class ModelEntry:
     """Longest call, prompt and reply together; None where it is not known."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """Fields of every request beside those that a call decides, as JSON can hold them."""
+    key_variable: str = ""
+    """The environment variable that a key comes from; for error messages."""
     setting: str = "the model's entry in the catalog"
     """Where a person changes endpoint and model; for error messages."""
 
@@ -134,6 +137,8 @@ class ModelSession:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._starting = asyncio.Lock()
+        self._checking = asyncio.Lock()
+        self._check: Callable[[ModelSession], Awaitable[None]] | None = None
         self._server: LocalServer | None = None
         self._team: Team | None = None
         self.server_started_in_s: float | None = None
@@ -209,7 +214,8 @@ class ModelSession:
         with self._lock:
             if self._users == 0:
                 # Waiting calls and timers belong to a loop, so these are as young as it is.
-                self.window, self._starting = Window(self.entry.limits.max_in_flight), asyncio.Lock()
+                self.window = Window(self.entry.limits.max_in_flight)
+                self._starting, self._checking = asyncio.Lock(), asyncio.Lock()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._run_loop, args=(self._loop,), name="calls", daemon=True)
                 self._thread.start()
@@ -281,15 +287,41 @@ class ModelSession:
             caller.stop(StoppedError(self._halted or ""))
             asyncio.get_running_loop().call_later(grace_s, caller.give_up)
 
+    def check_first(self, check: Callable[[ModelSession], Awaitable[None]]) -> None:
+        """Let the endpoint be checked once, before the first call that is made of it; no call, no check."""
+        self._check = check
+
+    def check_now(self) -> None:
+        """Check the endpoint before it is known that there is a call. Raises as the check does."""
+        with self.open() as loop:
+            asyncio.run_coroutine_threadsafe(self._check_once(), loop).result()
+
+    async def _check_once(self) -> None:
+        # Held across the check: a second caller waits for its outcome.
+        async with self._checking:
+            if self._check:
+                await self._check(self)
+                self._check = None
+
     async def client(self) -> ChatClient:
         """A client for an endpoint that answers; starts the local server unless it runs.
+
+        Raises:
+            ModelServerError: the server does not start.
+            EndpointError: the check found that no call would be answered.
+        """
+        await self._check_once()
+        return await self.reach()
+
+    async def reach(self, at: str | None = None) -> ChatClient:
+        """A client for the endpoint, unchecked; `at` is another address of a remote one.
 
         Raises:
             ModelServerError: the server does not start.
         """
         entry = self.entry
         if entry.base_url:
-            url, key = entry.base_url, entry.api_key
+            url, key = at or entry.base_url, entry.api_key
         else:
             server = await self._serve()
             url, key = server.base_url, server.api_key
