@@ -19,16 +19,19 @@ from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
 from kedro.pipeline import Pipeline
 from kedro.utils import find_kedro_project
+from rich.text import Text
 
 from omr_kedro.estimate import estimate
 from omr_kedro.estimate import show as show_estimate
 from omr_kedro.hooks.terminal import show_errors_explained
 from omr_kedro.lineage import show, trace
 from omr_kedro.lineage.project_tables import ProjectTables
+from omr_kedro.readiness import check
 from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
 from omr_kedro.runners.status import as_table, read_status, troubles
 from omr_kedro.selection import selected
 from omr_kedro.session import OMRSession
+from omr_kedro.shards.printable import printable
 
 
 class CalmCommand(click.Command):
@@ -133,6 +136,26 @@ def status(env: str | None) -> None:
     console.print(as_table(groups))
     for line in troubles(groups):
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+
+
+_MARKS = {True: "[green]ok[/]   ", False: "[red]wrong[/]", None: "     "}
+"""Before each line of `kedro check`, by whether it is good."""
+
+
+@_takes("env", "params", "pipelines")
+@cli.command("check", cls=CalmCommand)
+def check_command(env: str | None, params: dict[str, Any], pipelines: list[str]) -> None:
+    """Check what a run would need: models, keys, this machine. Asks each remote model for one token."""
+    with _open_session(env, params) as session:
+        chosen = selected(every_pipeline, pipelines, {})
+        catalog = session.load_context().catalog
+        findings = check(chosen, catalog, session.credentials, served_here=session.serves_here)
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        line = Text(printable(f"{finding.subject:<{width}}  {finding.told}"))
+        rich.get_console().print(_MARKS[finding.good], line, soft_wrap=True, highlight=False)
+    if any(finding.good is False for finding in findings):
+        raise SystemExit(1)
 
 
 @_takes("env", "params")

@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from omr_kedro.hooks import Preflight, RunSummary
+from omr_kedro.hooks import Preflight, RunOpening, RunSummary
 from omr_kedro.parameter_names import check_parameter_names, known_parameters
 from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner, load_runner, make_runner
 from omr_kedro.selection import check_environment, selected
@@ -74,6 +74,19 @@ class OMRSession(KedroSession):
         given = self._runner_config().get(SlurmRunner.__name__) or {}
         return Path(str(self._project_path), given.get("folder", SlurmOptions.model_fields["folder"].default))
 
+    @property
+    def serves_here(self) -> bool:
+        """Whether local model servers of a run without `--runner` would start in this process."""
+        return serves_here(self._chosen(None))
+
+    @property
+    def credentials(self) -> dict[str, Any]:
+        """Credentials of this environment; they hold keys."""
+        try:
+            return dict(self._get_config_loader()["credentials"])
+        except MissingConfigException:
+            return {}
+
     def _runner_config(self) -> dict[str, Any]:
         try:
             return dict(self._get_config_loader()["runner"])
@@ -92,10 +105,15 @@ class OMRSession(KedroSession):
 
 def hooks_for(runner: AbstractRunner) -> list[object]:
     """The hooks of one run that depend on its runner; Kedro tells hooks no more than the runner's name."""
-    slurm = runner if isinstance(runner, SlurmRunner) else None
-    dry_run = bool(slurm and slurm.options.dry_run)
-    served_here = not slurm or (slurm.where == "here" and not dry_run)
-    return [Preflight(served_here=served_here), *([] if dry_run else [RunSummary()])]
+    dry_run = isinstance(runner, SlurmRunner) and runner.options.dry_run
+    return [Preflight(served_here=serves_here(runner)), *([] if dry_run else [RunOpening(), RunSummary()])]
+
+
+def serves_here(runner: AbstractRunner) -> bool:
+    """Whether local model servers of a run start in this process."""
+    if not isinstance(runner, SlurmRunner):
+        return True
+    return runner.where == "here" and not runner.options.dry_run
 
 
 def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,10 @@ from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
 from omr_kedro.shards import BadInputError, Source, TableStore
 from omr_kedro.shards.integrity import Integrity
+from omr_kedro.shards.printable import printable_path
+
+_COUNTED_BYTES = 64 * 2**20
+"""Files that are read to count their records, in all."""
 
 
 class SourceDataset(AbstractDataset[NoReturn, Source]):
@@ -86,6 +90,15 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
             except BadInputError as error:
                 raise BadInputError(f"{error} {self._obtain}".strip()) from None
 
+    def summary(self) -> str:
+        """Place, size, and number of records where counting them takes no time worth speaking of; for messages."""
+        if not self._filepath:
+            return f"{(self._hub or {})['repo']} of the hub"
+        source = Source(self._filepath)
+        size = sum(file.stat().st_size for file in source.files())
+        records = f"{source.count():,} records, " if size <= _COUNTED_BYTES else ""
+        return f"{printable_path(self._filepath)} ({records}{_bytes_in_words(size)})"
+
     def _download(self) -> Source:
         hub = {"folder": "", **(self._hub or {})}
         patterns = [f"{hub['folder']}/*.{suffix}".lstrip("/") for suffix in ("parquet", "jsonl")]
@@ -110,3 +123,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         with explained():
             records = list(islice(Source(self._filepath).records(), nrows))
         return JSONPreview(json.dumps([record.fields for record in records], ensure_ascii=False))
+
+
+def _bytes_in_words(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"

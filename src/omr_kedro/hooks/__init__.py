@@ -1,9 +1,10 @@
 """Kedro's hooks around a run, a module for each job."""
 
 from omr_kedro.hooks.account import RunAccount
+from omr_kedro.hooks.opening import RunOpening
 from omr_kedro.hooks.preflight import Preflight
 from omr_kedro.hooks.resources import Resources
 from omr_kedro.hooks.run_summary import RunSummary
 from omr_kedro.hooks.terminal import Terminal
 
-__all__ = ["Preflight", "Resources", "RunAccount", "RunSummary", "Terminal"]
+__all__ = ["Preflight", "Resources", "RunAccount", "RunOpening", "RunSummary", "Terminal"]

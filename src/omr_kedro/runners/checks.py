@@ -58,14 +58,20 @@ def check_here(pipeline: Pipeline, catalog: DataCatalog) -> None:
     models = {name: catalog.get(name) for node in pipeline.nodes for name in node.inputs}
     for model in models.values():
         if isinstance(model, ChatModelDataset):
-            model.check_installed()
-            if model.needs_gpu and not _sees_gpu():
-                raise NoPlaceToRunError(
-                    "There is no Slurm here (no `sbatch`), and no GPU to serve the model on. On a cluster, run this "
-                    "on a login node. Without one, use a hosted model (kedro run --env demo), the rule-based stand-in "
-                    "(kedro run --env offline), or any endpoint of yours: --params=endpoint=http://host:8000/v1"
-                )
+            check_place(model)
 
 
-def _sees_gpu() -> bool:
+def check_place(model: ChatModelDataset) -> None:
+    """Refuse to serve a model in this process where that is not possible. Raises as `check_here` does."""
+    model.check_installed()
+    if model.needs_gpu and not sees_gpu():
+        raise NoPlaceToRunError(
+            "There is no Slurm here (no `sbatch`), and no GPU to serve the model on. On a cluster, run this "
+            "on a login node. Without one, use a hosted model (kedro run --env demo), the rule-based stand-in "
+            "(kedro run --env offline), or any endpoint of yours: --params=endpoint=http://host:8000/v1"
+        )
+
+
+def sees_gpu() -> bool:
+    """Whether this machine has an NVIDIA GPU, as far as its drivers show."""
     return shutil.which("nvidia-smi") is not None or any(Path("/dev").glob("nvidia[0-9]*"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 _STEERING = ("Cc", "Cf", "Cs")
 _LONGEST_NAME = 200
@@ -22,6 +23,17 @@ def printable_name(name: object) -> str:
         return text
     text = printable(text[: _LONGEST_NAME + 1]).replace("\n", "\\n").replace("\t", "\\t")
     return text if len(text) <= _LONGEST_NAME else text[:_LONGEST_NAME] + "…"
+
+
+def printable_path(path: Path) -> str:
+    """A path in a message, from the working folder on where it is below it."""
+    return printable_name(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def printable_line(text: str, most: int) -> str:
+    """A text on one line, cut after so many characters."""
+    line = " ".join(printable(text[: 2 * most]).split())
+    return line if len(line) <= most else f"{line[:most]}…"
 
 
 def _escaped(character: str) -> str:

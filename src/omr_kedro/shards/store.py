@@ -261,6 +261,11 @@ class TableStore:
         """The shards that were ever written, whether or not the table is finished."""
         return list(self._marks())
 
+    @property
+    def rows_written(self) -> int:
+        """Rows in the shards that were ever written, known without reading them."""
+        return sum(mark.rows for mark in self._marks().values())
+
     def scratch(self, name: str) -> Scratch:
         """Where unfinished and retired work of a shard lies, to be looked at; there may be none."""
         return Scratch(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -162,6 +163,37 @@ def test_an_endpoint_that_takes_few_calls_at_a_time_answers_them_all(tmp_path: P
     with _Narrow(latency_s=0.02) as server:
         table(tmp_path).save(call_plan(server, {"a": texts(100)}, max_in_flight=100, max_tries=1, patience_s=60))
     assert [row["error_kind"] for row in rows(tmp_path)] == [None] * 100
+
+
+def test_an_endpoint_that_has_answered_nothing_since_the_start_is_not_waited_for_as_long(tmp_path: Path) -> None:
+    refusal = pytest.raises(EndpointError, match=r"answered none since the run began.*`limits\.start_patience_s`")
+    # It asks for an hour, and gets what is left of the time.
+    with ChatServer(lambda _: web.Response(status=503, headers={"Retry-After": "3600"})) as server, refusal:
+        table(tmp_path).save(
+            call_plan(server, {"a": texts(20)}, patience_s=PATIENCE_S, start_patience_s=0.2, max_in_flight=2)
+        )
+
+
+def test_an_endpoint_that_answered_before_is_waited_for_and_the_line_says_how_long(tmp_path: Path) -> None:
+    back = threading.Event()
+
+    def answer(body: dict[str, Any]) -> str | web.Response:
+        if said(body) == "first" or back.is_set():
+            return "fine"
+        later = {"Retry-After": "0.01"}
+        return web.Response(status=503, text="[red]\x1b[2Jlater\n" + "x" * 10_000, headers=later)
+
+    with ChatServer(answer) as server, ThreadPoolExecutor() as pool:
+        first = call_plan(server, {"first": ["first"]}, patience_s=PATIENCE_S, start_patience_s=0.0, max_in_flight=16)
+        table(tmp_path / "first").save(first)
+        save = pool.submit(table(tmp_path).save, replace(call_plan(server, {"a": texts(20)}), model=first.model))
+        tallies = session_of(first).tallies
+        wait_until(lambda: bool(tallies[1:]) and tallies[1].waits_s is not None)
+        line = tallies[1].line()
+        back.set()
+        assert save.result(PATIENCE_S) == 1
+    assert re.search(r"last overloaded: HTTP 503: \[red\]\\x1b\[2Jlater x+…; no answer; waits [\d.]+ ", line)
+    assert len(line) < 300
 
 
 def test_a_retry_after_of_nothing_is_no_leave_to_hammer(tmp_path: Path) -> None:

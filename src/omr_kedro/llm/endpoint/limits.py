@@ -8,6 +8,7 @@ window after it. `Pacer` spaces the starts evenly, which keeps a rolling request
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -36,7 +37,9 @@ class Limits:
     max_tries: int = 6
     """Tries of a call whose errors may pass. Refusals (429, 503) that others meet as well use up none."""
     patience_s: float = 900
-    """How long the endpoint may refuse every call before the run stops."""
+    """How long an endpoint that has answered before may refuse every call before the run stops."""
+    start_patience_s: float = 60
+    """How long one may that has answered nothing since the run began: it is more likely wrong than away."""
 
 
 class Window:
@@ -115,12 +118,15 @@ class Window:
         self._pause_s = _DEFAULT_PAUSE_S
         self._admit()
 
-    def refused(self, sent_at: float, retry_after_s: float | None, *, narrow: bool = True) -> None:
+    def refused(
+        self, sent_at: float, retry_after_s: float | None, *, narrow: bool = True, most_s: float = math.inf
+    ) -> None:
         """Hold new calls back, since one that was sent at `sent_at` (monotonic seconds) was refused; once a burst.
 
         Args:
             sent_at: calls that were sent before the last refusal say nothing new.
             retry_after_s: how long the endpoint asks to wait.
+            most_s: the longest pause that makes sense.
             narrow: whether there are to be fewer slots: not for an endpoint that is away, since it asks for no less.
         """
         now = time.monotonic()
@@ -129,7 +135,7 @@ class Window:
             self.slots = max(1.0, self.slots * _SHRINK) if narrow else self.slots
             self._pause_s = min(_MAX_PAUSE_S if narrow else _MAX_ABSENCE_PAUSE_S, self._pause_s * 2)
         pause = self._pause_s / 2 if retry_after_s is None else retry_after_s
-        self._resume_at = max(self._resume_at, now + pause)
+        self._resume_at = max(self._resume_at, now + min(pause, most_s))
 
     def _admit(self) -> None:
         """Hand free slots to those who wait; a slot counts as taken from here on, so that nobody can overtake."""

@@ -38,6 +38,13 @@ class SpendingLimits(BaseModel):
     money: float | None = Field(default=None, gt=0)
     """Limit in the currency of `prices`."""
 
+    def tell(self) -> str:
+        """The limits in words."""
+        tokens = f"{self.total_tokens:,} tokens" if self.total_tokens is not None else ""
+        money = f"{in_words(self.money)} in money" if self.money is not None else ""
+        both = " and ".join(filter(None, (tokens, money)))
+        return f"spends {both} at most" if both else "without a limit of spending"
+
 
 class Price(BaseModel):
     """Money for a million tokens; None where it is not known."""

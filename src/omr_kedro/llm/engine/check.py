@@ -20,7 +20,7 @@ from omr_kedro.llm.endpoint.network import is_this_machine
 from omr_kedro.llm.endpoint.redaction import without_user
 from omr_kedro.llm.engine import messages
 from omr_kedro.llm.engine.session import ModelEntry, ModelSession, bare_name
-from omr_kedro.shards.printable import printable, printable_name
+from omr_kedro.shards.printable import printable_line, printable_name
 
 _LIST_S = 2.5
 _CALL_S = 3.5
@@ -161,5 +161,4 @@ async def _better_address(session: ModelSession) -> str:
 
 
 def _words(error: CallError) -> str:
-    text = " ".join(printable(error.message).split())
-    return text if len(text) <= _WORDS else f"{text[:_WORDS]}…"
+    return printable_line(error.message, _WORDS)

@@ -46,6 +46,7 @@ _MOST_UNREADABLE = 2
 _FEW_OUTRUN, _MANY_OUTRUN = 5, 20
 _FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
+_BEYOND_PATIENCE_S = 0.05  # A last try comes when patience has ended, and not a moment before.
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
 _WRITER_POLL_S = 0.01
 _YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
@@ -264,6 +265,7 @@ class Engine:
                 self.tally.note(error)
                 charge.failed(error)
                 failed.note(error.kind, others_answered=self._session.answered_since(failed.last_at or sent_at))
+                self._check_start(error)
                 if await self._waits(client, error, key, sent_at, failed):
                     await self._refused(error, sent_at, failed)
                     continue
@@ -294,7 +296,7 @@ class Engine:
             EndpointError: no other call will fare better.
         """
         session = self._session
-        patience_s = session.entry.limits.patience_s
+        patience_s = session.patience_s
         if error.kind in STOPS:
             raise messages.wrong_endpoint(session.entry, error) from error
         if error.kind in REJECTIONS and session.rejected(error):
@@ -308,6 +310,18 @@ class Engine:
             return False
         return session.failing(key) > _FEW_CALLS or not await client.answers()
 
+    def _check_start(self, error: CallError) -> None:
+        """Stop a run to which nothing but errors was ever answered, when the patience with a start is used up.
+
+        Raises:
+            EndpointError: names the last error.
+        """
+        session = self._session
+        if session.has_answered or error.kind not in OUTAGES:
+            return
+        if (silent_s := session.silent_s()) > session.patience_s:
+            raise messages.no_answer(session.entry, silent_s, error, ever=False)
+
     def _most_tries(self, failed: Counter[Kind]) -> int:
         # An answer that cannot be read was paid for, and mostly comes again.
         return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
@@ -318,20 +332,20 @@ class Engine:
         Raises:
             EndpointError: the endpoint has refused everything for as long as patience lasts.
         """
-        patience_s = self._session.entry.limits.patience_s
-        window, priority = self._session.window, self._plan.priority or ()
+        session = self._session
+        window, priority = session.window, self._plan.priority or ()
+        silent_s, patience_s = session.silent_s(), session.patience_s
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
-        pause_s = min(error.retry_after_s, patience_s) if error.retry_after_s else None
+        pause_s, left_s = error.retry_after_s or None, patience_s - silent_s
         if error.kind == "throttled" and failed.apart_since is not None:
             # It tells nothing of the endpoint, and holds nobody back.
-            await self._idly(
-                window.exchange(priority, again=True, after_s=pause_s or _backoff_s(failed.outrun - _MANY_OUTRUN))
-            )
+            away_s = min(pause_s or _backoff_s(failed.outrun - _MANY_OUTRUN), patience_s)
+            await self._idly(window.exchange(priority, again=True, after_s=away_s))
             return
-        window.refused(sent_at, pause_s, narrow=error.kind in ("throttled", "overloaded"))
-        silent_s = self._session.silent_s()
         if silent_s > patience_s:
-            raise messages.no_answer(self._session.entry, silent_s, error)
+            raise messages.no_answer(session.entry, silent_s, error, ever=session.has_answered)
+        narrow = error.kind in ("throttled", "overloaded")
+        window.refused(sent_at, pause_s, narrow=narrow, most_s=left_s + _BEYOND_PATIENCE_S)
         await self._idly(window.exchange(priority, again=failed.kinds.total() > 1))
 
     async def _idly(self, wait: Awaitable[None]) -> None:
@@ -367,6 +381,7 @@ class Engine:
             while True:
                 await asyncio.sleep(_TICK_S)
                 self.tally.window = int(self._session.window.slots)
+                self.tally.waits_s = self._session.waits_s
                 screen = _shown(screen, self.tally)
                 if self._fatal is None and self._client and (report := self._session.death_report()):
                     self.stop(ModelServerError(f"The model server died. The same command resumes.\n{report}"))

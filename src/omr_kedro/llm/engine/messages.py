@@ -28,16 +28,19 @@ def limit_reached(plan: CallPlan, spending: Spending, tally: Tally) -> SpendingL
     )
 
 
-def no_answer(entry: ModelEntry, seconds: float, error: CallError) -> EndpointError:
-    """The endpoint has answered nothing for longer than its patience."""
+def no_answer(entry: ModelEntry, seconds: float, error: CallError, *, ever: bool) -> EndpointError:
+    """The endpoint has answered nothing for longer than its patience; `ever` says whether it had answered before."""
+    patience = f"limits.{'patience_s' if ever else 'start_patience_s'}"
     if error.kind in ("throttled", "overloaded"):
-        event = f"refused every call for {seconds:.0f} s"
+        event = f"has refused every call for {seconds:.0f} s"
         advice = f"Lower `requests_per_minute` or `max_in_flight` in {entry.setting}, or wait."
     else:
         event = f"has answered nothing for {seconds:.0f} s"
-        advice = f"See whether it runs; its patience is `limits.patience_s` in {entry.setting}."
+        advice = "See whether it runs: kedro check."
+    since = "" if ever else ", and has answered none since the run began"
     return EndpointError(
-        f"{entry.place} {event} (last: {error.message}). {advice} "
+        f"{entry.place} {event}{since} (last: {error.message}). {advice} "
+        f"It is waited for as long as `{patience}` says ({entry.setting}). "
         "Every finished call is kept: the same command resumes."
     )
 

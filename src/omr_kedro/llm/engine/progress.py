@@ -15,10 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import Completion
+from omr_kedro.shards.printable import printable_line
 
 logger = logging.getLogger(__name__)
 
 _LOG_EVERY_S = 30.0
+_ERROR_CHARS = 100
+"""Of the last error that the line shows."""
 _STALLED_S = 60.0
 """A call older than this is worth a word: it tells a slow server from a dead connection."""
 
@@ -40,6 +43,9 @@ class Tally:
     errors: Counter[str] = field(default_factory=Counter)
     """Errors of single tries by kind, those that a later try made good included."""
     last_error: str = ""
+    """The last error of a try, as the endpoint worded it."""
+    waits_s: float | None = None
+    """Seconds that the endpoint will still be waited for; None while it answers."""
     window: int = 0
     in_flight: dict[str, float] = field(default_factory=dict)
     """Start (monotonic seconds) of each call in flight, by key; insertion order is age order."""
@@ -55,6 +61,7 @@ class Tally:
     def note(self, error: CallError) -> None:
         """Count a try that failed."""
         self.errors[error.kind] += 1
+        self.last_error = f"{error.kind}: {error.message}"
 
     def add(self, completion: Completion) -> None:
         """Count a call that ended just now."""
@@ -64,7 +71,6 @@ class Tally:
             self.completion_tokens += completion.completion_tokens
         else:
             self.failed += 1
-            self.last_error = f"{completion.error_kind}: {completion.error}"
 
     def oldest(self) -> tuple[str, float] | None:
         """Key and age in seconds of the oldest call in flight."""
@@ -83,7 +89,11 @@ class Tally:
         parts.append(f"{len(self.in_flight)} of {self.window} in flight")
         parts += [f"at most {self.per_minute:g} a minute"] if self.per_minute else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
-        parts += [f"tries that failed: {_counts(self.errors)}"] if self.errors else []
+        if self.errors:
+            last = printable_line(self.last_error, _ERROR_CHARS)
+            parts.append(f"tries that failed: {_counts(self.errors)}, last {last}")
+        if self.waits_s is not None:
+            parts.append(f"no answer; waits {_duration(self.waits_s)} more")
         if (oldest := self.oldest()) and oldest[1] > _STALLED_S:
             parts.append(f"oldest call {oldest[0]} since {_duration(oldest[1])}")
         return "; ".join(parts)
@@ -137,7 +147,12 @@ class TerminalDisplay:
     def __init__(self) -> None:
         with self._lock:
             if TerminalDisplay._live is None:
-                columns = (BarColumn(20), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+                columns = (
+                    BarColumn(20),
+                    MofNCompleteColumn(),
+                    TimeElapsedColumn(),
+                    TextColumn("{task.description}", markup=False),
+                )
                 TerminalDisplay._live = Progress(*columns, console=get_console(), transient=True)
                 TerminalDisplay._live.start()
             self._progress = TerminalDisplay._live

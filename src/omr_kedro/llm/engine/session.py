@@ -192,6 +192,24 @@ class ModelSession:
         self._silent_since = self._silent_since or now
         return now - self._silent_since
 
+    @property
+    def patience_s(self) -> float:
+        """Seconds that the endpoint may refuse every call: fewer as long as it has answered none."""
+        limits = self.entry.limits
+        return limits.patience_s if self._answered_at is not None else min(limits.start_patience_s, limits.patience_s)
+
+    @property
+    def waits_s(self) -> float | None:
+        """Seconds that the endpoint will still be waited for; None where it does not refuse."""
+        if self._silent_since is None:
+            return None
+        return max(0.0, self.patience_s - (time.monotonic() - self._silent_since))
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether any call was ever answered."""
+        return self._answered_at is not None
+
     def failing(self, key: str) -> int:
         """Take note of a call that failed; returns how many calls have failed since the last reply."""
         self._failing.add(key)

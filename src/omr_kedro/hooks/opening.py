@@ -1,0 +1,99 @@
+"""The opening of a run that asks a model: one line on what it will do, and the check of its endpoints."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import rich
+from kedro.framework.hooks import hook_impl
+from kedro.io import DataCatalog
+from kedro.pipeline import Pipeline
+from rich.text import Text
+
+from omr_kedro.datasets import ChatModelDataset, ShardsDataset, SourceDataset
+from omr_kedro.hooks.inputs import chat_models, input_datasets
+from omr_kedro.llm.engine import ModelSession, check_endpoint
+from omr_kedro.shards.errors import MissingTableError
+from omr_kedro.shards.printable import printable, printable_path
+
+logger = logging.getLogger(__name__)
+
+
+class RunOpening:
+    """Says before the first call what a run reads, whom it asks, and what it may spend; then checks whom it asks.
+
+    An endpoint is checked at once where some table of replies is not there, so that there is something to ask; else
+    before the first call, if there is one. The session adds this to runs that make something.
+    """
+
+    @hook_impl(trylast=True)
+    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+        """Open the run, after all checks that cost nothing.
+
+        Raises:
+            EndpointError: an endpoint would answer no call.
+        """
+        models = chat_models(pipeline, catalog)
+        if not models:
+            return
+        rich.get_console().print(Text(printable(opening_line(pipeline, catalog, models))), soft_wrap=True)
+        remote = {name: model.load().session for name, model in models.items() if model.remote}
+        for session in remote.values():
+            session.check_first(_check)
+        unfinished = [session for name, session in remote.items() if not _all_there(name, pipeline, catalog)]
+        with ThreadPoolExecutor(max(1, len(unfinished))) as pool:
+            list(pool.map(ModelSession.check_now, unfinished))
+
+
+async def _check(session: ModelSession) -> None:
+    reached = await check_endpoint(session)
+    if reached.doubt:
+        logger.warning("%s %s; the run tries all the same.", session.entry.place, reached.doubt)
+
+
+def opening_line(pipeline: Pipeline, catalog: DataCatalog, models: Mapping[str, ChatModelDataset]) -> str:
+    """Input, models, limit of spending and calls that are paid for, as far as they are known for nothing."""
+    given = input_datasets(pipeline, catalog).values()
+    inputs = [text for dataset in given if (text := _in_words(dataset))]
+    sessions = [model.load().session for model in models.values()]
+    asked = dict.fromkeys(session.entry.place for session in sessions)
+    limits = {session.spending.limits.tell() for session in sessions}
+    paid = sum(_calls_on_disk(table) for name in models for table in _replies(name, pipeline, catalog))
+    return (
+        f"Reads {', '.join(inputs) or 'no table'}; asks {', '.join(asked)}; {', '.join(sorted(limits))}; "
+        f"{f'{paid:,} calls' if paid else 'no call'} of earlier runs on disk."
+    )
+
+
+def _in_words(dataset: object) -> str:
+    if isinstance(dataset, SourceDataset):
+        return dataset.summary()
+    if isinstance(dataset, ShardsDataset):
+        with suppress(MissingTableError):
+            return f"{printable_path(dataset.store.folder)} ({dataset.load().count:,} rows)"
+    return ""
+
+
+def _replies(model: str, pipeline: Pipeline, catalog: DataCatalog) -> list[ShardsDataset]:
+    """The tables that nodes make by asking a model."""
+    tables = [catalog.get(name) for node in pipeline.nodes if model in node.inputs for name in node.outputs]
+    return [table for table in tables if isinstance(table, ShardsDataset)]
+
+
+def _all_there(model: str, pipeline: Pipeline, catalog: DataCatalog) -> bool:
+    return all(table.store.complete for table in _replies(model, pipeline, catalog))
+
+
+def _calls_on_disk(table: ShardsDataset) -> int:
+    """Rows of finished shards, and lines of journals."""
+    return table.store.rows_written + sum(_lines(path) for path in table.store.folder.glob("_open/shard-*.jsonl"))
+
+
+def _lines(path: Path) -> int:
+    with suppress(FileNotFoundError), path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+    return 0

@@ -1,0 +1,85 @@
+"""`kedro check`: whether a run would find what it needs. Makes one call of one token for each remote model."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from kedro.io import CatalogProtocol
+from kedro.pipeline import Pipeline
+
+from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.hooks.inputs import chat_models
+from omr_kedro.llm.engine import check_endpoint
+from omr_kedro.runners import slurm
+from omr_kedro.runners.checks import check_place, sees_gpu
+from omr_kedro.shards import OmrError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    told: str
+    good: bool | None = None
+    """Whether a run may begin as far as this goes; None for a fact that decides nothing by itself."""
+
+
+def check(
+    pipeline: Pipeline, catalog: CatalogProtocol[Any, Any], credentials: Mapping[str, Any], *, served_here: bool
+) -> list[Finding]:
+    """Look at the models of a pipeline, all at the same time, and at this machine.
+
+    Args:
+        pipeline: whose models are looked at.
+        catalog: of its environment.
+        credentials: of its environment; names of variables are read, and whether they are set.
+        served_here: whether local servers would start in this process.
+    """
+    models = chat_models(pipeline, catalog)
+    with ThreadPoolExecutor(max(1, len(models))) as pool:
+        findings = list(pool.map(lambda item: _model(*item, served_here=served_here), models.items()))
+    return [*findings, *_machine(credentials)]
+
+
+def _model(name: str, model: ChatModelDataset, *, served_here: bool) -> Finding:
+    session = model.load().session
+    try:
+        model.check()
+        if not model.remote:
+            return Finding(name, _local(model, served_here=served_here), good=True)
+        reached = asyncio.run(check_endpoint(session))
+    except OmrError as error:
+        return Finding(name, str(error), good=False)
+    return Finding(name, f"{session.entry.place} {reached}", good=not reached.doubt)
+
+
+def _local(model: ChatModelDataset, *, served_here: bool) -> str:
+    """Words on a server that a run starts itself.
+
+    Raises:
+        OmrError: it cannot start here, and would have to.
+    """
+    if served_here:
+        check_place(model)
+    entry = model.load().entry
+    assert entry.server, "what is not remote has a server"  # noqa: S101
+    where = "here" if served_here else "in jobs of Slurm"
+    there = "is installed" if entry.server.installed else "is not installed on this machine"
+    return f"{entry.name}: a run starts its server {where}; `{entry.server.command[0]}` {there}"
+
+
+def _machine(credentials: Mapping[str, Any]) -> Iterator[Finding]:
+    yield Finding("Slurm", "found (`sbatch`)" if slurm.is_here() else "not found (no `sbatch`)")
+    yield Finding("vLLM", "installed" if shutil.which("vllm") else "not installed here")
+    yield Finding("GPU", "found" if sees_gpu() else "not found")
+    entries = (entry for hosts in credentials.values() if isinstance(hosts, Mapping) for entry in hosts.values())
+    variables = (entry.get("variable") for entry in entries if isinstance(entry, Mapping))
+    for variable in sorted({name for name in variables if isinstance(name, str)}):
+        yield Finding(variable, "set" if os.environ.get(variable) else "not set")
