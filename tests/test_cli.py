@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kedro.framework.cli.project import run as kedro_run
 from kedro.framework.startup import bootstrap_project
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
@@ -37,6 +38,20 @@ def test_params_of_a_file_of_options_hold_where_the_command_line_has_none(tmp_pa
     file.write_text(f"run:\n  params: {written}\n")
     assert params_of("run", f"--config={file}") == {"model": "one"}
     assert params_of("run", f"--config={file}", "--params=model=two") == {"model": "two"}
+
+
+def test_the_former_name_of_pipelines_is_understood_without_a_warning(
+    monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    bootstrap_project(ROOT)
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(kedro_run, "callback", lambda **options: asked.append(options))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    cli.commands["run"].main(["--env", "offline", "--pipeline", "report"], standalone_mode=False)
+    assert [(options["pipelines"], options["pipeline"], options["env"]) for options in asked] == [
+        (["report"], None, "offline")
+    ]
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("name", ["ParalelRunner", "no.such.Runner", "omr_kedro.runners.SessionSpec"])

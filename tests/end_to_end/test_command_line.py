@@ -124,6 +124,26 @@ def test_the_key_of_another_endpoint_is_sent_and_written_nowhere(project: Projec
     assert SECRET not in failed.stdout + failed.stderr + everything_written(project.path)
 
 
+def test_check_shows_each_thing_that_a_run_needs_and_never_a_key(project: Project) -> None:
+    with OfflineModel(project) as model:
+        words = ("check", "--env", "demo", f"--params=endpoint={model.base_url}", "--params=model=mine")
+        done = project.kedro(*words, env={"OMR_API_KEY": SECRET})
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "problem_model" in line]
+    assert line.startswith(f"ok    problem_model   mine at {model.base_url} answered a call of one token in ")
+    assert [call.authorization for call in model.probes] == [f"Bearer {SECRET}"]
+    shown = {name: told for name, *told in (line.split() for line in done.stdout.splitlines()) if name != "ok"}
+    assert shown["OMR_API_KEY"] == ["set"]
+    assert shown["NVIDIA_API_KEY"] == ["not", "set"]
+    assert {"Slurm", "vLLM", "GPU"} <= set(shown)
+    assert SECRET not in done.stdout + done.stderr
+
+    gone = project.kedro(*words)
+    assert gone.returncode == 1
+    assert "Nothing answers there" in gone.stdout
+    assert "Traceback" not in gone.stdout + gone.stderr
+
+
 def test_a_retired_model_is_an_error_that_says_which_setting_to_change(project: Project) -> None:
     with OfflineModel(project, scripted=[410]) as model:
         failed = project.kedro("run", "--env", "demo", f"--params=endpoint={model.base_url},model=old")

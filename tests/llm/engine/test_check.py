@@ -103,6 +103,11 @@ async def test_a_server_that_lists_nothing_leaves_it_open_whether_path_or_model_
     assert "Either the path is wrong (most end in /v1), or there is no model 'qwen2.5-7b'" in told
 
 
+async def test_a_model_that_is_retired_is_told_from_a_wrong_path_also_where_nothing_is_listed() -> None:
+    with Endpoint(refuse(410, detail="end of life"), {}, 404) as server:
+        assert "does not serve the model 'qwen2.5-7b': hosted ones are retired" in await refusal(server.base_url)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_key_that_is_missing_or_refused_names_its_variable_and_is_never_shown(status: int) -> None:
     secret = "sk-" + "a1B2c3" * 6

@@ -46,8 +46,8 @@ class Reached:
     """Cause why no call was answered, where it may pass; empty when one was."""
 
     def __str__(self) -> str:
-        """What a person wants to know, in one line."""
-        listed = f"lists {self.listed:,} models, " if self.listed else ""
+        """State of the endpoint, in one line."""
+        listed = f"lists {self.listed:,} model{'s' if self.listed > 1 else ''} and " if self.listed else ""
         if self.doubt:
             return f"{listed}{self.doubt}"
         return f"{listed}answered a call of one token in {self.seconds:.1f} s, as {printable_name(self.served)}"
@@ -123,7 +123,7 @@ async def _refusal(session: ModelSession, listing: Listing, error: CallError) ->
         return f"{said} Nothing answers there. See that it runs, and that the address is right: {entry.setting}."
     if error.kind in ("no_access", "forbidden"):
         return f"{said} {messages.key_advice(entry)}"
-    if error.kind in STOPS - {"gone"}:
+    if error.kind in STOPS and not (error.kind == "gone" and listing.names):
         return str(messages.wrong_endpoint(entry, error))
     return f"{said} {await _place_or_model(session, listing)} Change it: {entry.setting}."
 

@@ -33,14 +33,14 @@ def no_answer(entry: ModelEntry, seconds: float, error: CallError, *, ever: bool
     patience = f"limits.{'patience_s' if ever else 'start_patience_s'}"
     if error.kind in ("throttled", "overloaded"):
         event = f"has refused every call for {seconds:.0f} s"
-        advice = f"Lower `requests_per_minute` or `max_in_flight` in {entry.setting}, or wait."
+        advice = "Lower `requests_per_minute` or `max_in_flight`, or wait."
     else:
         event = f"has answered nothing for {seconds:.0f} s"
         advice = "See whether it runs: kedro check."
     since = "" if ever else ", and has answered none since the run began"
     return EndpointError(
         f"{entry.place} {event}{since} (last: {error.message}). {advice} "
-        f"It is waited for as long as `{patience}` says ({entry.setting}). "
+        f"How long it is waited for is `{patience}`: {entry.setting}. "
         "Every finished call is kept: the same command resumes."
     )
 
