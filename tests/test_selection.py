@@ -50,7 +50,7 @@ def test_names_that_fit_no_node_together_are_repeated() -> None:
                 "tags": ["gpu"],
                 "node_names": ["first.copy_b"],
                 "to_nodes": ["second.copy_c"],
-                "from_inputs": ["second.b"],
+                "from_inputs": ["b"],
             },
         )
 
