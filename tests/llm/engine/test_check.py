@@ -10,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from omr_kedro.llm.calls import EndpointError
+from omr_kedro.llm.endpoint.http import ClientKind
 from omr_kedro.llm.engine import ModelEntry, ModelSession, Reached, check, check_endpoint
 from tests.support.chat_server import ChatServer, completion
 
@@ -62,6 +63,17 @@ async def test_a_server_that_answers_the_call_is_good_whatever_it_lists(models: 
     (probe,) = server.probes
     assert probe.body["max_tokens"] == 1
     assert server.calls == []
+
+
+@pytest.mark.parametrize("client", ["aiohttp", "openai"])
+async def test_every_client_finds_the_same(client: ClientKind) -> None:
+    with Endpoint(answer("qwen2.5-7b"), LISTED) as server:
+        assert (await checked(server.base_url, client=client)).listed == 3
+    with Endpoint(refuse(404), LISTED) as server:
+        assert "It serves no model 'qwen'." in await refusal(server.base_url, "qwen", client=client)
+    with Endpoint(refuse(401), LISTED, 401) as server:
+        assert "set the environment variable OMR_API_KEY" in await refusal(server.base_url, client=client)
+    assert "Nothing answers there" in await refusal(server.base_url, client=client)
 
 
 async def test_a_model_that_is_not_listed_but_answers_is_good() -> None:
