@@ -142,12 +142,12 @@ def salad(chars: int) -> Callable[[], str]:
     return lambda: text[(start := rng.randrange(len(text) - chars)) : start + chars]
 
 
-def completion(text: str, prompt_tokens: int = 10) -> bytes:
+def completion(text: str, prompt_tokens: int = 10, model: str = "bench") -> bytes:
     """A reply with every field that OpenAI's own client insists on."""
     tokens = len(text) // 4
     usage = {"prompt_tokens": prompt_tokens, "completion_tokens": tokens, "total_tokens": prompt_tokens + tokens}
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}
-    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "bench"}
+    head = {"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": model}
     return orjson.dumps({**head, "choices": [choice], "usage": usage})
 
 

@@ -168,7 +168,7 @@ class Provider(Connection):
         if not self.transport.is_closing():  # else the caller was killed
             text = self._reply(tried)
             if outcome == _NO_FAULT and tried.mix != _FOUL:
-                self.transport.write(whole(completion(text)))
+                self.transport.write(whole(completion(text, model=faults.MODEL)))
             else:
                 call = faults.Call.of(text, tried.body, tried.authorization, f"{account.name}/{tried.key}")
                 sending = asyncio.ensure_future(faults.deliver(self.transport, faults.answer_to(outcome, call)))

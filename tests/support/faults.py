@@ -48,6 +48,10 @@ class Call:
         return cls(text, posted, (authorization or "").removeprefix("Bearer "), random.Random(seed))
 
 
+MODEL = "m"
+"""The model that says to have answered."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """Bytes on the wire, and the end of the connection after them."""
@@ -103,7 +107,7 @@ def completion(text: Any, finish_reason: Any = "stop", **fields: Any) -> dict[st
     message = {"role": "assistant", "content": text}
     choice = {"index": 0, "message": message, "finish_reason": finish_reason}
     return {
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice],
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": MODEL, "choices": [choice],
         "usage": {"prompt_tokens": 10, "completion_tokens": tokens, "total_tokens": 10 + tokens}, **fields,
     }  # fmt: skip
 
