@@ -12,17 +12,17 @@ from kedro.utils import load_obj
 from kedro_datasets._typing import TablePreview
 
 from omr_kedro.datasets.explained import explained
+from omr_kedro.datasets.table import Table, shortened
 from omr_kedro.shards import Recipe, Shards, TableStore
 from omr_kedro.shards.formats import Format
 from omr_kedro.shards.integrity import Integrity
+from omr_kedro.tables.columns import texts_first
 
 logger = logging.getLogger(__name__)
 
-_PREVIEW_CHARS = 200
 
-
-class ShardsDataset(AbstractDataset[Recipe, Shards]):
-    """Loads `Shards`, none of them in memory; saves a `Recipe`: only the shards whose fingerprint is new are made.
+class ShardsDataset(AbstractDataset[Recipe, Table]):
+    """Loads a `Table`, no row of it in memory; saves a `Recipe`: only the shards whose fingerprint is new are made.
 
     A save that was killed goes on where it stopped. The dataset exists when every shard of the last save is there.
 
@@ -69,9 +69,9 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
         """The table on disk, for those who look at it from outside a run."""
         return self._store
 
-    def load(self) -> Shards:
+    def load(self) -> Table:
         """The finished table."""
-        return self._store.shards()
+        return Table(self._filepath.name, self._store.schema, self._store.shards())
 
     def save(self, data: Recipe) -> None:
         """Make and write what is missing."""
@@ -101,12 +101,8 @@ class ShardsDataset(AbstractDataset[Recipe, Shards]):
         return {"filepath": str(self._filepath), "format": self._store.format}
 
     def preview(self, nrows: int = 5) -> TablePreview:
-        """The first rows, long texts cut; reads one shard."""
+        """The first rows, texts first and cut; reads one shard."""
         rows = self._store.head(nrows)
-        columns = self._store.schema.names
-        data = [[_shorten(row.get(name)) for name in columns] for row in rows]
+        columns = texts_first(self._store.schema.names)
+        data = [[shortened(row.get(name)) for name in columns] for row in rows]
         return TablePreview({"index": list(range(len(rows))), "columns": columns, "data": data})
-
-
-def _shorten(value: Any) -> Any:
-    return value[:_PREVIEW_CHARS] + "…" if isinstance(value, str) and len(value) > _PREVIEW_CHARS else value

@@ -21,6 +21,9 @@ from omr_kedro.shards.identity import fingerprint
 _PACKAGE = __name__.partition(".")[0]
 _VALUES = (type(None), bool, int, float, complex, str, bytes)
 
+DIGESTED_AS = "digested_as"
+"""Attribute of a class that differs from another one in nothing that a recipe sees, and counts as that one."""
+
 Definition = tuple[str, str]
 """Module, and name in it."""
 
@@ -29,8 +32,8 @@ def code_digest(*functions: Callable[..., Any]) -> str:
     """16 hex digits that change when the code of these functions does, or what was bound to them.
 
     Bound are the arguments of a `functools.partial`, the object of a method, and the variables that a function takes
-    from around it. Plain values and functions among them count as they are. Of other objects the class counts: what
-    they hold is for the other parts of a fingerprint.
+    from around it. Plain values and functions among them count as they are. Of other objects the class counts, or the
+    one that it names by `DIGESTED_AS`: what they hold is for the other parts of a fingerprint.
     """
     starts = set[Definition]()
     bound = [_described(function, starts) for function in functions]
@@ -120,7 +123,7 @@ def _parts(value: Any) -> Iterable[Any]:
 
 def _name(value: Any, starts: set[Definition]) -> str:
     """Name of a function, or of a value's class; of a function that was typed into a notebook, its source."""
-    named = value if isinstance(value, FunctionType | type) else type(value)
+    named = value if isinstance(value, FunctionType | type) else getattr(type(value), DIGESTED_AS, type(value))
     starts.add((named.__module__, named.__qualname__.partition(".")[0]))
     typed = isinstance(named, FunctionType) and not getattr(sys.modules.get(named.__module__), "__file__", None)
     return inspect.getsource(named) if typed else f"{named.__module__}.{named.__qualname__}"
