@@ -10,7 +10,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 
-from omr_kedro.hooks import Preflight, RunOpening, RunSummary
+from omr_kedro.hooks import Preflight, RunOpening, RunSummary, VizRecord
 from omr_kedro.runners import ConfiguredRunner, SlurmRunner
 from omr_kedro.runners.errors import RunnerConfigError
 from omr_kedro.session import OMRSession, hooks_for
@@ -87,4 +87,4 @@ def test_checks_and_summary_fit_where_the_runner_serves_models(
     preflight, *others = hooks_for(runner)
     assert isinstance(preflight, Preflight)
     assert preflight._served_here is served_here
-    assert [type(hook) for hook in others] == ([RunOpening, RunSummary] if summary else [])
+    assert [type(hook) for hook in others] == ([RunOpening, RunSummary, VizRecord] if summary else [])

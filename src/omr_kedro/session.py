@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from omr_kedro.hooks import Preflight, RunOpening, RunSummary
+from omr_kedro.hooks import Preflight, RunOpening, RunSummary, VizRecord
 from omr_kedro.parameter_names import check_parameter_names, known_parameters
 from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner, load_runner, make_runner
 from omr_kedro.selection import check_environment, selected
@@ -106,7 +106,7 @@ class OMRSession(KedroSession):
 def hooks_for(runner: AbstractRunner) -> list[object]:
     """The hooks of one run that depend on its runner; Kedro tells hooks no more than the runner's name."""
     dry_run = isinstance(runner, SlurmRunner) and runner.options.dry_run
-    return [Preflight(served_here=serves_here(runner)), *([] if dry_run else [RunOpening(), RunSummary()])]
+    return [Preflight(served_here=serves_here(runner)), *([] if dry_run else [RunOpening(), RunSummary(), VizRecord()])]
 
 
 def serves_here(runner: AbstractRunner) -> bool:

@@ -8,8 +8,8 @@ SESSION_CLASS = OMRSession
 # Those of every session; a run gets two more (`session.hooks_for`).
 HOOKS = (Terminal(), RunAccount(), Resources())
 
-# Kedro-Viz's hooks record a run only of `SequentialRunner`, and warn about every other one; kedro-telemetry's send
-# reports to a server.
+# What Kedro-Viz shows of a run is recorded by `hooks.VizRecord`, since its own hooks know but one runner;
+# kedro-telemetry's send reports to a server.
 DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")
 
 CONFIG_LOADER_ARGS = {

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,20 @@ def test_a_server_that_is_not_installed_names_the_ways_without_a_gpu() -> None:
         dataset(server={"command": ["no-such-server", "serve"]}).check_installed()
     for word in ("no-such-server", "--env demo", "--env offline", "--params=endpoint="):
         assert word in str(refused.value)
+
+
+def test_a_preview_shows_name_address_and_limits_and_no_secret() -> None:
+    address = "https://me:pass-word@integrate.api.nvidia.com/v1"
+    model = dataset(base_url=address, credentials=KEYS, limits={"max_in_flight": 8})
+    shown = json.loads(model.preview())
+    assert (shown["model"], shown["base_url"]) == ("m", "https://integrate.api.nvidia.com/v1")
+    assert shown["limits"]["max_in_flight"] == 8
+    assert "pass-word" not in model.preview() + str(model._describe())
+    assert SECRET not in model.preview()
+
+
+def test_a_preview_of_a_local_model_shows_its_server() -> None:
+    assert json.loads(dataset(server={"command": ["vllm", "serve"]}).preview())["server"] == ["vllm", "serve"]
 
 
 def test_no_form_of_the_dataset_shows_the_key() -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from math import prod
 from pathlib import Path
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
 from kedro.io import DatasetError
+from kedro_datasets._typing import JSONPreview
 
 from omr_kedro.datasets.chosen_model import ChosenModel
 from omr_kedro.datasets.resource import ResourceDataset
@@ -209,9 +211,20 @@ class ChatModelDataset(ResourceDataset[ChatModel]):
             )
 
     def _describe(self) -> dict[str, Any]:
+        return {"model": self._entry.name, "context_tokens": self._entry.context_tokens, **self._where()}
+
+    def _where(self) -> dict[str, Any]:
         entry = self._entry
-        where = {"base_url": entry.base_url} if entry.base_url else {"server": entry.server and entry.server.command}
-        return {"model": entry.name, "context_tokens": entry.context_tokens, **where}
+        if entry.base_url:
+            return {"base_url": without_user(entry.base_url)}
+        return {"server": entry.server and entry.server.command}
+
+    def preview(self) -> JSONPreview:
+        """Name, address and limits of the model; never a key, nor a user that stands in an address."""
+        shown = {**self._describe(), "limits": asdict(self._entry.limits), "note": self.note}
+        if self.remote:
+            shown["client"] = self._entry.client
+        return JSONPreview(json.dumps(shown, ensure_ascii=False))
 
 
 def _setting(purpose: str) -> str:

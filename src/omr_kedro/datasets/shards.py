@@ -94,6 +94,11 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
         """The shards that saving would make; see `TableStore.pending`."""
         return self._store.pending(data, settled=settled)
 
+    def sizes(self) -> dict[str, int]:
+        """Rows, columns and bytes (`file_size`) of what is written, by the names that Kedro-Viz has for them."""
+        store = self._store
+        return {"rows": store.rows_written, "columns": len(store.schema.names), "file_size": store.bytes_written}
+
     def _exists(self) -> bool:
         return self._store.complete
 

@@ -6,5 +6,6 @@ from omr_kedro.hooks.preflight import Preflight
 from omr_kedro.hooks.resources import Resources
 from omr_kedro.hooks.run_summary import RunSummary
 from omr_kedro.hooks.terminal import Terminal
+from omr_kedro.hooks.viz_record import VizRecord
 
-__all__ = ["Preflight", "Resources", "RunAccount", "RunOpening", "RunSummary", "Terminal"]
+__all__ = ["Preflight", "Resources", "RunAccount", "RunOpening", "RunSummary", "Terminal", "VizRecord"]

@@ -266,6 +266,11 @@ class TableStore:
         """Rows in the shards that were ever written, known without reading them."""
         return sum(mark.rows for mark in self._marks().values())
 
+    @property
+    def bytes_written(self) -> int:
+        """Bytes of the shards that were ever written, by their marks."""
+        return sum(mark.bytes for mark in self._marks().values())
+
     def scratch(self, name: str) -> Scratch:
         """Where unfinished and retired work of a shard lies, to be looked at; there may be none."""
         return Scratch(
