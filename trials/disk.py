@@ -252,7 +252,7 @@ class Disk:
         else:
             path = os.path.abspath(os.fspath(target)) if isinstance(target, str | os.PathLike) else ""
         inside = f"{path}{os.sep}".startswith(self._prefix)
-        return None if not inside or path.endswith((".lock", "_lock")) else path
+        return None if not inside or path.endswith(".lock") else path
 
 
 class _Raw(io.FileIO):

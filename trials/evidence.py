@@ -60,15 +60,15 @@ def _rows_of(path: Path) -> list[str]:
 
 def finished_tables(folder: Path) -> dict[str, list[str]]:
     """All rows of all shards below the folder, by the shard's path."""
-    shards = sorted(path for path in folder.rglob("shard-*") if path.parent.name[0] != "_" and path.name[0] != ".")
+    shards = sorted(path for path in folder.rglob("shard-*") if path.parent.name[0] != "." and path.name[0] != ".")
     return {path.relative_to(folder).as_posix(): rows_of(path) for path in shards}
 
 
 def faults_of_tables(folder: Path) -> Iterator[str]:
     """What is wrong with finished tables: marks that lie, work that was left behind."""
-    found = {path.parent.parent for path in folder.rglob("_made/*.json")}
+    found = {path.parent.parent for path in folder.rglob(".made/*.json")}
     for table in sorted(found):
-        complete = table / "_complete.json"
+        complete = table / ".complete.json"
         if not complete.exists():
             yield f"{table.name} is not complete"
             continue
@@ -80,7 +80,7 @@ def faults_of_tables(folder: Path) -> Iterator[str]:
         if left := [path.name for path in table.rglob("*") if path.name.endswith(".tmp")]:
             yield f"{table.name} has leftovers: {left}"
         # A journal may stay: its calls are in the table, or paid for a version that was given up.
-        left = [path.name for path in table.glob("_open/*") if path.suffix != ".lock"]
+        left = [path.name for path in table.glob(".open/*") if path.suffix != ".lock"]
         if left and "completions" not in table.name:
             yield f"{table.name} has open work: {left}"
 
@@ -89,7 +89,7 @@ def _faults_of_mark(table: Path, name: str, mark: dict[str, Any]) -> Iterator[st
     path = next(iter(table.glob(f"{name}.*")), None)
     if path is None:
         return
-    if json.loads((table / "_made" / f"{name}.json").read_bytes()) != mark:
+    if json.loads((table / ".made" / f"{name}.json").read_bytes()) != mark:
         yield f"{path}: the mark and the table's own differ"
     if path.stat().st_size != mark["bytes"]:
         yield f"{path}: {path.stat().st_size} bytes, marked {mark['bytes']}"

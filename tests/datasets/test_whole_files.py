@@ -58,7 +58,7 @@ def test_a_file_that_was_edited_is_kept_aside_before_it_is_written_anew(
     path.write_text("a,note\n3,mine\n")
     dataset.save(pd.DataFrame({"a": [4]}))
     assert path.read_text() == "a\n4\n"
-    kept = tmp_path / "_damaged" / "funnel.csv"
+    kept = tmp_path / ".damaged" / "funnel.csv"
     assert kept.read_text() == "a,note\n3,mine\n"
     (told,) = [record.getMessage() for record in caplog.records]
     assert str(path) in told
@@ -68,10 +68,10 @@ def test_a_file_that_was_edited_is_kept_aside_before_it_is_written_anew(
 def test_a_file_whose_checksum_is_damaged_is_kept_aside_at_worst(tmp_path: Path) -> None:
     dataset = WholeJSONDataset(filepath=str(tmp_path / "manifest.json"))
     dataset.save({"model": "m"})
-    (tmp_path / "_made" / "manifest.json.crc32").write_bytes(b"\xff\0")
+    (tmp_path / ".made" / "manifest.json.crc32").write_bytes(b"\xff\0")
     dataset.save({"model": "n"})
     assert dataset.load() == {"model": "n"}
-    assert json.loads((tmp_path / "_damaged" / "manifest.json").read_text()) == {"model": "m"}
+    assert json.loads((tmp_path / ".damaged" / "manifest.json").read_text()) == {"model": "m"}
 
 
 def test_a_plot_is_previewed_as_it_was_drawn(tmp_path: Path) -> None:

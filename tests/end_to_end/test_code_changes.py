@@ -167,7 +167,7 @@ def test_shards_with_calls_to_be_paid_for_go_to_jobs_and_no_others(project: Proj
 
 
 def test_a_dry_run_says_which_tables_are_not_there_yet_and_hides_no_error(project: Project, slurm: NoSlurm) -> None:
-    (project.path / "data/08_reporting/offline/duplicates/_complete.json").unlink()
+    (project.path / "data/08_reporting/offline/duplicates/.complete.json").unlink()
     shown = run(project, *DRY, env=slurm.environment)
     assert "waits for its inputs: duplicates" in shown
     edit(

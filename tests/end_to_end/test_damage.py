@@ -19,8 +19,8 @@ TABLES = {
     "an intermediate table": "02_intermediate/offline/extracted_problems/shard-*.jsonl",
     "a report": "08_reporting/offline/decontaminate_dropped/shard-*.jsonl",
     "replies": "07_model_output/offline/extract_problems_completions/shard-*.jsonl",
-    "a mark": "02_intermediate/offline/open_problems/_made/*.json",
-    "marks of a table": "02_intermediate/offline/threads/_complete.json",
+    "a mark": "02_intermediate/offline/open_problems/.made/*.json",
+    "marks of a table": "02_intermediate/offline/threads/.complete.json",
 }
 
 
@@ -43,7 +43,7 @@ def test_a_workspace_with_damage_everywhere_is_healed_by_the_next_run(project: P
         assert project.final_tables() == tables
         project.run(**where)
         assert len(model.asked) <= before + 1
-    kept = [path.read_bytes() for path in files_below(project.path / "data") if path.parent.name == "_damaged"]
+    kept = [path.read_bytes() for path in files_below(project.path / "data") if path.parent.name == ".damaged"]
     assert sorted(kept) == sorted(content for what, content in contents.items() if "mark" not in what)
 
 

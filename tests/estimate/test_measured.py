@@ -61,8 +61,8 @@ def test_a_rate_is_that_of_shards_which_all_tables_have(tmp_path: Path) -> None:
     assert found
     assert (found.value, found.count) == (0.5, 30)
     (name,) = kept.written()[:1]
-    (kept.folder / "_complete.json").unlink()
-    (kept.folder / "_made" / f"{name}.json").unlink()
+    (kept.folder / ".complete.json").unlink()
+    (kept.folder / ".made" / f"{name}.json").unlink()
     found = row_rate(kept, [given], [(asked, "m")], few=20)
     assert found
     assert (found.value, found.count) == (0.5, 20)

@@ -191,8 +191,8 @@ def test_a_run_that_was_stopped_shows_calls_of_the_journal_and_what_is_not_decid
     assert decisions(lineage)[-1] == ("classify_proof", "failed")
     assert "classify_proof_dropped" in lineage.steps[-1].unfinished
     # As a kill leaves it: calls in the journal, the shard not written.
-    (table / "_open" / f"{lineage.shard}.jsonl").write_bytes((table / f"{lineage.shard}.jsonl").read_bytes())
-    for path in (table / "_complete.json", table / "_made" / f"{lineage.shard}.json", table / f"{lineage.shard}.jsonl"):
+    (table / ".open" / f"{lineage.shard}.jsonl").write_bytes((table / f"{lineage.shard}.jsonl").read_bytes())
+    for path in (table / ".complete.json", table / ".made" / f"{lineage.shard}.json", table / f"{lineage.shard}.jsonl"):
         path.unlink()
     (call,) = traced(project, problem["problem_id"]).steps[-1].calls
     assert call.note == calls.IN_JOURNAL

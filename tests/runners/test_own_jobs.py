@@ -25,7 +25,7 @@ def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(t
     settings["SlurmRunner"]["resources"]["decontaminate.retrieve_similar"] = {"gpus_per_node": 1, "tasks": 1}
     runner.write_text(yaml.safe_dump(settings))
     table = project.path / "data/03_primary/offline/similar_benchmarks"
-    for path in [*table.glob("*.json*"), *table.glob("_made/*")]:
+    for path in [*table.glob("*.json*"), *table.glob(".made/*")]:
         path.unlink()
     planned = project.kedro(
         "run",

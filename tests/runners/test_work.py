@@ -68,7 +68,7 @@ class Stage:
         dataset = self.catalog[table]
         assert isinstance(dataset, ShardsDataset)
         folder = dataset.store.folder
-        (folder / f"_made/{shard}.json").unlink()
+        (folder / f".made/{shard}.json").unlink()
         if rows:
             (folder / f"{shard}.jsonl").unlink()
 

@@ -57,9 +57,9 @@ def of_an_earlier_version(folder: Path) -> None:
     def stripped(mark: dict[str, Any]) -> dict[str, Any]:
         return {name: value for name, value in mark.items() if name not in ("checksum", "seal")}
 
-    for path in (folder / "_made").iterdir():
+    for path in (folder / ".made").iterdir():
         path.write_bytes(orjson.dumps(stripped(orjson.loads(path.read_bytes()))))
-    complete = folder / "_complete.json"
+    complete = folder / ".complete.json"
     marks = orjson.loads(complete.read_bytes())
     complete.write_bytes(orjson.dumps({name: stripped(mark) for name, mark in marks.items()}))
 
@@ -78,7 +78,7 @@ def test_a_change_that_leaves_the_size_is_told_kept_aside_and_healed(
     assert store(tmp_path, format).save(again) == 1
     assert again.made == [SECOND]
     assert rows_of(store(tmp_path, format)) == whole
-    kept = tmp_path / "_damaged" / path.name
+    kept = tmp_path / ".damaged" / path.name
     assert kept.read_bytes() == edited
     (told,) = [record.getMessage() for record in caplog.records]
     assert str(path) in told
@@ -102,17 +102,17 @@ def test_each_file_that_is_kept_aside_has_a_name_of_its_own(tmp_path: Path) -> N
         flip(path, place)
         edits.append(path.read_bytes())
         store(tmp_path).save(given(ROWS))
-    kept = {file.read_bytes() for file in (tmp_path / "_damaged").iterdir()}
+    kept = {file.read_bytes() for file in (tmp_path / ".damaged").iterdir()}
     assert kept == set(edits)
     assert len(kept) == 3
-    assert all(file.name.startswith(SECOND) for file in (tmp_path / "_damaged").iterdir())
+    assert all(file.name.startswith(SECOND) for file in (tmp_path / ".damaged").iterdir())
 
 
 def test_an_edit_by_hand_is_kept_also_when_the_shard_would_be_made_anew_for_another_reason(tmp_path: Path) -> None:
     finished(tmp_path)
     edited = edit(tmp_path / f"{SECOND}.jsonl")
     store(tmp_path).save(given([{**row, "text": "other inputs"} for row in ROWS]))
-    assert (tmp_path / "_damaged" / f"{SECOND}.jsonl").read_bytes() == edited
+    assert (tmp_path / ".damaged" / f"{SECOND}.jsonl").read_bytes() == edited
 
 
 def test_a_part_of_a_table_is_healed_as_well(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_a_part_of_a_table_is_healed_as_well(tmp_path: Path) -> None:
     assert store(tmp_path).save_part(given(ROWS)) == 1
     store(tmp_path).conclude(given(ROWS))
     assert rows_of(store(tmp_path)) == whole
-    assert (tmp_path / "_damaged" / f"{SECOND}.jsonl").read_bytes() == edited
+    assert (tmp_path / ".damaged" / f"{SECOND}.jsonl").read_bytes() == edited
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -187,7 +187,7 @@ def test_marks_of_a_whole_table_that_cannot_be_read_are_taken_from_the_single_on
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     whole = rows_of(finished(tmp_path))
-    complete = tmp_path / "_complete.json"
+    complete = tmp_path / ".complete.json"
     before = complete.read_bytes()
     complete.write_bytes(COMPLETE_FILES[damage](before))
     table = store(tmp_path)
@@ -204,23 +204,23 @@ def test_marks_of_a_whole_table_that_are_missing_are_written_again(
 ) -> None:
     caplog.set_level("INFO")
     whole = rows_of(finished(tmp_path))
-    (tmp_path / "_complete.json").unlink()
+    (tmp_path / ".complete.json").unlink()
     assert store(tmp_path).save(given(ROWS)) == 0
     assert rows_of(store(tmp_path)) == whole
     (told,) = [record.getMessage() for record in caplog.records]
-    assert told == f"{tmp_path / '_complete.json'} is written anew from the marks of the single shards."
+    assert told == f"{tmp_path / '.complete.json'} is written anew from the marks of the single shards."
 
 
 def test_single_marks_that_cannot_be_read_are_taken_from_those_of_the_whole_table(tmp_path: Path) -> None:
     whole = rows_of(finished(tmp_path))
-    (tmp_path / "_made" / f"{SECOND}.json").write_bytes(b"\0" * 50)
+    (tmp_path / ".made" / f"{SECOND}.json").write_bytes(b"\0" * 50)
     assert list(store(tmp_path).part([SECOND]).rows()) == whole[1]
 
 
 def test_a_table_whose_marks_are_all_damaged_is_not_there(tmp_path: Path) -> None:
     finished(tmp_path)
-    (tmp_path / "_complete.json").write_bytes(b"")
-    (tmp_path / "_made" / f"{SECOND}.json").write_bytes(b"")
+    (tmp_path / ".complete.json").write_bytes(b"")
+    (tmp_path / ".made" / f"{SECOND}.json").write_bytes(b"")
     with pytest.raises(MissingTableError, match="was not finished"):
         store(tmp_path).shards()
     again = given(ROWS)
@@ -232,12 +232,12 @@ def test_a_table_whose_marks_are_all_damaged_is_not_there(tmp_path: Path) -> Non
 def test_a_table_that_another_run_makes_anew_is_not_read_on(tmp_path: Path, integrity: Integrity) -> None:
     finished(tmp_path)
     shards = store(tmp_path, integrity=integrity).shards()
-    (tmp_path / "_lock").write_text("process 4711 on elsewhere")
+    (tmp_path / ".lock").write_text("process 4711 on elsewhere")
     reading = shards[SECOND].rows()
     next(reading)
     other = given([{**row, "text": str(row["text"]).upper() + integrity} for row in ROWS])
     store(tmp_path).save(other)
-    (tmp_path / "_lock").write_text("process 4711 on elsewhere")
+    (tmp_path / ".lock").write_text("process 4711 on elsewhere")
     for rows in (reading, shards[SECOND].rows()):
         with pytest.raises(ChangedTableError, match=r"made anew while .* process 4711 on elsewhere: two runs of one"):
             list(rows)
@@ -249,7 +249,7 @@ def test_a_table_that_another_run_has_opened_again_names_that_run(tmp_path: Path
 
     def look(name: str) -> None:
         del name
-        (tmp_path / "_lock").write_text("process 4711 on elsewhere\x1b[2J")
+        (tmp_path / ".lock").write_text("process 4711 on elsewhere\x1b[2J")
         with pytest.raises(MissingTableError) as caught:
             store(tmp_path).shards()
         refused.append(str(caught.value))

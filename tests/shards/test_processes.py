@@ -86,7 +86,7 @@ if __name__ == "__main__":
     root = Path(__file__).parents[2]
     paths = os.pathsep.join((str(root), str(root / "src")))
     parent = subprocess.Popen([sys.executable, tmp_path / "run.py"], env={**os.environ, "PYTHONPATH": paths}, cwd=root)
-    made = tmp_path / "table/_made"
+    made = tmp_path / "table/.made"
     wait_until(lambda: list(made.glob("*.json")))
     assert parent.poll() is None
     parent.kill()

@@ -235,9 +235,9 @@ def test_a_save_killed_again_and_again_ends_with_the_same_table(tmp_path: Path) 
         process.join()
         if process.exitcode == 0:
             assert_same_tables(tmp_path)
-            for path in list((tmp_path / "killed" / "_made").iterdir())[::3]:
+            for path in list((tmp_path / "killed" / ".made").iterdir())[::3]:
                 path.unlink()
-            (tmp_path / "killed" / "_complete.json").unlink()
+            (tmp_path / "killed" / ".complete.json").unlink()
     _save_slowly(tmp_path / "killed")
     assert_same_tables(tmp_path)
     assert not list((tmp_path / "killed").glob(".*.tmp"))
@@ -266,14 +266,14 @@ def save_and_die(folder: Path, recipe: Given, where: str) -> None:
 def test_a_shard_killed_before_its_mark_is_made_again_also_for_inputs_that_are_changed_back(tmp_path: Path) -> None:
     first, second = (given([row(n, text) for n in range(6)]) for text in ("x", "y"))
     store(tmp_path).save(first)
-    save_and_die(tmp_path, second, "_made")
+    save_and_die(tmp_path, second, ".made")
     store(tmp_path).save(first)
     assert list(store(tmp_path).shards().rows()) == [r for rows in first.rows.values() for r in rows]
 
 
 def test_nothing_that_a_killed_save_left_aside_stays(tmp_path: Path) -> None:
     recipe = given([row(n) for n in range(6)])
-    save_and_die(tmp_path, recipe, "_made")
+    save_and_die(tmp_path, recipe, ".made")
     assert list(tmp_path.rglob("*.tmp"))
     store(tmp_path).save(recipe)
     assert not list(tmp_path.rglob("*.tmp"))
@@ -344,7 +344,7 @@ def test_a_damaged_mark_counts_as_none(tmp_path: Path) -> None:
     table = store(tmp_path)
     recipe = given([row(n) for n in range(3)])
     table.save_part(recipe)
-    (tmp_path / "_made" / "shard-00001-of-00003.json").write_text('{"fingerpr')
+    (tmp_path / ".made" / "shard-00001-of-00003.json").write_text('{"fingerpr')
     assert table.pending(recipe) == ["shard-00001-of-00003"]
 
 
@@ -381,7 +381,7 @@ def test_a_shard_that_two_processes_want_is_made_by_one_of_them(tmp_path: Path) 
         process.join()
         assert process.exitcode == 0
     assert sorted(noted.read_text().split()) == list(recipe.rows)
-    assert not list((tmp_path / "t" / "_open").glob("*.lock"))
+    assert not list((tmp_path / "t" / ".open").glob("*.lock"))
 
 
 def _save_parts_slowly(folder: Path, names: list[str]) -> None:

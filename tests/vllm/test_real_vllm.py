@@ -141,7 +141,7 @@ def test_a_killed_process_of_the_server_is_noticed_and_the_next_start_goes_on(
         store.save(CallPlan("test", model, killing, calls.expected, calls.fingerprints))
     model.session.stop_server()
     assert not processes(tmp_path)
-    paid = _rows(tmp_path / "table/a.jsonl") + sum(map(_rows, (tmp_path / "table/_open").glob("*.jsonl")))
+    paid = _rows(tmp_path / "table/a.jsonl") + sum(map(_rows, (tmp_path / "table/.open").glob("*.jsonl")))
     store.save(calls)
     assert store.shards().count == 60
     asked = int(re.findall(r"(\d+) calls to ", caplog.text)[-1])

@@ -15,6 +15,7 @@ from omr_kedro.datasets.hub import hub_snapshot
 from omr_kedro.shards import BadInputError, Source, TableStore
 from omr_kedro.shards.integrity import Integrity
 from omr_kedro.shards.printable import printable_path
+from omr_kedro.shards.side_files import MADE, side
 
 _COUNTED_BYTES = 64 * 2**20
 """Files that are read to count their records, in all."""
@@ -70,7 +71,7 @@ class SourceDataset(AbstractDataset[NoReturn, Source]):
         with explained():
             if self._filepath is None:
                 return self._download()
-            if (self._filepath / "_made").is_dir():
+            if side(self._filepath, MADE).is_dir():
                 TableStore(self._filepath, "jsonl", pa.schema([]), integrity=self._integrity).check()
             return Source(self._filepath)
 

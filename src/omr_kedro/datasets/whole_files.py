@@ -3,7 +3,7 @@
 Kedro's write in place, so that another run, or Kedro-Viz, may read half a file; these write aside and rename. Every run
 writes them anew; a file that somebody has edited since is kept aside first.
 
-    funnel.csv  _made/funnel.csv.crc32  _damaged/funnel.csv     a file, its checksums, and how it was found once
+    funnel.csv  .made/funnel.csv.crc32  .damaged/funnel.csv     a file, its checksums, and how it was found once
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from kedro_datasets.pandas import CSVDataset
 
 from omr_kedro.shards.files import keep_aside, whole_file
 from omr_kedro.shards.integrity import checksum, file_checksum
+from omr_kedro.shards.side_files import DAMAGED, MADE, side
 
 logger = logging.getLogger(__name__)
 
@@ -46,10 +47,10 @@ def write_whole(path: Path, text: str) -> None:
     Its checksum is on disk before the file is, beside that of the file before it: a kill in between makes neither look
     edited.
     """
-    written = path.parent / "_made" / f"{path.name}.crc32"
+    written = side(path.parent, MADE) / f"{path.name}.crc32"
     now = file_checksum(path) if path.exists() else ""
     if now and written.exists() and now not in written.read_text(errors="replace").split():
-        kept = keep_aside(path, path.parent / "_damaged")
+        kept = keep_aside(path, side(path.parent, DAMAGED))
         logger.warning(
             "%s holds something else than was written. It is made anew; as it was it is kept: %s", path, kept
         )

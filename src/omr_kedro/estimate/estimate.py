@@ -106,11 +106,7 @@ def _store(name: str, catalog: CatalogProtocol[Any, Any]) -> TableStore | None:
 def _begun(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[set[str]]:
     """For each table of completions: the shards that some call was made for."""
     stores = [_store(name, catalog) for node in pipeline.nodes for name in node.outputs]
-    return [
-        {*store.written(), *(path.stem for path in store.folder.glob("_open/*.jsonl"))}
-        for store in stores
-        if store and is_completions(store)
-    ]
+    return [{*store.written(), *store.opened()} for store in stores if store and is_completions(store)]
 
 
 def choose(shards: Sequence[str], begun: Sequence[Collection[str]], count: int) -> dict[str, float]:

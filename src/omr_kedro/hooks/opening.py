@@ -90,7 +90,8 @@ def _all_there(model: str, pipeline: Pipeline, catalog: DataCatalog) -> bool:
 
 def _calls_on_disk(table: ShardsDataset) -> int:
     """Rows of finished shards, and lines of journals."""
-    return table.store.rows_written + sum(_lines(path) for path in table.store.folder.glob("_open/shard-*.jsonl"))
+    store = table.store
+    return store.rows_written + sum(_lines(store.scratch(name).open) for name in store.opened())
 
 
 def _lines(path: Path) -> int:

@@ -24,6 +24,9 @@ from omr_kedro.shards.printable import printable
 
 logger = logging.getLogger(__name__)
 
+LOCK = ".lock"
+"""File of a folder whose lock makes it one writer's; see `side_files`."""
+
 _LEASE_POLL_S = 0.5
 _LONGEST_NAME = 200
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
@@ -138,7 +141,7 @@ def keep_aside(path: Path, folder: Path) -> Path:
 def last_writer(folder: Path) -> str:
     """The process that last held the lock of a folder, be it at work or not; empty for this one, and for none."""
     try:
-        signed = (folder / "_lock").read_text(encoding="utf-8", errors="replace").strip()
+        signed = (folder / LOCK).read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
     return "" if signed.startswith(_me()) else printable(signed[:_LONGEST_NAME])
@@ -243,7 +246,7 @@ def lease(path: Path) -> Iterator[None]:
 @contextmanager
 def _locked(folder: Path, kind: int) -> Iterator[None]:
     make_folder(folder)
-    with (folder / "_lock").open("a+", encoding="utf-8", errors="replace") as file:
+    with (folder / LOCK).open("a+", encoding="utf-8", errors="replace") as file:
         if not _try_lock(file, kind):
             raise TableBusyError(
                 f"{folder} is being written by {_holder(file)}. Wait until that run has ended, or stop it; "

@@ -1,17 +1,17 @@
 """A table on disk.
 
     <table>/shard-00003-of-00016.jsonl      rows (or .parquet)
-    <table>/_made/shard-00003-of-00016.json how they were made, how many there are, and their digest
-    <table>/_open/…  _retired/…             work of a shard that is being made; calls paid for that it no longer needs
-    <table>/_open/….lock                    held by the process that makes the shard, when several share a table
-    <table>/_complete.json                  all marks in one file, present when every shard is there
-    <table>/_damaged/shard-…                files as they were found that were no longer what was written; never deleted
-    <table>/_lock                           held by the one process that writes, or shared by those that write parts
+    <table>/.made/shard-00003-of-00016.json how they were made, how many there are, and their digest
+    <table>/.open/…  .retired/…             work of a shard that is being made; calls paid for that it no longer needs
+    <table>/.open/….lock                    held by the process that makes the shard, when several share a table
+    <table>/.complete.json                  all marks in one file, present when every shard is there
+    <table>/.damaged/shard-…                files as they were found that were no longer what was written; never deleted
+    <table>/.lock                           held by the one process that writes, or shared by those that write parts
 
 A shard counts as made when its mark names the wanted fingerprint (the recipe's, with the columns of the table) and the
 file is what was written: see `integrity` for how often that is looked at. The mark goes before the file is replaced and
 comes after it, so a kill in between makes one shard again and trusts neither half. A mark that cannot be read is none,
-and `_complete.json` and the single marks stand in for each other.
+and `.complete.json` and the single marks stand in for each other.
 """
 
 from __future__ import annotations
@@ -67,12 +67,12 @@ from omr_kedro.shards.integrity import Comparison, FileState, Integrity, file_ch
 from omr_kedro.shards.marks import Mark, sealed, unsealed
 from omr_kedro.shards.processes import spread
 from omr_kedro.shards.recipes import Finished, MappedShards, Recipe, Row, Scratch, Shard, Shards
+from omr_kedro.shards.side_files import COMPLETE, DAMAGED, MADE, OPEN, RETIRED, move_former, side
 
 logger = logging.getLogger(__name__)
 
 _OTHER: dict[Format, Format] = {"jsonl": "parquet", "parquet": "jsonl"}
 _TELL_EVERY_S = 10.0
-_COMPLETE = "_complete.json"
 
 # The lanes of a job come to write as their calls end, many at once. To read, check and compress is work for a core, and
 # takes up to 20 MB for long texts: more lanes at it than there are cores are memory for nothing.
@@ -116,7 +116,7 @@ class TableStore:
     @property
     def complete(self) -> bool:
         """Whether the last save went through to its end."""
-        return (self.folder / _COMPLETE).is_file()
+        return side(self.folder, COMPLETE).is_file()
 
     def shards(self) -> Shards:
         """The finished table.
@@ -174,6 +174,7 @@ class TableStore:
         """
         wanted = self._wanted(recipe)
         with room_for(self.folder), sole_writer(self.folder):
+            move_former(self.folder)
             remove_leftovers(self.folder)
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
@@ -181,7 +182,7 @@ class TableStore:
             if pending or self._finished() is None:
                 self._keep_damaged(pending, marks)
                 if not pending and not self.complete:
-                    logger.info("%s is written anew from the marks of the single shards.", self.folder / _COMPLETE)
+                    logger.info("%s is written anew from the marks of the single shards.", side(self.folder, COMPLETE))
                 self._reopen()
                 marks |= self._make(recipe, pending)
                 self._complete(recipe, marks)
@@ -197,9 +198,10 @@ class TableStore:
         """
         wanted = self._wanted(recipe)
         with room_for(self.folder), fellow_writer(self.folder), ExitStack() as leases:
+            move_former(self.folder)
             # In one order, so that two processes never wait for each other.
             for name in sorted(self._pending(wanted, self._marks_of(wanted))):
-                leases.enter_context(lease(self.folder / "_open" / f"{name}.lock"))
+                leases.enter_context(lease(side(self.folder, OPEN) / f"{name}.lock"))
             # Looked at again: whoever held a lease may have made the shard.
             marks = self._marks_of(wanted)
             pending = self._pending(wanted, marks)
@@ -222,6 +224,7 @@ class TableStore:
         """
         wanted = self._wanted(recipe)
         with room_for(self.folder), sole_writer(self.folder):
+            move_former(self.folder)
             remove_leftovers(self.folder)
             marks = self._marks()
             self._check_count(set(marks), set(wanted))
@@ -271,11 +274,15 @@ class TableStore:
         """Bytes of the shards that were ever written, by their marks."""
         return sum(mark.bytes for mark in self._marks().values())
 
+    def opened(self) -> list[str]:
+        """The shards with work that was begun and not finished."""
+        return [path.stem for path in side(self.folder, OPEN).glob("*.jsonl")]
+
     def scratch(self, name: str) -> Scratch:
         """Where unfinished and retired work of a shard lies, to be looked at; there may be none."""
         return Scratch(
-            open=self.folder / "_open" / f"{name}.jsonl",
-            retired=self.folder / "_retired" / f"{name}.jsonl",
+            open=side(self.folder, OPEN) / f"{name}.jsonl",
+            retired=side(self.folder, RETIRED) / f"{name}.jsonl",
             earlier=partial(self._earlier, name),
             damaged=name in self._damaged,
         )
@@ -297,12 +304,14 @@ class TableStore:
             return finished
         if self.complete and not self._told:
             self._told = True
-            logger.warning("%s is damaged; the marks of the single shards stand in for it.", self.folder / _COMPLETE)
-        return self._marks_of(sorted(path.stem for path in (self.folder / "_made").glob("*.json")))
+            logger.warning(
+                "%s is damaged; the marks of the single shards stand in for it.", side(self.folder, COMPLETE)
+            )
+        return self._marks_of(sorted(path.stem for path in side(self.folder, MADE).glob("*.json")))
 
     def _finished(self) -> dict[str, Mark] | None:
         """Marks of the finished table; None where it is not finished, or where they cannot be read."""
-        known = _json_of(self.folder / _COMPLETE)
+        known = _json_of(side(self.folder, COMPLETE))
         if not isinstance(known, dict):
             return None
         marks = {name: mark for name, value in known.items() if (mark := unsealed(name, value))}
@@ -395,7 +404,7 @@ class TableStore:
         return path if path.exists() or not former.exists() else former
 
     def _mark_path(self, name: str) -> Path:
-        return self.folder / "_made" / f"{name}.json"
+        return side(self.folder, MADE) / f"{name}.json"
 
     def _wanted(self, recipe: Recipe) -> dict[str, str]:
         """How each shard is made: by the recipe, and into which columns; their descriptions are for people alone."""
@@ -419,7 +428,7 @@ class TableStore:
         }
         self._damaged = self._damaged - set(pending) | set(found)
         kept = [
-            keep_aside(self._stored(name), self.folder / "_damaged") for name in found if self._stored(name).exists()
+            keep_aside(self._stored(name), side(self.folder, DAMAGED)) for name in found if self._stored(name).exists()
         ]
         for name, fault in list(found.items())[:1]:
             logger.warning(
@@ -450,12 +459,12 @@ class TableStore:
         return marks
 
     def _reopen(self) -> None:
-        delete_for_good(self.folder / _COMPLETE)
+        delete_for_good(side(self.folder, COMPLETE))
 
     def _complete(self, recipe: Recipe, marks: Mapping[str, Mark]) -> None:
         names = list(recipe.fingerprints)
         recipe.check(row for name in names for row in self._rows(name, marks[name]))
-        with self._whole_file(self.folder / _COMPLETE) as file:
+        with self._whole_file(side(self.folder, COMPLETE)) as file:
             file.write(orjson.dumps({name: sealed(name, marks[name]) for name in names}))
 
     def _remove_former(self) -> None:
@@ -472,8 +481,8 @@ class TableStore:
             )
 
     def _scratch(self, name: str) -> Scratch:
-        for kind in ("_open", "_retired"):
-            make_folder(self.folder / kind)
+        for kind in (OPEN, RETIRED):
+            make_folder(side(self.folder, kind))
         return self.scratch(name)
 
     def _earlier(self, name: str) -> Iterator[Row]:

@@ -60,7 +60,7 @@ def test_calls_in_flight_when_the_limit_is_reached_are_awaited_and_kept(tmp_path
         wait_until(lambda: session_of(calls).spending.reached)
         server.open()
         thread.join()
-    journal = (tmp_path / "table/_open/a.jsonl").read_text()
+    journal = (tmp_path / "table/.open/a.jsonl").read_text()
     assert "slow 1" in asked(server)
     assert journal.count("\n") == len(server.calls) < 20
 

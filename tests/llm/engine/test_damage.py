@@ -64,7 +64,7 @@ def test_a_reply_that_was_changed_is_asked_again_and_no_other(
     edited = replace_in(tmp_path / f"{SHARD}.jsonl", b"re question 3", b"re QUESTION 3")
     assert save(tmp_path, server) == ["question 3"]
     assert replies(tmp_path) == whole
-    assert (tmp_path / "_damaged" / f"{SHARD}.jsonl").read_bytes() == edited
+    assert (tmp_path / ".damaged" / f"{SHARD}.jsonl").read_bytes() == edited
     told = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == 2
     assert "holds other bytes than were written" in told[0]
@@ -88,7 +88,7 @@ def test_a_changed_file_is_not_believed_when_the_table_is_completed_without_its_
     whole = replies(tmp_path)
     replace_in(tmp_path / f"{SHARD}.jsonl", b"re question 3", b"re QUESTION 3")
     flip(tmp_path / f"{SHARD}.jsonl", -1)  # the end of the last line, which hides nothing
-    journal = tmp_path / "_retired" / f"{SHARD}.jsonl"
+    journal = tmp_path / ".retired" / f"{SHARD}.jsonl"
     journal.parent.mkdir(exist_ok=True)
     save_elsewhere = tmp_path.parent / "elsewhere"
     save(save_elsewhere, server)
@@ -104,7 +104,7 @@ def test_rows_of_an_earlier_version_have_no_checksum_and_are_taken_as_they_are(
     earlier = tables.COMPLETIONS.remove(tables.COMPLETIONS.get_field_index("checksum"))
     save(tmp_path / "now", server)
     bare = [{name: row[name] for name in earlier.names} for row in rows(tmp_path / "now")]
-    folder = tmp_path / "_open"
+    folder = tmp_path / ".open"
     folder.mkdir()
     (folder / f"{SHARD}.jsonl").write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in bare))
     before = len(server.calls)
@@ -144,8 +144,8 @@ def test_whatever_byte_of_what_was_paid_for_changes_at_most_one_reply_is_asked_a
     if in_journal:  # as a run that was killed leaves it
         lines = b"".join(orjson.dumps(row) + b"\n" for row in rows(folder, format))
         shutil.rmtree(folder)
-        (folder / "_open").mkdir(parents=True)
-        (folder / "_open" / f"{SHARD}.jsonl").write_bytes(lines)
+        (folder / ".open").mkdir(parents=True)
+        (folder / ".open" / f"{SHARD}.jsonl").write_bytes(lines)
     files = [file for file in files_below(folder) if file.stat().st_size]
     path = files[number % len(files)]
     flip(path, place % path.stat().st_size, mask)

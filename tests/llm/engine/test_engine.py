@@ -268,7 +268,7 @@ def test_calls_that_only_wait_for_their_turn_do_not_hold_up_the_end(tmp_path: Pa
 def test_a_disk_that_is_full_stops_the_run_and_the_next_one_asks_for_what_was_not_written(tmp_path: Path) -> None:
     with ChatServer() as server:
         calls = call_plan(server, {"a": texts(300)})
-        journal = tmp_path / "table/_open/a.jsonl"
+        journal = tmp_path / "table/.open/a.jsonl"
 
         def requests(name: str) -> Iterator[Request]:
             for number, request in enumerate(calls.requests(name)):
@@ -368,7 +368,7 @@ def test_a_halt_lets_calls_in_flight_end_and_starts_no_more(tmp_path: Path) -> N
         with pytest.raises(StoppedError, match="time is up"):
             table(tmp_path).save(work)
     assert len(asked(server)) == 4
-    journal = (tmp_path / "table" / "_open" / "a.jsonl").read_text()
+    journal = (tmp_path / "table" / ".open" / "a.jsonl").read_text()
     assert journal.count("\n") == 4
 
 

@@ -125,7 +125,7 @@ def test_a_run_whose_server_is_killed_ends_with_its_log_and_the_next_run_resumes
         with pytest.raises(ModelServerError, match=r"server died[\s\S]*listens at"):
             store.save(_killing_after(calls, lambda: processes(tmp_path)[0]))
         paid = len((tmp_path / "table/a.jsonl").read_bytes().splitlines())
-        paid += sum(len(path.read_bytes().splitlines()) for path in (tmp_path / "table/_open").glob("*"))
+        paid += sum(len(path.read_bytes().splitlines()) for path in (tmp_path / "table/.open").glob("*"))
         store.save(calls)
     finally:
         model.session.stop_server()
