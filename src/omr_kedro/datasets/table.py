@@ -25,7 +25,7 @@ _ROWS_IN_HTML = 5
 _CELL = 200
 _MOST_COLUMNS = 40
 _MOST_TYPESET = 20_000
-"""Characters of a text with formulas: the longest statements have some thousand."""
+"""Characters of a text that is shown whole: the longest statements have some thousand."""
 
 # Integers and truth values stay what they are where some are missing: pandas would make them floats and objects.
 _TYPES = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
@@ -34,10 +34,6 @@ _TYPES = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
 _LOOKS_LIKE_FORMULA = re.compile(r"\\[A-Za-z]|\^")
 _HAS_SIGNS = re.compile(r"\$|\\\(|\\\[|\\begin\{")
 _WORDS = re.compile(r"[A-Za-z]{2,} [A-Za-z]{2,}")
-
-_FORMULAS = "tex2jax_process"
-_NO_FORMULAS = "tex2jax_ignore"
-"""Classes by which MathJax, in Jupyter and in pages made of notebooks, knows where formulas may be."""
 
 
 class Table(Shards):
@@ -91,11 +87,11 @@ class Table(Shards):
         return "\n".join([self._title(), *lines, *self._left_out(), "  " + _WAYS])
 
     def _repr_html_(self) -> str:
-        """The same for a notebook, with the first rows below each other; formulas as they were written."""
+        """The same for a notebook, with the first rows below each other."""
         columns, rows = self._shown(_ROWS_IN_HTML)
         table = _html_table(columns, rows, lambda value: escape(_one_line(value, _CELL)))
         notes = "".join(f"<div>{escape(line)}</div>" for line in (*self._left_out(), _WAYS))
-        return f'<div class="{_NO_FORMULAS}"><div><b>{escape(self._title())}</b></div>{table}{notes}</div>'
+        return f"<div><div><b>{escape(self._title())}</b></div>{table}{notes}</div>"
 
     def _title(self) -> str:
         part = "" if self.whole else " (a part of the table)"
@@ -120,7 +116,7 @@ _WAYS = ".head(n), .to_pandas(), .to_arrow(), .rows(); .typeset() shows formulas
 
 
 class Typeset:
-    """Rows of a table with their formulas, for Jupyter: MathJax finds them between their signs (`$…$`)."""
+    """Rows of a table with whole texts, for Jupyter, whose MathJax finds formulas between their signs (`$…$`)."""
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Row]) -> None:
         self._columns = columns
@@ -135,14 +131,11 @@ class Typeset:
 
     def _repr_html_(self) -> str:
         """A table whose texts keep their line breaks; tags in them are text."""
-        return f'<div class="{_FORMULAS}">{_html_table(self._columns, self._rows, _with_formulas, "pre-wrap")}</div>'
+        return f'<div class="typeset">{_html_table(self._columns, self._rows, _with_formulas, "pre-wrap")}</div>'
 
 
 def _with_formulas(value: Any) -> str:
-    text = printable("" if value is None else str(value))
-    if len(text) > _MOST_TYPESET:
-        # Cut, it might end within a formula, and what follows would be read as one.
-        return f'<span class="{_NO_FORMULAS}">{escape(_cut(text, _MOST_TYPESET))}</span>'
+    text = _cut(printable("" if value is None else str(value)), _MOST_TYPESET)
     alone = _LOOKS_LIKE_FORMULA.search(text) and not _HAS_SIGNS.search(text) and not _WORDS.search(text)
     return escape(f"\\({text}\\)" if alone else text)
 
