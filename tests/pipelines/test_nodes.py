@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads import nodes
-from omr_kedro.pipelines.prepare_threads.nodes import ThreadOptions, prepare_threads
+from omr_kedro.pipelines.prepare_threads.nodes import ThreadFields, ThreadOptions, prepare_threads
 from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_funnel, count_reasons, plot_funnel
 from omr_kedro.pipelines.stages import Stage
 from omr_kedro.shards import BadInputError, Row, Shards, Source, content_id
+from omr_kedro.text.discussions import split_posts
 from tests.support.tables import rows_made, shards_of
 
 THREAD = {"thread_id": "t1", "problem_source": "forum", "forum_post": "…", "forum_discussions": ""}
@@ -189,6 +191,35 @@ def test_a_record_that_crashes_its_reader_is_a_failed_row_and_the_others_become_
     assert len(list(threads.stream())) == 1
     (row,) = rejected.tidy(row for _, row in rejected.stream())
     assert (row["outcome"], row["reason"], row["text"]) == ("failed", "reading_crashed", "x?")
+
+
+def test_the_parts_of_a_thread_may_have_names_of_their_own(tmp_path: Path) -> None:
+    record = {"heading": " Primes ", "question": "Find all.", "answers": [" 2 ", "Post 7:\n3"], "site": "s", "votes": 4}
+    fields = ThreadFields(title="heading", forum_post="question", forum_discussions="answers", problem_source="site")
+    _, threads = prepare_threads(raw(tmp_path, json.dumps(record)), ThreadOptions(shards=1, fields=fields))
+    (thread,) = threads.tidy(row for _, row in threads.stream())
+    assert thread["forum_post"] == "Primes\n\nFind all."
+    assert [post.text for post in split_posts(thread["forum_discussions"])] == ["2", "> Post 7:\n3"]
+    assert thread["problem_source"] == "s"
+    assert json.loads(thread["extra"]) == {"votes": 4}
+
+
+@pytest.mark.parametrize(
+    ("record", "wrong"),
+    [
+        ({"question": "x"}, "the field 'forum_post' is missing (there are: question)"),
+        ({"forum_post": "x", "forum_discussions": ["a", 1]}, "'forum_discussions' must be text or a list of texts"),
+        ({"forum_post": "x", "forum_discussions": ["a\0"]}, "'forum_discussions' holds a NUL character"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_told_with_those_that_there_are(
+    tmp_path: Path, record: dict[str, object], wrong: str
+) -> None:
+    rejected, _ = prepare_threads(raw(tmp_path, json.dumps(record)), ThreadOptions(shards=1))
+    with pytest.raises(BadInputError) as refused:
+        list(rejected.tidy(row for _, row in rejected.stream()))
+    assert wrong in str(refused.value)
+    assert "--params=prepare_threads.fields.forum_post=NAME" in str(refused.value)
 
 
 FUNNEL = pd.DataFrame([{"stage": "s", "unit": "row", "rows_in": 5, "kept": 3, "dropped": 1, "failed": 1, "lost": 0}])

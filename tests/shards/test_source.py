@@ -75,6 +75,8 @@ def test_the_digest_follows_the_content(tmp_path: Path) -> None:
     ("fields", "required", "wrong"),
     [
         ({}, True, "the field 'post' is missing"),
+        ({"b": 1, "a\x1b[2J": 2}, True, "the field 'post' is missing (there are: a\\x1b[2J, b)"),
+        (dict.fromkeys(map(str, range(30))), True, ", …)"),
         ({}, False, ""),
         ({"post": None}, False, ""),
         ({"post": "  \n"}, True, "the field 'post' is empty"),

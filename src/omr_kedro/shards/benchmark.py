@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from omr_kedro.shards.errors import BadInputError
-from omr_kedro.shards.printable import printable_name
+from omr_kedro.shards.printable import those_found
 from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.source import Source
-
-_NAMED = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,7 @@ class Benchmark:
         if self.id is None:
             return otherwise
         if fields.get(self.id) in (None, ""):
-            raise BadInputError(f"{place}: the field '{self.id}' is missing{_there(fields)}")
+            raise BadInputError(f"{place}: the field '{self.id}' is missing{those_found(fields)}")
         own_id = identifier(fields[self.id])
         if own_id is None:
             raise BadInputError(
@@ -91,16 +89,11 @@ class Benchmark:
     def _problem(self, fields: Row, place: str) -> str:
         parts = [fields.get(name) for name in self.problem]
         if not isinstance(parts[-1], str) or not parts[-1].strip():
-            raise BadInputError(f"{place}: the field '{self.problem[-1]}' is missing or empty{_there(fields)}")
+            raise BadInputError(f"{place}: the field '{self.problem[-1]}' is missing or empty{those_found(fields)}")
         for name, part in zip(self.problem, parts, strict=True):
             if not isinstance(part, str | None):
                 raise BadInputError(f"{place}: the field '{name}' must be text, this is a {type(part).__name__}")
         return "\n\n".join(part.strip() for part in parts if isinstance(part, str) and part.strip())
-
-
-def _there(fields: Row) -> str:
-    names = ", ".join(printable_name(name) for name in sorted(fields)[:_NAMED])
-    return f" (there are: {names}{', …' if len(fields) > _NAMED else ''})"
 
 
 def identifier(value: object) -> str | None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 
 _STEERING = ("Cc", "Cf", "Cs")
 _LONGEST_NAME = 200
+_NAMED = 20
 
 
 def printable(text: str) -> str:
@@ -34,6 +36,14 @@ def printable_line(text: str, most: int) -> str:
     """A text on one line, cut after so many characters."""
     line = " ".join(printable(text[: 2 * most]).split())
     return line if len(line) <= most else f"{line[:most]}…"
+
+
+def those_found(names: Collection[str]) -> str:
+    """The fields that a record has, as the end of a message about one that it has not; nothing where it has none."""
+    if not names:
+        return ""
+    shown = ", ".join(printable_name(name) for name in sorted(names)[:_NAMED])
+    return f" (there are: {shown}{', …' if len(names) > _NAMED else ''})"
 
 
 def _escaped(character: str) -> str:

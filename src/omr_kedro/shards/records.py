@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from omr_kedro.shards.errors import BadInputError
+from omr_kedro.shards.other_kinds import remedy
 from omr_kedro.shards.printable import printable_name
 from omr_kedro.shards.recipes import Row
 
@@ -175,7 +176,7 @@ def _parse(where: str, line: bytes) -> Record:
     except orjson.JSONDecodeError as error:
         return Record(where, None, _explain(line, error))
     if not isinstance(fields, dict):
-        return Record(where, None, f"a JSON object is expected, this is a {type(fields).__name__}")
+        return Record(where, None, f"a JSON object is expected, this is a {type(fields).__name__}.{_for_array(line)}")
     return Record(where, fields)
 
 
@@ -213,7 +214,13 @@ def _explain(line: bytes, error: orjson.JSONDecodeError) -> str:
         return _TOO_DEEP
     if _holds_surrogate(line):
         return "holds half of a surrogate pair, which is no character; replace it where the file was written"
-    return f"malformed JSON ({error.msg}, column {error.colno}); one whole object must stand on a line"
+    return (
+        f"malformed JSON ({error.msg}, column {error.colno}); one whole object must stand on a line.{_for_array(line)}"
+    )
+
+
+def _for_array(line: bytes) -> str:
+    return remedy(".json") if line.lstrip().startswith(b"[") else ""
 
 
 def _holds_surrogate(line: bytes) -> bool:

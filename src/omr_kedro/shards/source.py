@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from omr_kedro.shards.errors import BadInputError
-from omr_kedro.shards.printable import printable_name
+from omr_kedro.shards.other_kinds import remedy
+from omr_kedro.shards.printable import printable_name, those_found
 from omr_kedro.shards.recipes import Row
 from omr_kedro.shards.records import KINDS, Record, Span, opened, unreadable
 
@@ -113,10 +114,16 @@ class Source:
         if not files:
             raise BadInputError(
                 f"There is no file {printable_name(self.path)} (nor a folder with {' or '.join(KINDS)} files in it)."
+                f"{_remedy_for_files_in(self.path)}"
             )
         for file in files:
             _check_file(file)
         return files
+
+
+def _remedy_for_files_in(folder: Path) -> str:
+    suffixes = {file.suffix for file in folder.iterdir()} if folder.is_dir() else set()
+    return next(filter(None, map(remedy, sorted(suffixes))), "")
 
 
 def _check_file(file: Path) -> None:
@@ -126,7 +133,7 @@ def _check_file(file: Path) -> None:
     if not file.is_file():
         raise BadInputError(f"{name} is no regular file (but a folder, a pipe or a device). Move it elsewhere.")
     if file.suffix not in KINDS:
-        raise BadInputError(f"{name}: expected a file that ends in {' or '.join(KINDS)}.")
+        raise BadInputError(f"{name}: expected a file that ends in {' or '.join(KINDS)}.{remedy(file.suffix)}")
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -151,7 +158,7 @@ def checked_text(fields: Row, name: str, *, required: bool, max_chars: int) -> t
     """A text field of a record, and what is wrong with it (nothing: an empty string)."""
     value = fields.get(name)
     if value is None:
-        return "", f"the field '{name}' is missing" if required else ""
+        return "", f"the field '{name}' is missing{those_found(fields)}" if required else ""
     if not isinstance(value, str):
         return "", f"the field '{name}' must be text, this is a {type(value).__name__}"
     if required and not value.strip():

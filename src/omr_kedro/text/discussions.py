@@ -78,6 +78,11 @@ def fit_thread(first: str, replies: Sequence[str], limit: int, tokens: TokenCoun
     return Fitted(first, discussion, tuple(cuts))
 
 
+def join_posts(replies: Sequence[str]) -> str:
+    """The discussion of these later posts; lines in them that would begin another post are marked as quoted."""
+    return _joined([(number, _without_headings(reply.strip())) for number, reply in enumerate(replies, start=1)])
+
+
 def join_as_original(replies: Sequence[str], limit: int, tokens: TokenCounter) -> str:
     """The discussion as OpenMathReasoning's `prepare_raw_data.py` makes it, for comparison.
 

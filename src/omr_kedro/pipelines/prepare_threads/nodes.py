@@ -22,11 +22,36 @@ from omr_kedro.shards import (
     split_stream,
     unless_crashed,
 )
+from omr_kedro.text.discussions import join_posts
 
 _STAGE = "prepare_threads"
 _REPORTED = 20
-# An id that comes with a thread (as from `raw_data`) is not kept: it is made of the same content again.
-_KNOWN = {"forum_post", "forum_discussions", "problem_source", "thread_id"}
+
+
+class ThreadFields(BaseModel):
+    """The names that the input has for the parts of a thread."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    forum_post: str = "forum_post"
+    """Text of the first post."""
+    forum_discussions: str = "forum_discussions"
+    """The later posts: a text with lines `Post k:`, or a list of texts. May be missing."""
+    problem_source: str = "problem_source"
+    """Forum or collection. May be missing."""
+    title: str | None = None
+    """Text that is written above the first post, where the input has one."""
+
+    @property
+    def known(self) -> set[str | None]:
+        """All that is not kept as it is.
+
+        An id that comes with a thread (as from `raw_data`) is made of the same content again.
+        """
+        return {self.forum_post, self.forum_discussions, self.problem_source, self.title, "thread_id"}
+
+
+_AS_OURS = ThreadFields()
 
 
 class ThreadOptions(BaseModel):
@@ -40,6 +65,8 @@ class ThreadOptions(BaseModel):
     """Longer posts fit no model's context; a discussion may have as many."""
     max_rejected_share: float = Field(default=0.0, ge=0, le=1)
     """Share of records that may be unusable; beyond it the run stops before anything is paid for."""
+    fields: ThreadFields = _AS_OURS
+    """Names of the input's fields."""
 
 
 def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, SplitShards]:
@@ -61,7 +88,7 @@ def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, S
 
 def _route_threads(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
     for record in raw.records():
-        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars)
+        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars, options.fields)
         if not isinstance(thread, Failed):
             yield shard_of(thread["thread_id"], options.shards), thread
 
@@ -70,7 +97,7 @@ def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, R
     rejected: list[str] = []
     total = 0
     for total, record in enumerate(raw.records(), start=1):  # noqa: B007 (the last number is the total)
-        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars)
+        thread = unless_crashed(crashed, read_thread, record, options.max_post_chars, options.fields)
         if isinstance(thread, Failed):
             rejected += [f"{record.where}: {thread.detail}"] if len(rejected) < _REPORTED else [""]
             row_id = content_id(record.where)
@@ -82,31 +109,36 @@ def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, R
             # Which copy comes first is known only in the shard.
             yield shard_of(thread["thread_id"], options.shards), thread
     if len(rejected) > options.max_rejected_share * total:
-        raise BadInputError(_report(raw, rejected, total, options.max_rejected_share))
+        raise BadInputError(_report(raw, rejected, total, options))
 
 
-def _report(raw: Source, rejected: list[str], total: int, limit: float) -> str:
+def _report(raw: Source, rejected: list[str], total: int, options: ThreadOptions) -> str:
     shown = "\n  ".join(line for line in rejected if line)
     more = f"\n  … and {len(rejected) - _REPORTED:,} more" if len(rejected) > _REPORTED else ""
     return (
         f"{len(rejected):,} of {total:,} records of {raw.path} cannot be used:\n  {shown}{more}\n"
-        "Each line must be a JSON object with the text field 'forum_post' and, if any, 'forum_discussions'. "
-        f"Mend them, or go on without them by --params=prepare_threads.max_rejected_share=0.1 (now {limit:g}); "
+        f"Each line must be a JSON object with the text field '{options.fields.forum_post}' and, if any, "
+        f"'{options.fields.forum_discussions}'. Fields may have other names: "
+        "--params=prepare_threads.fields.forum_post=NAME (docs/your-own-project.md). Mend them, or go on without them "
+        f"by --params=prepare_threads.max_rejected_share=0.1 (now {options.max_rejected_share:g}); "
         "they are then listed in the table threads_dropped. Nothing was asked or paid for."
     )
 
 
-def read_thread(record: Record, max_post_chars: int) -> Row | Failed:
+def read_thread(record: Record, max_post_chars: int, names: ThreadFields = _AS_OURS) -> Row | Failed:
     """A thread from a record, or why it is none."""
     if record.fields is None:
         return Failed("malformed", record.problem)
     check = partial(checked_text, record.fields, max_chars=max_post_chars)
-    post, wrong_post = check("forum_post", required=True)
-    discussion, wrong_discussion = check("forum_discussions", required=False)
-    origin, wrong_origin = check("problem_source", required=False)
-    if wrong := wrong_post or wrong_discussion or wrong_origin:
+    post, wrong_post = check(names.forum_post, required=True)
+    title, wrong_title = check(names.title, required=False) if names.title else ("", "")
+    discussion, wrong_discussion = _discussion(record.fields, names.forum_discussions, max_post_chars)
+    origin, wrong_origin = check(names.problem_source, required=False)
+    if wrong := wrong_post or wrong_title or wrong_discussion or wrong_origin:
         return Failed("unusable_field", wrong)
-    extra = {name: value for name, value in record.fields.items() if name not in _KNOWN}
+    if title.strip():
+        post = f"{title.strip()}\n\n{post}"
+    extra = {name: value for name, value in record.fields.items() if name not in names.known}
     return {
         "thread_id": content_id(post, discussion),
         "forum_post": post,
@@ -115,6 +147,16 @@ def read_thread(record: Record, max_post_chars: int) -> Row | Failed:
         "source": record.where,
         "extra": orjson.dumps(extra, default=str).decode() if extra else None,
     }
+
+
+def _discussion(fields: Row, name: str, max_chars: int) -> tuple[str, str]:
+    """The later posts of a record, and what is wrong with them."""
+    posts = fields.get(name)
+    if not isinstance(posts, list):
+        return checked_text(fields, name, required=False, max_chars=max_chars)
+    if not all(isinstance(post, str) for post in posts):
+        return "", f"the field '{name}' must be text or a list of texts"
+    return checked_text({name: join_posts(posts)}, name, required=False, max_chars=max_chars)
 
 
 def _first_copies(rows: Iterator[Row]) -> Iterator[Row]:
