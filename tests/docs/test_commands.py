@@ -21,7 +21,9 @@ from omr_kedro.pipeline_registry import register_pipelines
 from tests.support.project import ROOT, Project
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PAGES.remove(ROOT / "docs/adding-a-stage.md")  # tests/docs/test_adding_a_stage.py does what it says
+for page, test in {"adding-a-stage": "test_adding_a_stage.py", "your-own-project": "test_your_own_project.py"}.items():
+    assert (ROOT / "tests/docs" / test).exists(), "does all that the page says, in its order"
+    PAGES.remove(ROOT / f"docs/{page}.md")
 _BLOCK = re.compile(r"```bash\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:kedro|make) [^`\n]*)`")
 _NEEDS = re.compile(r"  #.*\bneeds (?:a|the|threads)\b")

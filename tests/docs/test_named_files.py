@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 PAGES.remove(ROOT / "docs/adding-a-stage.md")  # tests/docs/test_adding_a_stage.py makes the files that it names
 _FILE = re.compile(r"`((?:\w[\w.-]*/)*[\w.-]+\.(?:py|yml|sh|ipynb))`")
 _LINK = re.compile(r"\]\(([^)#:]+)\)")
-_OF_THE_USER = re.compile(r"conf/local/|^\S*runner\.yml$|^catalog_\w+\.yml$")
+_OF_THE_USER = re.compile(r"conf/(?:local|mine)/|^\S*runner\.yml$|^catalog_\w+\.yml$")
 """Written by people, or short for a file of each environment."""
 
 
