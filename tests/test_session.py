@@ -10,7 +10,7 @@ from kedro.framework.project import settings
 from kedro.framework.startup import bootstrap_project
 from kedro.runner import AbstractRunner, SequentialRunner, ThreadRunner
 
-from omr_kedro.hooks import Preflight, RunOpening, RunSummary, VizRecord
+from omr_kedro.hooks import Preflight, RunOpening, RunSummary, StageReport, VizRecord
 from omr_kedro.runners import ConfiguredRunner, SlurmRunner
 from omr_kedro.runners.errors import RunnerConfigError
 from omr_kedro.session import OMRSession, hooks_for
@@ -84,7 +84,7 @@ def test_each_environment_has_its_jobs_in_a_folder_of_its_own(project: Path) -> 
 def test_checks_and_summary_fit_where_the_runner_serves_models(
     runner: AbstractRunner, served_here: bool, summary: bool
 ) -> None:
-    preflight, *others = hooks_for(runner)
+    preflight, *others = hooks_for(runner, StageReport())
     assert isinstance(preflight, Preflight)
     assert preflight._served_here is served_here
-    assert [type(hook) for hook in others] == ([RunOpening, RunSummary, VizRecord] if summary else [])
+    assert [type(hook) for hook in others] == ([RunOpening, StageReport, RunSummary, VizRecord] if summary else [])

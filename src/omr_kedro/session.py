@@ -12,7 +12,8 @@ from kedro.framework.project import pipelines, settings
 from kedro.framework.session import KedroSession
 from kedro.runner import AbstractRunner, SequentialRunner
 
-from omr_kedro.hooks import Preflight, RunOpening, RunSummary, VizRecord
+from omr_kedro.hooks import Preflight, RunOpening, RunSummary, StageReport, VizRecord
+from omr_kedro.hooks.run_log import run_log
 from omr_kedro.parameter_names import check_parameter_names, known_parameters
 from omr_kedro.runners import ConfiguredRunner, SessionSpec, SlurmOptions, SlurmRunner, load_runner, make_runner
 from omr_kedro.selection import check_environment, selected
@@ -51,9 +52,15 @@ class OMRSession(KedroSession):
                     pipeline_names=names,
                 )
             )
-        for hook in hooks_for(runner):
+        report = StageReport()
+        for hook in hooks_for(runner, report):
             self._hook_manager.register(hook)
-        result: dict[str, Any] = super().run(*call.args, **call.kwargs)
+        with run_log(Path(self._project_path)):
+            try:
+                result: dict[str, Any] = super().run(*call.args, **call.kwargs)
+            except KeyboardInterrupt:
+                report.interrupted()
+                raise
         return result
 
     def check_names(self) -> None:
@@ -103,10 +110,11 @@ class OMRSession(KedroSession):
         return make_runner(kind, {"is_async": bool(runner and runner._is_async), **given})
 
 
-def hooks_for(runner: AbstractRunner) -> list[object]:
+def hooks_for(runner: AbstractRunner, report: StageReport) -> list[object]:
     """The hooks of one run that depend on its runner; Kedro tells hooks no more than the runner's name."""
     dry_run = isinstance(runner, SlurmRunner) and runner.options.dry_run
-    return [Preflight(served_here=serves_here(runner)), *([] if dry_run else [RunOpening(), RunSummary(), VizRecord()])]
+    told = [] if dry_run else [RunOpening(), report, RunSummary(report), VizRecord()]
+    return [Preflight(served_here=serves_here(runner)), *told]
 
 
 def serves_here(runner: AbstractRunner) -> bool:

@@ -48,7 +48,8 @@ def copy(tmp_path: Path) -> Project:
 
 
 def run(project: Project, *words: str) -> str:
-    done = project.kedro("run", "--env", "offline", *words, env={"PYTHONPATH": str(project.path / "src")})
+    environment = {"PYTHONPATH": str(project.path / "src"), "OMR_VERBOSE": "1"}
+    done = project.kedro("run", "--env", "offline", *words, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return " ".join(done.stdout.split())
 

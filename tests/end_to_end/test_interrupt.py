@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import signal
 import subprocess
@@ -43,6 +44,7 @@ def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Proje
         output, _ = run.communicate()
         assert run.returncode != 0
         assert "waiting for the 16 calls in flight, which are paid for" in output
+        assert re.search(r"Kept of this run: 16 calls, [\d,]+ tokens\. The same command goes on", output)
         assert len(model.calls) == 16
         assert project.journalled_keys() == set(model.keys)
 

@@ -63,6 +63,8 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
             raise DatasetError(f"integrity is {' or '.join(get_args(Integrity))} (globals.yml), not {integrity!r}")
         self._filepath = Path(filepath)
         self._store = TableStore(self._filepath, format, load_obj(schema), integrity=integrity)
+        self.made: int | None = None
+        """Shards that the last save of this process has made; None before one."""
 
     @property
     def store(self) -> TableStore:
@@ -76,9 +78,9 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
     def save(self, data: Recipe) -> None:
         """Make and write what is missing."""
         with explained():
-            made = self._store.save(data)
-        if made:
-            logger.info("%s: made %d of %d shards", self._filepath.name, made, len(data.fingerprints))
+            self.made = self._store.save(data)
+        if self.made:
+            logger.info("%s: made %d of %d shards", self._filepath.name, self.made, len(data.fingerprints))
         else:
             logger.info("%s: up to date", self._filepath.name)
 

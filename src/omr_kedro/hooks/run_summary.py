@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import textwrap
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -11,27 +14,51 @@ import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
+from rich import box
 from rich.table import Table
 
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.hooks.inputs import chat_models
+from omr_kedro.hooks.stage_report import StageReport
 from omr_kedro.shards import READING_CRASHED, Shards, printable_name
+from omr_kedro.shards.printable import printable
+
+_EXAMPLE_CHARS = 70
+_ID_DIGITS = 16
+"""Of a hash, for a person to copy: two of a million rows share so many with a probability of one in 30 million."""
 
 
 class RunSummary:
     """Says what a run has made, and where it is. The session adds it to runs that make something."""
 
+    def __init__(self, report: StageReport) -> None:
+        """Close what a report has begun.
+
+        Args:
+            report: of the run's stages.
+        """
+        self._report = report
+
     @hook_impl
     def after_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Close the run with what a person wants to know."""
         env = run_params.get("env") or "base"
+        report = self._report
+        if report.up_to_date:
+            _say(f"Up to date, nothing made: {', '.join(report.up_to_date)}.")
         if "funnel" in pipeline.all_outputs():
-            _show_funnel(pipeline, catalog, env)
+            _show_funnel(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():
             _show_preparation(catalog, env)
         else:
             _show_tables(pipeline, catalog)
         _show_crashes(pipeline, catalog)
+        if spent := report.spent():
+            _say(f"This run: {spent}.")
+        for sentence in report.surprises:
+            _say(f"LOOK AT THIS: {sentence}.")
+        if "funnel" in pipeline.all_outputs():
+            _show_way_on(catalog, env)
 
 
 _RESULTS = {
@@ -46,14 +73,28 @@ _RESULTS = {
 }
 
 
-def _show_funnel(pipeline: Pipeline, catalog: DataCatalog, env: str) -> None:
-    rich.get_console().print(_funnel_table(catalog.load("funnel")))
+def _show_funnel(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    rich.get_console().print(funnel_table(catalog.load("funnel")))
     for name, meaning in _RESULTS.items():
         _say(f"  {meaning:<34} {_where(catalog, name)}")
     for model in chat_models(pipeline, catalog).values():
         note = f" ({model.note})" if model.note else ""
         _say(f"Replies came from {model.load().name}{note}.")
-    _say(f"Look at the lineage: kedro viz run --env {env}")
+
+
+def _show_way_on(catalog: DataCatalog, env: str) -> None:
+    problems = catalog.get("problems")
+    rows = problems.store.head(1, ["problem_id", "problem"]) if isinstance(problems, ShardsDataset) else []
+    for row in rows:
+        _say(f"One problem: {_one_line(row['problem'])}")
+        _say(f"  where it comes from:   kedro lineage {row['problem_id'][:_ID_DIGITS]} --env {env}")
+    if not rows:
+        _say("No problem is left: the funnel and its reasons say where they went.")
+    _say(f"  lineage and the plot:  kedro viz run --env {env}   (the plot is the node funnel_plot)")
+
+
+def _one_line(text: str) -> str:
+    return textwrap.shorten(printable(text), _EXAMPLE_CHARS, placeholder=" …")
 
 
 def _show_preparation(catalog: DataCatalog, env: str) -> None:
@@ -91,18 +132,22 @@ def _say(line: str) -> None:
 
 def _where(catalog: DataCatalog, name: str) -> str:
     dataset = catalog.get(name)
-    return str(dataset._describe().get("filepath")) if dataset else name
+    path = str(dataset._describe().get("filepath")) if dataset else name
+    return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
-def _funnel_table(funnel: pd.DataFrame) -> Table:
-    table = Table(title="Funnel: rows in = kept + dropped + failed")
+def funnel_table(funnel: pd.DataFrame) -> Table:
+    """The funnel for a screen of 80 columns or more; ways apart are told below their stage."""
+    table = Table(title="Funnel: rows in = kept + dropped + failed", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for name in ("stage", "unit"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     numbers = ("rows_in", "kept", "dropped", "failed", "rows_out")
     for name in numbers:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("rows_", ""), justify="right", no_wrap=True)
     for row in funnel.to_dict("records"):
         table.add_row(row["stage"], row["unit"], *(f"{row[name]:,}" for name in numbers))
+        if row.get("branches") and isinstance(row["branches"], str):
+            table.add_row(f"  {row['branches']}")
     return table
 
 

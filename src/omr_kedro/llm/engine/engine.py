@@ -120,6 +120,7 @@ class Engine:
             session.entry.name,
             expected=sum(plan.expected[name] for name in pending),
             per_minute=session.entry.limits.requests_per_minute,
+            price=session.price,
         )
         self._writer = JournalWriter()
         self._client: ChatClient | None = None

@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import Completion
+from omr_kedro.llm.endpoint.spending import Price, in_words
 from omr_kedro.shards.printable import printable_line
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class Tally:
     expected: int
     per_minute: float | None = None
     """Calls that may start in a minute; None where there is no limit."""
+    price: Price = field(default_factory=Price)
     reused: int = 0
     paid: int = 0
     failed: int = 0
@@ -57,6 +59,13 @@ class Tally:
     def done(self) -> int:
         """Calls that ended, however."""
         return self.reused + self.paid + self.failed
+
+    @property
+    def used(self) -> str:
+        """Tokens, and money where the price is known, in words."""
+        money = self.price.of(self.prompt_tokens, self.completion_tokens)
+        tokens = f"{self.prompt_tokens + self.completion_tokens:,} tokens"
+        return tokens if money is None else f"{tokens}, {in_words(money)} in money"
 
     def note(self, error: CallError) -> None:
         """Count a try that failed."""
@@ -86,6 +95,7 @@ class Tally:
         if rate:
             left = max(self.expected - self.done, 0) / rate
             parts.append(f"{rate:.1f}/s, about {_duration(left)} left")
+        parts += [self.used] if self.paid else []
         parts.append(f"{len(self.in_flight)} of {self.window} in flight")
         parts += [f"at most {self.per_minute:g} a minute"] if self.per_minute else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
@@ -156,12 +166,12 @@ class TerminalDisplay:
                 TerminalDisplay._live = Progress(*columns, console=get_console(), transient=True)
                 TerminalDisplay._live.start()
             self._progress = TerminalDisplay._live
-            self._task = self._progress.add_task("")
+            self._task = self._progress.add_task("", visible=False)
 
     def show(self, tally: Tally) -> None:
         """Redraw."""
         total = max(tally.expected, tally.done)
-        self._progress.update(self._task, completed=tally.done, total=total, description=tally.line())
+        self._progress.update(self._task, completed=tally.done, total=total, description=tally.line(), visible=True)
 
     def close(self) -> None:
         """Take the line away; the closing line stands in the log."""

@@ -24,10 +24,11 @@ def count_funnel(stages: Sequence[Stage], tables: Mapping[str, Shards | Source])
         tables: all that the stages name.
 
     Returns:
-        Columns `stage`, `unit`, `rows_in`, `kept`, `dropped`, `failed`, `lost`, `rows_out`. A stage reconciles when
-        `lost` is 0. `rows_out` differs from `kept` where a row gives several: threads give problems.
+        Columns `stage`, `unit`, `rows_in`, `kept`, `dropped`, `failed`, `lost`, `rows_out`, `branches`. A stage
+        reconciles when `lost` is 0. `rows_out` differs from `kept` where a row gives several: threads give problems.
+        `branches` says where they go where that is not one stage, as "11 on, 2 to convert_proofs".
     """
-    return pd.DataFrame([_count(stage, tables) for stage in stages])
+    return pd.DataFrame([{**_count(stage, tables), "branches": _branches(stage, stages, tables)} for stage in stages])
 
 
 def count_reasons(stages: Sequence[Stage], tables: Mapping[str, Shards]) -> pd.DataFrame:
@@ -96,6 +97,21 @@ def _count(stage: Stage, tables: Mapping[str, Shards | Source]) -> dict[str, Any
         "lost": rows_in - kept - dropped - failed,
         "rows_out": rows_out,
     }
+
+
+def _branches(stage: Stage, stages: Sequence[Stage], tables: Mapping[str, Shards | Source]) -> str:
+    takers = {name: _takers(name, stages) for name in stage.kept}
+    first = min((taker for taken in takers.values() for taker in taken), default=0)
+    ways = [
+        (_shards(tables, name).count, "on" if first in taken else f"to {' and '.join(stages[t].name for t in taken)}")
+        for name, taken in sorted(takers.items(), key=lambda item: item[1])
+    ]
+    return ", ".join(f"{rows:,} {way}" for rows, way in ways) if len(ways) > 1 and all(takers.values()) else ""
+
+
+def _takers(table: str, stages: Sequence[Stage]) -> list[int]:
+    """Places of the stages that rows of a table go to."""
+    return [number for number, stage in enumerate(stages) if table in stage.given]
 
 
 def _shards(tables: Mapping[str, Shards | Source], name: str) -> Shards:

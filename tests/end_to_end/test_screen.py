@@ -1,0 +1,101 @@
+"""The screen of a run: few lines that fit, on a terminal and in a pipe; details in a file."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.offline import OfflineModel
+from tests.support.project import Project
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NOISE = ("Completed", "Loading data", "Saving data", "made 4 of 4 shards", "Running node")
+
+
+class Screen(NamedTuple):
+    """Commands of one project: its first run on a terminal of 100 columns, the same again in a pipe."""
+
+    project: Project
+    first: str
+    again: subprocess.CompletedProcess[str]
+
+
+def on_a_terminal(project: Project, columns: int, *words: str) -> str:
+    """Run `kedro` on a terminal of its own; returns what stays on it when live lines are gone."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": str(columns), "TERM": "xterm"}
+    command = [str(Path(sys.executable).with_name("kedro")), *words]
+    process = subprocess.Popen(
+        command, cwd=project.path, env=environment, stdin=theirs, stdout=theirs, stderr=theirs, close_fds=True
+    )
+    os.close(theirs)
+    shown = bytearray()
+    try:
+        while part := os.read(ours, 65536):
+            shown += part
+    except OSError:  # how Linux says that the other end is closed
+        pass
+    os.close(ours)
+    assert process.wait() == 0, shown.decode()
+    lines = (line.rpartition("\x1b[2K")[2] for line in shown.decode().split("\n"))
+    return "\n".join(_ESCAPE.sub("", line).replace("\r", "").rstrip() for line in lines)
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> Screen:
+    project = Project.create(tmp_path_factory.mktemp("screen") / "project")
+    first = on_a_terminal(project, 100, "run", "--env", "offline")
+    return Screen(project, first, project.kedro("run", "--env", "offline"))
+
+
+def test_a_run_takes_at_most_sixty_lines_and_one_a_stage(screen: Screen) -> None:
+    lines = screen.first.splitlines()
+    assert len(lines) <= 60, screen.first
+    assert not [line for line in lines if any(word in line for word in _NOISE)]
+    assert any(re.match(r"extract_problems +10 in, 13 out; 1 dropped; 10 calls; [\d,]+ tokens", line) for line in lines)
+    assert max(map(len, lines)) <= 100 or max(lines, key=len).startswith("Replies came from")
+
+
+def test_details_stay_in_the_log_file(screen: Screen) -> None:
+    log = (screen.project.path / "info.log").read_text()
+    assert all(word in log for word in ("Completed", "made 4 of 4 shards", "10 calls to offline-rules"))
+
+
+def test_the_summary_counts_and_gives_a_lineage_command_that_works(screen: Screen) -> None:
+    assert re.search(r"This run: 118 calls, [\d,]+ tokens\.", screen.first)
+    (found,) = re.findall(r"kedro lineage (\w+) --env offline", screen.first)
+    assert [row for row in screen.project.table("problems") if row["problem_id"].startswith(found)]
+    assert "kedro viz run --env offline" in screen.first
+
+
+def test_ways_apart_are_told_below_their_stage(screen: Screen) -> None:
+    assert "  11 on, 2 to convert_proofs" in screen.first
+
+
+def test_a_run_without_work_says_so_once_in_plain_lines(screen: Screen) -> None:
+    again = screen.again
+    assert again.returncode == 0
+    assert again.stdout.count("p to date") == 1
+    assert "\x1b" not in again.stdout + again.stderr
+    assert "━" not in again.stdout
+    assert "calls" not in again.stdout
+
+
+def test_a_judge_that_calls_all_pairs_contaminated_is_told_once_and_in_the_summary(project: Project) -> None:
+    with OfflineModel(project) as model:
+        model.replace("judge_contamination", "True")
+        params = f"--params=endpoint={model.base_url},model=offline-rules"
+        shown = project.kedro("run", "--env", "offline", params)
+    assert shown.returncode == 0, shown.stderr
+    sentence = "decontaminate dropped 9 of 9 problems (100%; 22% was expected) and kept nothing"
+    said = " ".join((shown.stdout + shown.stderr).split())
+    assert re.search(rf"WARNING {re.escape(sentence)}", said)
+    assert f"LOOK AT THIS: {sentence}" in said
+    assert "No problem is left" in said
