@@ -23,12 +23,14 @@ from rich.text import Text
 
 from omr_kedro.estimate import estimate
 from omr_kedro.estimate import show as show_estimate
+from omr_kedro.hooks.preflight import check_inputs
 from omr_kedro.hooks.terminal import show_errors_explained
 from omr_kedro.lineage import show, trace
+from omr_kedro.lineage.progress import read_stages, stage_table
 from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.readiness import check
 from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
-from omr_kedro.runners.status import as_table, read_status, troubles
+from omr_kedro.runners.status import as_table, details, read_status, troubles
 from omr_kedro.selection import selected
 from omr_kedro.session import OMRSession
 from omr_kedro.shards.printable import printable
@@ -125,17 +127,18 @@ def _open_session(env: str | None, params: Mapping[str, Any] | None = None) -> I
 @_takes("env")
 @cli.command(cls=CalmCommand)
 def status(env: str | None) -> None:
-    """Show the jobs on Slurm: tasks, shards, calls, tokens, time left."""
+    """Show how far a run is, here or on Slurm: stages, calls, and of jobs also tasks, tokens, time left."""
     with _open_session(env) as session:
         folder = session.job_folder
+        tables = ProjectTables([every_pipeline["__default__"]], session.load_context().catalog)
     groups = read_status(folder)
     console = rich.get_console()
-    if not groups:
-        console.print(f"No job was submitted yet: {folder} holds none.", soft_wrap=True, highlight=False)
-        return
-    console.print(as_table(groups))
-    for line in troubles(groups):
-        console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+    if groups:
+        console.print(as_table(groups))
+        for line in [*details(groups), *troubles(groups)]:
+            console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+    if not any(group.at_work for group in groups):
+        console.print(stage_table(read_stages(tables)))
 
 
 _MARKS = {True: "[green]ok[/]   ", False: "[red]wrong[/]", None: "     "}
@@ -183,10 +186,12 @@ def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_jso
 def estimate_command(
     env: str | None, params: dict[str, Any], pipelines: list[str], sample: int | None, as_json: bool
 ) -> None:
-    """Show what a run would cost, by stage: calls, tokens, hours, money. Nothing is asked of a model."""
+    """Show what a run would cost, by stage: calls, tokens, time, money. Nothing is asked of a model."""
     with _open_session(env, params) as session:
         chosen = selected(every_pipeline, pipelines, {})
-        found = estimate(_every_node(), chosen, session.load_context().catalog, sample)
+        catalog = session.load_context().catalog
+        check_inputs(chosen, catalog)
+        found = estimate(_every_node(), chosen, catalog, sample)
     if as_json:
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:

@@ -47,6 +47,8 @@ def test_ctrl_c_starts_no_call_any_more_and_keeps_those_in_flight(project: Proje
         assert re.search(r"Kept of this run: 16 calls, [\d,]+ tokens\. The same command goes on", output)
         assert len(model.calls) == 16
         assert project.journalled_keys() == set(model.keys)
+        status = project.kedro("status", "--env", "offline")
+        assert re.search(r"extract_problems +at work +40 +0 +16 ", status.stdout), status.stdout + status.stderr
 
 
 def _read_until(terminal: int, end: threading.Event) -> None:

@@ -25,7 +25,7 @@ from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome
 from omr_kedro.pipelines.merge_problems.nodes import merge_problems
 from omr_kedro.pipelines.prepare_threads import nodes
-from omr_kedro.pipelines.prepare_threads.nodes import ThreadFields, ThreadOptions, prepare_threads
+from omr_kedro.pipelines.prepare_threads.nodes import ThreadFields, ThreadOptions, fitting_shards, prepare_threads
 from omr_kedro.pipelines.report.nodes import FunnelError, check_funnel, count_funnel, count_reasons, plot_funnel
 from omr_kedro.pipelines.stages import Stage
 from omr_kedro.shards import BadInputError, Row, Shards, Source, content_id
@@ -244,6 +244,26 @@ def test_reasons_are_counted_by_stage() -> None:
         {"stage": "first", "outcome": "failed", "reason": "late", "rows": 1},
         {"stage": "second", "outcome": "dropped", "reason": "mcq", "rows": 1},
     ]
+
+
+@pytest.mark.parametrize(("records", "shards"), [(0, 4), (20, 4), (401, 5), (51_200, 512), (620_000, 512)], ids=str)
+def test_few_threads_make_few_shards(records: int, shards: int) -> None:
+    assert fitting_shards(records) == shards
+
+
+def test_the_number_of_shards_is_the_given_one_or_that_of_the_workspace_or_one_that_fits(tmp_path: Path) -> None:
+    def shards(options: ThreadOptions, written: int = 0) -> int:
+        _, threads = prepare_threads(raw(tmp_path, GOOD), options, written)
+        return len(threads.fingerprints)
+
+    assert shards(ThreadOptions()) == 4
+    assert shards(ThreadOptions(), written=512) == 512
+    assert shards(ThreadOptions(shards=7), written=512) == 7
+
+
+def test_a_number_that_was_chosen_makes_the_same_tables_as_one_that_was_given(tmp_path: Path) -> None:
+    chosen, given = (prepare_threads(raw(tmp_path, GOOD), ThreadOptions(shards=shards)) for shards in (None, 4))
+    assert [table.fingerprints for table in chosen] == [table.fingerprints for table in given]
 
 
 def test_a_stage_whose_rows_give_several_counts_those_that_gave_some(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from omr_kedro.datasets.grading_workers import GradingWorkersDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
 from omr_kedro.datasets.resource import ResourceDataset, SharedDataset
+from omr_kedro.datasets.shard_count import ShardCountDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
 from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset
@@ -20,6 +21,7 @@ __all__ = [
     "ModelFilesDataset",
     "PromptDataset",
     "ResourceDataset",
+    "ShardCountDataset",
     "ShardsDataset",
     "SharedDataset",
     "SourceDataset",

@@ -32,6 +32,7 @@ from omr_kedro.estimate.rates import parents_of, rate_of, rows_given, tables_rea
 from omr_kedro.estimate.stage_calls import StageCalls
 from omr_kedro.lineage.project_tables import is_completions
 from omr_kedro.runners.account import parameter, read_prices
+from omr_kedro.runners.first_split import first_split
 from omr_kedro.runners.groups import BY_SHARD_TAG
 from omr_kedro.shards import OmrError, Recipe, TableStore
 
@@ -64,8 +65,9 @@ def estimate(
     options.check_models(catalog)
     wanted = sample or options.sample
     needed = every.to_nodes(*(node.name for node in asking))
-    first = next(node for node in needed.nodes if _splits(node, catalog))
-    split = first.run({name: catalog.load(name) for name in first.inputs})
+    found = first_split(needed, catalog)
+    assert found, "stages begin with a table that is split out of files"  # noqa: S101
+    first, split = found
     shards = list(next(iter(split.values())).fingerprints)
     count = _SHARDS_AT_FIRST
     try:
@@ -88,14 +90,8 @@ def _model_of(node: Node, catalog: CatalogProtocol[Any, Any]) -> str | None:
     return next((name for name in node.inputs if isinstance(catalog.get(name), ChatModelDataset)), None)
 
 
-def _splits(node: Node, catalog: CatalogProtocol[Any, Any]) -> bool:
-    """Whether a node makes tables of what is none."""
-    tables = {kind: [name for name in names if _store(name, catalog)] for kind, names in _ends(node).items()}
-    return bool(tables["outputs"]) and not tables["inputs"]
-
-
-def _ends(node: Node) -> dict[str, list[str]]:
-    return {"inputs": node.inputs, "outputs": node.outputs}
+def _constants(overlay: Overlay, node: Node) -> list[str]:
+    return [name for name in node.inputs if not overlay.is_table(name)]
 
 
 def _store(name: str, catalog: CatalogProtocol[Any, Any]) -> TableStore | None:
@@ -180,10 +176,15 @@ class Walk:
         return Estimate(stages, sums_by_model(stages), len(self._weights), self.shards, self._rows, list(self._notes))
 
     def _derive(self, node: Node) -> None:
+        costly = any(getattr(self._overlay.constant(name), "costly", False) for name in _constants(self._overlay, node))
         for name, recipe in self._overlay.run(node).items():
             if name in self._read:
-                self._overlay.save(name, recipe)
-                self._expect(node, name)
+                left_out = costly and not self._overlay.is_made(name, recipe)
+                if left_out:
+                    self._overlay.save_none(name)
+                else:
+                    self._overlay.save(name, recipe)
+                self._expect(node, name, left_out=left_out)
 
     def _stand_in(self, node: Node) -> None:
         for name, fresh in self._overlay.stand_in(node).items():
@@ -192,14 +193,24 @@ class Walk:
                 self._kinds[name].add(ASSUMED)
                 self._notes[f"{name}: known once all rows are there; taken as last written, which may be empty"] = None
 
-    def _expect(self, node: Node, table: str) -> None:
-        """Say how many rows of a table would come of rows that wait for a call, and what its rows rest on."""
+    def _expect(self, node: Node, table: str, *, left_out: bool = False) -> None:
+        """Say how many rows of a table would come of rows that wait for a call, and what its rows rest on.
+
+        Args:
+            node: makes the table.
+            table: its name.
+            left_out: the node did not run, so that all of its rows are still to come.
+        """
         self._kinds[table] = set[str]().union(*(self._kinds[name] for name in node.inputs))
         parents = parents_of(self._overlay, node, self._given.get(table, ()))
-        missing = {shard: sum(self._missing(name)[shard] for name in parents) for shard in self._weights}
+        absent = [self._missing(name) for name in parents]
+        visible = [self._overlay.shards(name) for name in parents]
+        missing = {shard: sum(rows[shard] for rows in absent) for shard in self._weights}
+        if left_out:
+            missing = {shard: rows + sum(given[shard].count for given in visible) for shard, rows in missing.items()}
         if not any(missing.values()):
             return
-        seen = sum(self._overlay.shards(name).count for name in parents), self._overlay.shards(table).count
+        seen = (0, 0) if left_out else (sum(given.count for given in visible), self._overlay.shards(table).count)
         rate = rate_of(self._overlay, self._options, self._answered_by, node, table, parents, seen)
         self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
         self._kinds[table].add(rate.kind)

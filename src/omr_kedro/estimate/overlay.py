@@ -65,10 +65,18 @@ class Overlay:
         wanted = {shard: recipe.fingerprints[shard] for shard in self.ids}
         return replace(recipe, fingerprints=wanted, check=accept)  # type: ignore[type-var]  # all recipes are dataclasses
 
+    def is_made(self, name: str, recipe: Recipe) -> bool:
+        """Whether the project's own table holds the same already."""
+        return not self.store(name).pending(recipe, settled=False)
+
+    def save_none(self, name: str) -> None:
+        """Let a table have no rows."""
+        self._save_rows(name, lambda _: ())
+
     def save(self, name: str, recipe: Recipe) -> None:
         """Make a table, unless the project's own holds the same already."""
         own = self.store(name)
-        if own.pending(recipe, settled=False):
+        if not self.is_made(name, recipe):
             store = TableStore(self._folder / name, own.format, own.schema, durable=False)
             store.save_part(recipe)
             self._made[name] = store

@@ -5,8 +5,9 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from omr_kedro.estimate.figures import Estimate, StageEstimate
+from omr_kedro.estimate.figures import Estimate, ModelEstimate, StageEstimate
 from omr_kedro.llm.endpoint.spending import in_words
+from omr_kedro.screen import add_numbers, stage_rows
 
 
 def show(estimate: Estimate, console: Console) -> None:
@@ -14,49 +15,72 @@ def show(estimate: Estimate, console: Console) -> None:
     console.print(_table(estimate))
     if len(estimate.models) > 1:
         console.print(_models(estimate))
-    for line in [_sample(estimate), *_hours_and_money(estimate), *estimate.notes]:
+    for line in [_sample(estimate), *_kinds(estimate), *_hours_and_money(estimate), *estimate.notes]:
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _table(estimate: Estimate) -> Table:
-    table = Table(title="What is still to be paid; nothing was asked")
-    table.add_column("stage", overflow="fold")
-    for name in ("rows", "paid before", "calls", "prompt tokens", "reply tokens", "hours", "money"):
-        table.add_column(name, justify="right")
-    table.add_column("calls, prompts, replies are", overflow="fold")
+    table = stage_rows("What is still to be paid; nothing was asked")
+    add_numbers(table, "rows", "paid\nbefore", *_AMOUNTS)
     for stage in estimate.stages:
-        kinds = ", ".join(kind for kind in (stage.calls_are, stage.prompts_are, stage.replies_are) if kind)
-        table.add_row(stage.stage, *_numbers(stage), kinds)
+        table.add_row(stage.stage, *_counts(stage.rows, stage.paid), *_amounts(stage))
     table.add_section()
     sums = (estimate.total(name) for name in ("paid", "calls", "prompt_tokens", "reply_tokens"))
-    ends = _amount(estimate.total("hours")), _money(estimate.total("money"))
-    table.add_row("all stages", "", *(_count(value) for value in sums), *ends, "", style="bold")
+    ends = _time(estimate.total("hours")), _money(estimate.total("money"))
+    table.add_row("all stages", "", *_counts(*sums), *ends, style="bold")
     return table
+
+
+_UNITS = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
+_AMOUNTS = ("calls", "prompt\ntokens", "reply\ntokens", "time", "money")
 
 
 def _models(estimate: Estimate) -> Table:
-    table = Table(title="The same by model")
-    for name in ("model", "served as"):
-        table.add_column(name, overflow="fold")
-    for name in ("calls", "prompt tokens", "reply tokens", "hours", "money"):
-        table.add_column(name, justify="right")
+    table = stage_rows("The same by model", "model")
+    add_numbers(table, *_AMOUNTS)
     for model in estimate.models:
-        counts = (_count(value) for value in (model.calls, model.prompt_tokens, model.reply_tokens))
-        table.add_row(model.model, model.served_as, *counts, _amount(model.hours), _money(model.money))
+        table.add_row(model.model, *_amounts(model))
+        if model.served_as != model.model:
+            table.add_row(f"  {model.served_as}")
     return table
 
 
-def _numbers(stage: StageEstimate) -> list[str]:
-    counts = (stage.rows, stage.paid, stage.calls, stage.prompt_tokens, stage.reply_tokens)
-    return [*(_count(value) for value in counts), _amount(stage.hours), _money(stage.money)]
+def _amounts(item: StageEstimate | ModelEstimate) -> list[str]:
+    return [*_counts(item.calls, item.prompt_tokens, item.reply_tokens), _time(item.hours), _money(item.money)]
+
+
+def _kinds(estimate: Estimate) -> list[str]:
+    """A line for each kind of figures, with the stages that rest on it."""
+    by: dict[str, list[str]] = {}
+    for stage in estimate.stages:
+        kinds = zip(
+            ("calls", "prompts", "replies"), (stage.calls_are, stage.prompts_are, stage.replies_are), strict=True
+        )
+        by.setdefault(", ".join(f"{name} {kind}" for name, kind in kinds if kind), []).append(stage.stage)
+    stages = {kinds: "all stages" if len(by) == 1 else ", ".join(names) for kinds, names in by.items()}
+    return [f"Figures are: {kinds} ({names})." for kinds, names in stages.items()]
+
+
+def _counts(*values: float | None) -> list[str]:
+    return [_count(value) for value in values]
 
 
 def _count(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.0f}"
+    if value is None:
+        return "?"
+    if value < 1e5:
+        return f"{value:,.0f}"
+    unit, name = next((unit, name) for unit, name in _UNITS if value >= unit)
+    return f"{value / unit:,.0f} {name}" if value >= 100 * unit else f"{value / unit:,.1f} {name}"
 
 
-def _amount(value: float | None) -> str:
-    return "?" if value is None else f"{value:,.1f}" if value >= 10 else f"{value:.2f}"
+def _time(hours: float | None) -> str:
+    """Hours in the unit that a person would take."""
+    if hours is None:
+        return "?"
+    if hours * 60 < 1:
+        return f"{hours * 3600:.0f} s"
+    return f"{hours * 60:.0f} min" if hours < 2 else f"{hours:,.1f} h" if hours < 100 else f"{hours:,.0f} h"
 
 
 def _money(value: float | None) -> str:
@@ -75,11 +99,11 @@ def _sample(estimate: Estimate) -> str:
 def _hours_and_money(estimate: Estimate) -> list[str]:
     hours = {stage.model: stage.served_as for stage in estimate.stages if stage.hours is None}
     money = {stage.model: stage.served_as for stage in estimate.stages if stage.money is None}
-    by = {f"Hours are {stage.hours_are} ({stage.served_as})." for stage in estimate.stages if stage.hours_are}
+    by = {f"Time is {stage.hours_are} ({stage.served_as})." for stage in estimate.stages if stage.hours_are}
     return [
         *sorted(by),
         *(
-            f"Hours of {served_as} are not known: set estimate.throughput.{model}, tokens a second of one server "
+            f"The time of {served_as} is not known: set estimate.throughput.{model}, tokens a second of one server "
             "(`kedro status` shows them), or requests_per_minute in the model's limits for a hosted one."
             for model, served_as in hours.items()
         ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import product
+from typing import Any
 
 from kedro.framework.hooks import hook_impl
-from kedro.io import DataCatalog, DatasetError
+from kedro.io import CatalogProtocol, DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, Checked, PromptDataset
@@ -37,15 +38,7 @@ class Preflight:
         Raises:
             OmrError: the one thing that is wrong, or a list of all.
         """
-        wrong: list[OmrError] = []
-        for check in self._checks(pipeline, catalog):
-            try:
-                check()
-            except OmrError as error:
-                wrong.append(error)
-        if wrong:
-            several = OmrError("Several things are in the way:\n" + "\n".join(f"- {error}" for error in wrong))
-            raise wrong[0] if len(wrong) == 1 else several
+        _check_all(self._checks(pipeline, catalog))
 
     def _checks(self, pipeline: Pipeline, catalog: DataCatalog) -> Iterator[Callable[[], None]]:
         """Models first, since without one nothing else matters."""
@@ -58,6 +51,28 @@ class Preflight:
                 yield item.check
         for node in pipeline.nodes:
             yield from _context_checks(node, catalog)
+
+
+def check_inputs(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> None:
+    """Check files and prompts that a pipeline takes from outside; not whether its models can be asked.
+
+    Raises:
+        OmrError: the one thing that is wrong, or a list of all.
+    """
+    datasets = input_datasets(pipeline, catalog).values()
+    _check_all(item.check for item in datasets if isinstance(item, Checked) and not isinstance(item, ChatModelDataset))
+
+
+def _check_all(checks: Iterable[Callable[[], None]]) -> None:
+    wrong: list[OmrError] = []
+    for check in checks:
+        try:
+            check()
+        except OmrError as error:
+            wrong.append(error)
+    if wrong:
+        several = OmrError("Several things are in the way:\n" + "\n".join(f"- {error}" for error in wrong))
+        raise wrong[0] if len(wrong) == 1 else several
 
 
 def _context_checks(node: Node, catalog: DataCatalog) -> Iterator[Callable[[], None]]:

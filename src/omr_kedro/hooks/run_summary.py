@@ -14,12 +14,12 @@ import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
-from rich import box
 from rich.table import Table
 
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
+from omr_kedro.screen import add_numbers, stage_rows
 from omr_kedro.shards import READING_CRASHED, Shards, printable_name
 from omr_kedro.shards.printable import printable
 
@@ -138,12 +138,10 @@ def _where(catalog: DataCatalog, name: str) -> str:
 
 def funnel_table(funnel: pd.DataFrame) -> Table:
     """The funnel for a screen of 80 columns or more; ways apart are told below their stage."""
-    table = Table(title="Funnel: rows in = kept + dropped + failed", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for name in ("stage", "unit"):
-        table.add_column(name, overflow="fold")
+    table = stage_rows("Funnel: rows in = kept + dropped + failed")
+    table.add_column("unit", no_wrap=True)
     numbers = ("rows_in", "kept", "dropped", "failed", "rows_out")
-    for name in numbers:
-        table.add_column(name.replace("rows_", ""), justify="right", no_wrap=True)
+    add_numbers(table, *(name.replace("rows_", "") for name in numbers))
     for row in funnel.to_dict("records"):
         table.add_row(row["stage"], row["unit"], *(f"{row[name]:,}" for name in numbers))
         if row.get("branches") and isinstance(row["branches"], str):

@@ -7,39 +7,52 @@ from collections.abc import Sequence
 import rich
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
-from rich.table import Table
 
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.runners import slurm
 from omr_kedro.runners.group_run import GroupRun, Workload
 from omr_kedro.runners.groups import Group
+from omr_kedro.screen import add_numbers, stage_rows
+from omr_kedro.shards.identity import shard_names
 
-_COLUMNS = ("group", "nodes", "shards to do", "tasks", "GPUs", "servers started", "time limit", "script")
 
+def show(runs: Sequence[GroupRun], planned: int | None, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Write spec and script of each group that has something for jobs, and print what all of them have to do.
 
-def show(runs: Sequence[GroupRun], pipeline: Pipeline, catalog: DataCatalog) -> None:
-    """Write spec and script of each group that has something for jobs, and print what all of them have to do."""
-    table = Table(title="Groups: one model server for each task takes its shards through all nodes")
-    for name in _COLUMNS:
-        table.add_column(name, overflow="fold")
-    servers = 0
+    Args:
+        runs: the groups.
+        planned: number of shards that tables will have which are not there yet; None where nothing tells.
+        pipeline: of the run.
+        catalog: of the run.
+    """
+    table = stage_rows("One model server for each task takes its shards through a group's nodes", "group")
+    add_numbers(table, "shards to do", "tasks", "GPUs", "time limit")
+    servers, lines = 0, []
     for run in runs:
         missing = _missing(run.group, pipeline, catalog)
-        workload = None if missing else run.workload()
-        tasks = len(run.shares(workload.for_jobs)) if workload else 0
+        workload = _planned(planned) if missing else run.workload()
+        tasks = len(run.shares(workload.for_jobs))
         servers += tasks
         table.add_row(
             run.group.name,
-            f"{len(run.group.nodes)}: {', '.join(node.name.rpartition('.')[2] for node in run.group.nodes)}",
-            f"{len(workload.pending)} of {workload.shards}" if workload else "?",
+            f"{len(workload.pending)} of {workload.shards}" if workload.shards else "?",
             str(tasks),
             str(slurm.gpus(run.resources, tasks)),
-            str(tasks),
             run.resources.time,
-            _written(run, workload) if workload else f"waits for its inputs: {', '.join(missing)}",
         )
-    rich.get_console().print(table)
-    rich.get_console().print(f"{len(runs)} groups, {servers} model servers; submitted nothing.", highlight=False)
+        nodes = ", ".join(node.name.rpartition(".")[2] for node in run.group.nodes)
+        state = f"waits for its inputs: {', '.join(missing)}" if missing else _written(run, workload)
+        lines.append(f"  {run.group.name} ({len(run.group.nodes)} nodes: {nodes}): {state}")
+    console = rich.get_console()
+    console.print(table)
+    for line in [*lines, f"{len(runs)} groups, {servers} model servers; submitted nothing."]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _planned(shards: int | None) -> Workload:
+    """The work of a group whose inputs are still to be made, if all of it goes to jobs."""
+    names = shard_names(shards or 0)
+    return Workload(len(names), names, names)
 
 
 def _missing(group: Group, pipeline: Pipeline, catalog: DataCatalog) -> list[str]:

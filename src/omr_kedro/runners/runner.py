@@ -21,6 +21,7 @@ from omr_kedro.runners import dry_run, slurm
 from omr_kedro.runners.checks import check_here, check_shared
 from omr_kedro.runners.dispatcher import Dispatcher
 from omr_kedro.runners.errors import RunnerConfigError
+from omr_kedro.runners.first_split import first_split
 from omr_kedro.runners.group_run import GroupRun
 from omr_kedro.runners.groups import Group, find_groups
 from omr_kedro.runners.job_arrays import JobArrays
@@ -85,7 +86,9 @@ class SlurmRunner(AbstractRunner):
             return
         runs = self._group_runs(pipeline, catalog, run_id or "")
         if self.options.dry_run:
-            dry_run.show(runs, pipeline, catalog)
+            split = first_split(pipeline, catalog)
+            planned = len(next(iter(split[1].values())).fingerprints) if split else None
+            dry_run.show(runs, planned, pipeline, catalog)
             return
         self._dispatcher = Dispatcher(pipeline, catalog, runs, self.options)
         super()._run(pipeline, catalog, hook_manager, run_id)

@@ -13,6 +13,7 @@ from omr_kedro.runners import slurm
 from omr_kedro.runners.errors import SlurmError
 from omr_kedro.runners.slurm import TaskState
 from omr_kedro.runners.submission import Progress, Result, Submission
+from omr_kedro.screen import add_numbers, stage_rows
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,11 @@ class GroupStatus:
     def states(self) -> Counter[str]:
         """How many tasks are in which state."""
         return Counter(task.state for task in self.tasks)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether some task is not over yet, as far as anybody knows."""
+        return any(not task.submission.is_ended for task in self.tasks)
 
     @property
     def shards(self) -> int:
@@ -137,28 +143,32 @@ def summarise(submissions: Iterable[Submission], states: Mapping[str, Mapping[in
 
 
 def as_table(groups: Sequence[GroupStatus]) -> Table:
-    """One row a group."""
-    table = Table(title="Jobs on Slurm")
-    for name in ("group", "model", "jobs", "tasks"):
-        table.add_column(name, overflow="fold")
-    for name in ("shards", "calls", "failed", "rows/s", "calls/s", "tokens in + out", "tokens/s", "time left"):
-        table.add_column(name, justify="right")
+    """One row a group, for a screen of 80 columns or more; see `details` for the rest."""
+    table = stage_rows("Jobs on Slurm", "group")
+    table.add_column("tasks", overflow="fold", min_width=9)
+    add_numbers(table, "shards", "calls", "failed", "calls/s", "tokens/s", "time left")
     for group in groups:
         table.add_row(
             group.name,
-            ", ".join(group.models) or "-",
-            ", ".join(group.jobs),
             ", ".join(f"{count} {state}" for state, count in sorted(group.states.items())),
             f"{group.total('shards_done'):,}/{group.shards:,}",
             f"{group.spent('paid'):,}",
             f"{group.total('failed'):,}",
-            f"{group.rate('rows'):,.1f}",
             f"{group.rate('paid'):,.1f}",
-            f"{group.spent('prompt_tokens'):,} + {group.spent('completion_tokens'):,}",
             f"{group.rate('prompt_tokens') + group.rate('completion_tokens'):,.0f}",
             duration(group.seconds_left),
         )
     return table
+
+
+def details(groups: Iterable[GroupStatus]) -> list[str]:
+    """A line for each group: its model, its jobs, its rows a second, its tokens."""
+    return [
+        f"{group.name}: {', '.join(group.models) or 'no model'}; jobs {', '.join(group.jobs)}; "
+        f"{group.rate('rows'):,.1f} rows/s; "
+        f"{group.spent('prompt_tokens'):,} prompt + {group.spent('completion_tokens'):,} completion tokens"
+        for group in groups
+    ]
 
 
 def troubles(groups: Iterable[GroupStatus]) -> list[str]:

@@ -544,6 +544,13 @@ def _are_all(names: Collection[str]) -> bool:
     return _splits(names) == {f"{len(names):05d}"}
 
 
+def shard_count(folder: Path) -> int:
+    """In how many shards the table of a folder is split, finished or only begun; 0 where there is none."""
+    places = (folder, folder / "_made", folder / "_open")
+    names = (path.stem for place in places for path in place.glob("shard-*-of-*.*"))
+    return next((int(split) for name in names for split in _splits([name]) if split.isdigit()), 0)
+
+
 def _splits(names: Iterable[str]) -> set[str]:
     """In how many shards the tables of these shards are split; one number, unless tables were mixed up."""
     return {name.rpartition("-of-")[2] for name in names}

@@ -98,6 +98,11 @@ class RetrievalOptions(BaseModel):
         """All that decides what is found."""
         return self.model_dump(include=_DECIDES[self.kind])
 
+    @property
+    def costly(self) -> bool:
+        """Whether finding takes a model of its own, so that an estimate goes by rates."""
+        return self.kind == "embedding"
+
     def check(self) -> None:
         """Say before any work that embeddings are not installed.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
+from math import ceil
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,8 +27,14 @@ from omr_kedro.shards import (
 )
 from omr_kedro.text.discussions import join_posts
 
+logger = logging.getLogger(__name__)
+
 _STAGE = "prepare_threads"
 _REPORTED = 20
+_THREADS = 100
+_FEWEST, _MOST = 4, 512
+_CROWDED = 10_000
+"""Threads of a shard that are worth a word."""
 
 
 class ThreadFields(BaseModel):
@@ -59,8 +68,8 @@ class ThreadOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    shards: int = Field(default=512, ge=1, le=MOST_SHARDS)
-    """Number of shards of every table. About a thousand threads each: minutes of work for a model server."""
+    shards: int | None = Field(default=None, ge=1, le=MOST_SHARDS)
+    """Number of shards of every table; None for one that fits the number of threads, see `fitting_shards`."""
     max_post_chars: int = Field(default=200_000, ge=1)
     """Longer posts fit no model's context; a discussion may have as many."""
     max_rejected_share: float = Field(default=0.0, ge=0, le=1)
@@ -69,10 +78,23 @@ class ThreadOptions(BaseModel):
     """Names of the input's fields."""
 
 
-def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, SplitShards]:
+def fitting_shards(records: int) -> int:
+    """Number of shards for so many threads: one for each hundred, few for few, and 512 for a corpus.
+
+    550,000 threads come to about a thousand in each: minutes of work for a model server.
+    """
+    return min(_MOST, max(_FEWEST, ceil(records / _THREADS)))
+
+
+def prepare_threads(raw: Source, options: ThreadOptions, written: int = 0) -> tuple[SplitShards, SplitShards]:
     """Split records into usable threads and the rest.
 
     Equal threads fall into one shard by their id; the first is kept, the others are dropped as duplicates of it.
+
+    Args:
+        raw: the records.
+        options: how they are split.
+        written: number of shards that the workspace has, which it keeps; 0 where it has none yet.
 
     Returns:
         The records that are not kept (`tables.DROPPED`), and the threads (`tables.THREADS`).
@@ -80,20 +102,21 @@ def prepare_threads(raw: Source, options: ThreadOptions) -> tuple[SplitShards, S
     Raises:
         BadInputError: (when the first table is made) too many records are unusable; lists them by file and line.
     """
-    by = [raw.digest(), options.model_dump()]
-    not_kept = split_stream(partial(_route_rejects, raw, options), options.shards, [by, "not kept"], tidy=_later_copies)
-    threads = split_stream(partial(_route_threads, raw, options), options.shards, by, tidy=_first_copies)
+    shards = options.shards or written or fitting_shards(sum(1 for _ in islice(raw.records(), _MOST * _THREADS)))
+    by = [raw.digest(), options.model_copy(update={"shards": shards}).model_dump()]
+    not_kept = split_stream(partial(_route_rejects, raw, options, shards), shards, [by, "not kept"], tidy=_later_copies)
+    threads = split_stream(partial(_route_threads, raw, options, shards), shards, by, tidy=_first_copies)
     return not_kept, threads
 
 
-def _route_threads(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
+def _route_threads(raw: Source, options: ThreadOptions, shards: int) -> Iterator[tuple[str, Row]]:
     for record in raw.records():
         thread = unless_crashed(crashed, read_thread, record, options.max_post_chars, options.fields)
         if not isinstance(thread, Failed):
-            yield shard_of(thread["thread_id"], options.shards), thread
+            yield shard_of(thread["thread_id"], shards), thread
 
 
-def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, Row]]:
+def _route_rejects(raw: Source, options: ThreadOptions, shards: int) -> Iterator[tuple[str, Row]]:
     rejected: list[str] = []
     total = 0
     for total, record in enumerate(raw.records(), start=1):  # noqa: B007 (the last number is the total)
@@ -102,14 +125,21 @@ def _route_rejects(raw: Source, options: ThreadOptions) -> Iterator[tuple[str, R
             rejected += [f"{record.where}: {thread.detail}"] if len(rejected) < _REPORTED else [""]
             row_id = content_id(record.where)
             yield (
-                shard_of(row_id, options.shards),
+                shard_of(row_id, shards),
                 {"failed": not_kept_row(_STAGE, row_id, record.fields or {}, thread)},
             )
         else:
             # Which copy comes first is known only in the shard.
-            yield shard_of(thread["thread_id"], options.shards), thread
+            yield shard_of(thread["thread_id"], shards), thread
     if len(rejected) > options.max_rejected_share * total:
         raise BadInputError(_report(raw, rejected, total, options))
+    if total > shards * _CROWDED:
+        logger.warning(
+            "%d threads in %d shards: a shard is what memory must hold, and what a kill may lose. A new `workspace` in "
+            "globals.yml chooses a number that fits.",
+            total,
+            shards,
+        )
 
 
 def _report(raw: Source, rejected: list[str], total: int, options: ThreadOptions) -> str:

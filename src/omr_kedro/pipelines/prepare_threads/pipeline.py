@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 prepare_threads,
-                inputs=["raw_threads", "params:prepare_threads"],
+                inputs=["raw_threads", "params:prepare_threads", "shards_of_workspace"],
                 outputs=["threads_dropped", "threads"],
                 name="prepare_threads",
             )
