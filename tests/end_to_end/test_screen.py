@@ -83,6 +83,7 @@ def test_a_run_without_work_says_so_once_in_plain_lines(screen: Screen) -> None:
     again = screen.again
     assert again.returncode == 0
     assert again.stdout.count("p to date") == 1
+    assert "Up to date: all 15 stages; nothing was made." in again.stdout
     assert "\x1b" not in again.stdout + again.stderr
     assert "━" not in again.stdout
     assert "calls" not in again.stdout

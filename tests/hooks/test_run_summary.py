@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.hooks.run_summary import _show_crashes
+from omr_kedro.hooks.run_summary import _one_line, _show_crashes
 from omr_kedro.shards import READING_CRASHED, Row, Shards
 from tests.support.tables import shards_of
 
@@ -39,3 +39,11 @@ def test_rows_that_met_a_fault_are_counted_and_the_first_is_shown(capsys: pytest
 
 def test_without_any_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, threads_dropped=[{"reason": "duplicate_thread", "detail": "x"}]) == ""
+
+
+def test_an_example_is_one_short_line_that_steers_no_terminal() -> None:
+    line = _one_line("Find\n\n x \x1b[2J\u202e " + "and so on " * 1000)
+    assert line.startswith("Find x \\x1b[2J\\u202e and so on")
+    assert len(line) <= 70
+    assert line.isprintable()
+    assert len(_one_line("x" * 100_000)) <= 70

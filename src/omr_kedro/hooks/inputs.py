@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kedro.io import CatalogProtocol, DataCatalog
+from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from omr_kedro.datasets import ChatModelDataset

@@ -45,7 +45,7 @@ class RunSummary:
         env = run_params.get("env") or "base"
         report = self._report
         if report.up_to_date:
-            _say(f"Up to date, nothing made: {', '.join(report.up_to_date)}.")
+            _say(report.told_up_to_date())
         if "funnel" in pipeline.all_outputs():
             _show_funnel(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():

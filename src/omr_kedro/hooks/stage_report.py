@@ -93,6 +93,12 @@ class StageReport:
         pairs = zip(self._sessions, self._begun, strict=True)
         return [tally for session, begun in pairs for tally in session.tallies[begun:]]
 
+    def told_up_to_date(self) -> str:
+        """A line on the stages of which nothing was made."""
+        if len(self.up_to_date) == len(self._stages):
+            return f"Up to date: all {len(self._stages)} stages; nothing was made."
+        return f"Up to date, nothing made: {', '.join(self.up_to_date)}."
+
     def spent(self) -> str:
         """Calls, tokens and money of this run, in words; empty where no model was asked."""
         found = self.tallies
