@@ -19,7 +19,7 @@ from rich.table import Table
 from omr_kedro.datasets import ShardsDataset
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
-from omr_kedro.screen import add_numbers, stage_rows
+from omr_kedro.screen import add_numbers, say, stage_rows
 from omr_kedro.shards import READING_CRASHED, Shards, printable_name
 from omr_kedro.shards.printable import printable
 
@@ -45,7 +45,7 @@ class RunSummary:
         env = run_params.get("env") or "base"
         report = self._report
         if report.up_to_date:
-            _say(report.told_up_to_date())
+            say(report.told_up_to_date())
         if "funnel" in pipeline.all_outputs():
             _show_funnel(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():
@@ -54,9 +54,9 @@ class RunSummary:
             _show_tables(pipeline, catalog)
         _show_crashes(pipeline, catalog)
         if spent := report.spent():
-            _say(f"This run: {spent}.")
+            say(f"This run: {spent}.")
         for sentence in report.surprises:
-            _say(f"LOOK AT THIS: {sentence}.")
+            say(f"LOOK AT THIS: {sentence}.")
         if "funnel" in pipeline.all_outputs():
             _show_way_on(catalog, env)
 
@@ -76,21 +76,21 @@ _RESULTS = {
 def _show_funnel(pipeline: Pipeline, catalog: DataCatalog) -> None:
     rich.get_console().print(funnel_table(catalog.load("funnel")))
     for name, meaning in _RESULTS.items():
-        _say(f"  {meaning:<34} {_where(catalog, name)}")
+        say(f"  {meaning:<34} {_where(catalog, name)}")
     for model in chat_models(pipeline, catalog).values():
         note = f" ({model.note})" if model.note else ""
-        _say(f"Replies came from {model.load().name}{note}.")
+        say(f"Replies came from {model.load().name}{note}.")
 
 
 def _show_way_on(catalog: DataCatalog, env: str) -> None:
     problems = catalog.get("problems")
     rows = problems.store.head(1, ["problem_id", "problem"]) if isinstance(problems, ShardsDataset) else []
     for row in rows:
-        _say(f"One problem: {_one_line(row['problem'])}")
-        _say(f"  where it comes from:   kedro lineage {row['problem_id'][:_ID_DIGITS]} --env {env}")
+        say(f"One problem: {_one_line(row['problem'])}")
+        say(f"  where it comes from:   kedro lineage {row['problem_id'][:_ID_DIGITS]} --env {env}")
     if not rows:
-        _say("No problem is left: the funnel and its reasons say where they went.")
-    _say(f"  lineage and the plot:  kedro viz run --env {env}   (the plot is the node funnel_plot)")
+        say("No problem is left: the funnel and its reasons say where they went.")
+    say(f"  lineage and the plot:  kedro viz run --env {env}   (the plot is the node funnel_plot)")
 
 
 def _one_line(text: str) -> str:
@@ -99,14 +99,14 @@ def _one_line(text: str) -> str:
 
 def _show_preparation(catalog: DataCatalog, env: str) -> None:
     rich.get_console().print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
-    _say(f"  Next: kedro run --env {env} --params=raw_threads={_where(catalog, 'forum_threads')}")
+    say(f"  Next: kedro run --env {env} --params=raw_threads={_where(catalog, 'forum_threads')}")
 
 
 def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
     """List the tables that a part of the pipeline has made, in its order."""
     for name in (name for node in pipeline.nodes for name in node.outputs):
         if isinstance(catalog.get(name), ShardsDataset):
-            _say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
+            say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
 
 
 def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -116,7 +116,7 @@ def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
     counts = Counter({name: sum(_crashed(table)) for name, table in tables.items()})
     if first := next((name for name in names if counts[name]), None):
         row = next(row for row in tables[first].rows() if row["reason"] == READING_CRASHED)
-        _say(
+        say(
             f"{counts.total():,} rows met a fault of this program ({READING_CRASHED}); please report it. The first, in "
             f"{first}: {printable_name(row['detail'])}"
         )
@@ -124,10 +124,6 @@ def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
 
 def _crashed(table: Shards) -> Iterator[bool]:
     return (reason == READING_CRASHED for shard in table.values() for reason in shard.column("reason"))
-
-
-def _say(line: str) -> None:
-    rich.get_console().print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _where(catalog: DataCatalog, name: str) -> str:

@@ -6,7 +6,6 @@ import logging
 from collections import Counter
 from dataclasses import dataclass
 
-import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
@@ -19,6 +18,7 @@ from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.pipelines.report.expectations import Expectations, StageCounts, surprises
 from omr_kedro.pipelines.stages import Stage, stages_of
 from omr_kedro.runners.account import parameter
+from omr_kedro.screen import say
 from omr_kedro.shards import Shards
 from omr_kedro.shards.printable import printable_name
 
@@ -117,11 +117,7 @@ class StageReport:
     def interrupted(self) -> None:
         """Say what a run that a person stopped has kept."""
         kept = self.spent() or "no call was made"
-        rich.get_console().print(
-            f"Stopped by hand. Kept of this run: {kept}. The same command goes on from here.",
-            soft_wrap=True,
-            highlight=False,
-        )
+        say(f"Stopped by hand. Kept of this run: {kept}. The same command goes on from here.")
 
     def _settled(self, stage: Stage) -> None:
         rows_out = sum(_table(self._catalog, name).count for name in stage.kept)
@@ -129,7 +125,7 @@ class StageReport:
         if _made(self._catalog, stage) == 0 and not line.tally:
             self.up_to_date.append(stage.name)
         else:
-            rich.get_console().print(str(line), soft_wrap=True, highlight=False, markup=False)
+            say(str(line))
         for sentence in surprises(line.counts, self._expected):
             self.surprises.append(sentence)
             logger.warning("%s. Look at data and replies before you go on: `%s`.", sentence, stage.dropped)
