@@ -48,3 +48,10 @@ def test_failures_and_stages_that_are_expected_to_keep_everything_have_a_measure
     (failures,) = told(20, failed=5)
     assert failures.startswith("decontaminate failed 5 of 20 problems (25%; 0% was expected)")
     assert told(10, dropped=8, stage="merge_problems")
+
+
+@pytest.mark.parametrize(("usual", "quiet"), [(0.0, 3), (0.5, 16)])
+def test_a_stage_may_lose_a_few_rows_quietly_and_not_one_more(usual: float, quiet: int) -> None:
+    expected = Expectations(dropped={"s": usual})
+    assert not list(surprises(StageCounts("s", "problem", quiet, quiet, 0), expected))
+    assert list(surprises(StageCounts("s", "problem", quiet + 1, quiet + 1, 0), expected))

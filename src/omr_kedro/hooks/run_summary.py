@@ -24,8 +24,6 @@ from omr_kedro.shards import READING_CRASHED, Shards, printable_name
 from omr_kedro.shards.printable import printable
 
 _EXAMPLE_CHARS = 70
-_ID_DIGITS = 16
-"""Of a hash, for a person to copy: two of a million rows share so many with a probability of one in 30 million."""
 
 
 class RunSummary:
@@ -87,7 +85,7 @@ def _show_way_on(catalog: DataCatalog, env: str) -> None:
     rows = problems.store.head(1, ["problem_id", "problem"]) if isinstance(problems, ShardsDataset) else []
     for row in rows:
         say(f"One problem: {_one_line(row['problem'])}")
-        say(f"  where it comes from:   kedro lineage {row['problem_id'][:_ID_DIGITS]} --env {env}")
+        say(f"  where it comes from:   kedro lineage {row['problem_id']} --env {env}")
     if not rows:
         say("No problem is left: the funnel and its reasons say where they went.")
     say(f"  lineage and the plot:  kedro viz run --env {env}   (the plot is the node funnel_plot)")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from omr_kedro.llm.endpoint import Price
 from omr_kedro.llm.engine.engine import Engine
+from omr_kedro.llm.engine.progress import Tally
 from tests.support.call_plans import call_plan, scratch_in, session_of, texts
 from tests.support.chat_server import ChatServer
 
@@ -20,3 +22,11 @@ def test_a_limit_of_the_endpoint_stands_on_the_line_and_nothing_where_there_is_n
 def _engine(server: ChatServer, folder: Path, **limits: Any) -> Engine:
     plan = call_plan(server, {"a": texts(1)}, **limits)
     return Engine(plan, session_of(plan), ["a"], scratch_in(folder))
+
+
+def test_tokens_are_told_with_their_money_where_the_price_is_known() -> None:
+    tally = Tally("stage", "m", expected=10, paid=2, prompt_tokens=3_000_000, completion_tokens=1_000_000)
+    assert "; 4,000,000 tokens; " in tally.line()
+    tally.price = Price(prompt=2, completion=5)
+    assert "; 4,000,000 tokens, 11.00 in money; " in tally.line()
+    assert "tokens" not in Tally("stage", "m", expected=10).line()

@@ -3,7 +3,8 @@
 Rule
     A stage is told when it dropped, or failed, more of its rows than its expected share and the tolerance explain: when
     the exact one-sided binomial test gives that many, or more, a probability below `chance`. With few rows no count is
-    that improbable, so a stage with three rows may lose all of them quietly; of nine rows it may not.
+    that improbable. With the defaults, a stage that is expected to keep everything may lose three rows of three
+    quietly, and not four of four; one that is expected to drop half of its rows, 16 of 16, and not 17 of 17.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import exp, lgamma, log
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Share = float
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Expectations(BaseModel):
@@ -24,11 +26,11 @@ class Expectations(BaseModel):
 
     dropped: dict[str, Share] = {}
     """Expected share of a stage's rows that it drops; 0 for a stage that is not named."""
-    failed: Share = Field(default=0.0, ge=0, le=1)
+    failed: Share = 0.0
     """Expected share of any stage's rows that fail."""
-    tolerance: Share = Field(default=0.25, ge=0, le=1)
+    tolerance: Share = 0.25
     """Added to an expected share of dropped rows: inputs and models differ."""
-    failed_tolerance: Share = Field(default=0.05, ge=0, le=1)
+    failed_tolerance: Share = 0.05
     """The same for failed rows."""
     chance: float = Field(default=0.01, gt=0, lt=1)
     """A count that is less probable than this is told."""
