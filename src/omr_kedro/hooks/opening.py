@@ -6,7 +6,6 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 
 import rich
 from kedro.framework.hooks import hook_impl
@@ -16,6 +15,7 @@ from rich.text import Text
 
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset, SourceDataset
 from omr_kedro.hooks.inputs import chat_models, input_datasets
+from omr_kedro.lineage.progress import calls_on_disk
 from omr_kedro.llm.engine import ModelSession, check_endpoint
 from omr_kedro.shards.errors import MissingTableError
 from omr_kedro.shards.printable import printable, printable_path
@@ -62,7 +62,7 @@ def opening_line(pipeline: Pipeline, catalog: DataCatalog, models: Mapping[str, 
     sessions = [model.load().session for model in models.values()]
     asked = dict.fromkeys(session.entry.place for session in sessions)
     limits = {session.spending.limits.tell() for session in sessions}
-    paid = sum(_calls_on_disk(table) for name in models for table in _replies(name, pipeline, catalog))
+    paid = sum(calls_on_disk(table.store) for name in models for table in _replies(name, pipeline, catalog))
     return (
         f"Reads {', '.join(inputs) or 'no table'}; asks {', '.join(asked)}; {', '.join(sorted(limits))}; "
         f"{f'{paid:,} calls' if paid else 'no call'} of earlier runs on disk."
@@ -86,15 +86,3 @@ def _replies(model: str, pipeline: Pipeline, catalog: DataCatalog) -> list[Shard
 
 def _all_there(model: str, pipeline: Pipeline, catalog: DataCatalog) -> bool:
     return all(table.store.complete for table in _replies(model, pipeline, catalog))
-
-
-def _calls_on_disk(table: ShardsDataset) -> int:
-    """Rows of finished shards, and lines of journals."""
-    store = table.store
-    return store.rows_written + sum(_lines(store.scratch(name).open) for name in store.opened())
-
-
-def _lines(path: Path) -> int:
-    with suppress(FileNotFoundError), path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
-    return 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from omr_kedro.lineage.project_tables import ProjectTables, StageTables, is_comp
 from omr_kedro.screen import add_numbers, stage_rows
 from omr_kedro.shards import TableStore
 
-_CHUNK = 1 << 20
+_BLOCK = 1 << 20
 _AT_WORK_S = 120
 """A journal that was written to so lately is one of a run at work; calls of slow models take as long."""
 
@@ -43,7 +44,7 @@ def read_stages(tables: ProjectTables) -> list[StageState]:
 def _state(tables: ProjectTables, stage: StageTables) -> StageState:
     stores = [tables.stores[name] for name in stage.names]
     asked = [store for store in stores if is_completions(store)]
-    journals = [path for store in asked for path in store.folder.glob("_open/*.jsonl")]
+    journals = [path for store in asked for path in store.folder.glob("_open/shard-*.jsonl")]
     written = [store.written() for store in stores]
     given = [tables.stores[name] for name in stage.given]
     changed = max((path.stat().st_mtime for path in journals if path.exists()), default=None)
@@ -59,26 +60,20 @@ def _state(tables: ProjectTables, stage: StageTables) -> StageState:
         state=state,
         rows=sum(store.shards().count for store in given) if given and all(s.complete for s in given) else None,
         shards=len(tables.stores[stage.stage.dropped].written()),
-        calls=sum(_rows(store) for store in asked) + sum(map(_lines, journals)),
+        calls=sum(map(calls_on_disk, asked)),
         seconds_ago=ago,
     )
 
 
-def _rows(store: TableStore) -> int:
-    return store.part(store.written()).count
+def calls_on_disk(store: TableStore) -> int:
+    """Calls of a table of completions that are kept: rows of finished shards, and lines of journals."""
+    return store.rows_written + sum(_lines(path) for path in store.folder.glob("_open/shard-*.jsonl"))
 
 
 def _lines(path: Path) -> int:
-    try:
-        return sum(part.count(b"\n") for part in _parts(path))
-    except FileNotFoundError:  # a run has just finished the shard
-        return 0
-
-
-def _parts(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while part := file.read(_CHUNK):
-            yield part
+    with suppress(FileNotFoundError), path.open("rb") as file:  # a run may just have finished the shard
+        return sum(block.count(b"\n") for block in iter(lambda: file.read(_BLOCK), b""))
+    return 0
 
 
 def stage_table(states: Sequence[StageState]) -> Table:
