@@ -11,8 +11,8 @@ from omr_kedro.datasets import ShardCountDataset
 
 
 @pytest.mark.parametrize(
-    "begun", ["threads/shard-00003-of-00016.jsonl", "threads/_made/shard-00000-of-00016.json",
-              "completions/_open/shard-00001-of-00016.jsonl"]
+    "begun", ["threads/shard-00003-of-00016.jsonl", "threads/.made/shard-00000-of-00016.json",
+              "completions/.open/shard-00001-of-00016.jsonl", "threads/_made/shard-00000-of-00016.json"]
 )  # fmt: skip
 def test_the_number_is_found_wherever_a_table_was_begun(tmp_path: Path, begun: str) -> None:
     dataset = ShardCountDataset(filepaths=[str(tmp_path / "threads"), str(tmp_path / "completions")])
@@ -24,7 +24,7 @@ def test_the_number_is_found_wherever_a_table_was_begun(tmp_path: Path, begun: s
 
 def test_files_of_other_names_say_nothing_and_nothing_is_written(tmp_path: Path) -> None:
     (tmp_path / "shard-00003-of-many.jsonl").touch()
-    (tmp_path / "_complete.json").touch()
+    (tmp_path / ".complete.json").touch()
     dataset = ShardCountDataset(filepaths=[str(tmp_path)])
     assert dataset.load() == 0
     with pytest.raises(DatasetError, match="never written"):

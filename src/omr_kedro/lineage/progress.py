@@ -44,7 +44,7 @@ def read_stages(tables: ProjectTables) -> list[StageState]:
 def _state(tables: ProjectTables, stage: StageTables) -> StageState:
     stores = [tables.stores[name] for name in stage.names]
     asked = [store for store in stores if is_completions(store)]
-    journals = [path for store in asked for path in store.folder.glob("_open/shard-*.jsonl")]
+    journals = [path for store in asked for path in _journals(store)]
     written = [store.written() for store in stores]
     given = [tables.stores[name] for name in stage.given]
     changed = max((path.stat().st_mtime for path in journals if path.exists()), default=None)
@@ -67,7 +67,11 @@ def _state(tables: ProjectTables, stage: StageTables) -> StageState:
 
 def calls_on_disk(store: TableStore) -> int:
     """Calls of a table of completions that are kept: rows of finished shards, and lines of journals."""
-    return store.rows_written + sum(_lines(path) for path in store.folder.glob("_open/shard-*.jsonl"))
+    return store.rows_written + sum(map(_lines, _journals(store)))
+
+
+def _journals(store: TableStore) -> list[Path]:
+    return [store.scratch(name).open for name in store.opened()]
 
 
 def _lines(path: Path) -> int:

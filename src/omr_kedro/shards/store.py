@@ -546,7 +546,7 @@ def _are_all(names: Collection[str]) -> bool:
 
 def shard_count(folder: Path) -> int:
     """In how many shards the table of a folder is split, finished or only begun; 0 where there is none."""
-    places = (folder, folder / "_made", folder / "_open")
+    places = (folder, side(folder, MADE), side(folder, OPEN))
     names = (path.stem for place in places for path in place.glob("shard-*-of-*.*"))
     return next((int(split) for name in names for split in _splits([name]) if split.isdigit()), 0)
 
