@@ -7,7 +7,13 @@ from typing import Any
 import pytest
 from kedro.io import DatasetError
 
-from omr_kedro.datasets import ChatModelDataset, GradingWorkersDataset, ResourceDataset, SharedDataset
+from omr_kedro.datasets import (
+    ChatModelDataset,
+    GradingWorkersDataset,
+    PythonSandboxDataset,
+    ResourceDataset,
+    SharedDataset,
+)
 from tests.support.waiting import alive
 
 
@@ -15,6 +21,7 @@ def resources() -> list[ResourceDataset[Any]]:
     return [
         SharedDataset(),
         GradingWorkersDataset(),
+        PythonSandboxDataset(),
         ChatModelDataset(model="m", base_url="http://127.0.0.1:9/v1"),
     ]
 

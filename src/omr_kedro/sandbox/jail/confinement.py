@@ -1,0 +1,154 @@
+"""The three walls around a session, and whether this kernel lets an ordinary user build them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from . import kernel, landlock, room, seccomp
+from .settings import LANDLOCK, MB, NAMESPACES
+
+CPU_SECONDS = 3600
+"""Of one session: the last resort, should the driver's clock fail."""
+DESCRIPTORS = 64
+_STACK = 64 * MB
+_CHANNEL, _RULESET = 3, 4
+_WORDS_BYTES = 500
+_NO_WORDS = b"\0"
+
+
+def confine_session(level: str, channel: int, ruleset: int, address_space: int, scratch: int) -> int:
+    """Put all walls around this process; what it runs from now on is a stranger's.
+
+    Args:
+        level: of isolation.
+        channel: its end of the socket to the driver; every other descriptor is closed.
+        ruleset: of Landlock; below 0 where there is none.
+        address_space: limit in bytes.
+        scratch: size of its own directory in bytes, where it has one.
+
+    Returns:
+        The channel's new number.
+
+    Raises:
+        OSError: a wall cannot be built; in the kernel's words.
+    """
+    kernel.die_with_parent(signal.SIGKILL)
+    _keep_only(channel, ruleset)
+    if level == NAMESPACES:
+        room.mount_scratch(scratch)
+    _set_limits(address_space, scratch)
+    kernel.forbid_new_privileges()
+    kernel.drop_capabilities()
+    if ruleset >= 0:
+        kernel.landlock_restrict(_RULESET)
+        os.close(_RULESET)
+    kernel.forbid_dumps()
+    kernel.install_filter(seccomp.filter_program(os.getpid(), writable=level == NAMESPACES))
+    return _CHANNEL
+
+
+def limit_session(channel: int, address_space: int) -> int:
+    """Put no wall around this process, only limits: what `isolation: none` means. Returns the channel's new number."""
+    kernel.die_with_parent(signal.SIGKILL)
+    _keep_only(channel, -1)
+    _set_limits(address_space, None)
+    return _CHANNEL
+
+
+def _keep_only(channel: int, ruleset: int) -> None:
+    """Close all but the channel, the rules and the standard streams, which are /dev/null."""
+    nothing = os.open("/dev/null", os.O_RDWR)
+    # First to high numbers, where none stands in another's place.
+    held = [os.dup2(descriptor, 200 + index) for index, descriptor in enumerate((nothing, channel, max(ruleset, 0)))]
+    for target, source in zip((0, 1, 2, _CHANNEL, _RULESET), (held[0], held[0], *held), strict=True):
+        os.dup2(source, target)
+    os.closerange(_RULESET if ruleset < 0 else _RULESET + 1, os.sysconf("SC_OPEN_MAX"))
+
+
+def _set_limits(address_space: int, file_size: int | None) -> None:
+    limits = {
+        resource.RLIMIT_AS: address_space,
+        resource.RLIMIT_CPU: CPU_SECONDS,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_MEMLOCK: 0,
+        resource.RLIMIT_STACK: _STACK,
+        resource.RLIMIT_NOFILE: DESCRIPTORS,
+    }
+    if file_size is not None:
+        limits[resource.RLIMIT_FSIZE] = file_size
+    for kind, wanted in limits.items():
+        _, most = resource.getrlimit(kind)
+        value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
+        resource.setrlimit(kind, (value, value))
+
+
+def make_rules(level: str, readable: list[str]) -> int:
+    """The Landlock ruleset of a level's sessions; -1 where namespaces must do without it.
+
+    Raises:
+        OSError: the level rests on Landlock, and this kernel has none.
+    """
+    try:
+        return landlock.make_ruleset(readable, [room.BOX] if level == NAMESPACES else [], room.DEVICES)
+    except OSError:
+        if level == LANDLOCK:
+            raise
+        return -1
+
+
+def refusal(level: str) -> str:
+    """Why this level cannot be had here, in the kernel's words; empty when it can.
+
+    A child does the whole of it and then tries to break out: settings and version numbers say little, since security
+    modules and containers refuse single steps.
+    """
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writer, _CHANNEL)
+        try:
+            words = _try_out(level)
+        except OSError as error:
+            words = str(error.strerror or error)
+        os.write(_CHANNEL, words.encode("utf-8", "replace")[:_WORDS_BYTES] or _NO_WORDS)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read(_WORDS_BYTES)
+    _, status = os.waitpid(child, 0)
+    if not said:
+        return f"the trial ended with exit status {os.waitstatus_to_exitcode(status)}"
+    return "" if said == _NO_WORDS else said.decode("utf-8", "replace")
+
+
+def _try_out(level: str) -> str:
+    readable = room.readable_paths()
+    if level == NAMESPACES:
+        room.enter_namespaces()
+        room.enter_own_root(readable)
+    ruleset = make_rules(level, readable)
+    confine_session(level, _CHANNEL, ruleset, address_space=1024 * MB, scratch=MB)
+    for deed, attempt in _FORBIDDEN.items():
+        try:
+            attempt()
+        except OSError:
+            continue
+        return f"a confined process could still {deed}"
+    return ""
+
+
+def _fork() -> None:
+    if os.fork() == 0:
+        os._exit(0)
+
+
+_FORBIDDEN: dict[str, Callable[[], object]] = {
+    "read /etc": lambda: list(Path("/etc").iterdir()),
+    "start a process": _fork,
+    "make a socket": lambda: socket.socket(socket.AF_UNIX),
+}

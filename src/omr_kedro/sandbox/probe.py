@@ -1,0 +1,53 @@
+"""The isolation that this machine gives to an ordinary user, found out by doing it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from omr_kedro.sandbox.errors import SandboxError
+from omr_kedro.sandbox.remedies import WAYS_OUT
+from omr_kedro.sandbox.zygote import command, environment
+
+_SECONDS = 60.0
+_ERROR_CHARACTERS = 2000
+
+
+@dataclass(frozen=True)
+class Report:
+    """Levels that were tried, the strongest first."""
+
+    refusals: dict[str, str]
+    """By level: why it cannot be had, in the kernel's words; empty when it can."""
+
+    @property
+    def level(self) -> str | None:
+        """The level that a sandbox would take here; None where it would refuse."""
+        return next((level for level, words in self.refusals.items() if not words), None)
+
+    def lines(self) -> list[str]:
+        """The report for people: the level, what each trial said, and what to do."""
+        level = self.level
+        lines = [f"sandbox: isolation by {level}" if level else "sandbox: refused, this machine offers too little"]
+        lines += [f"  {name}: {words or 'works'}" for name, words in self.refusals.items()]
+        return lines if level else [*lines, WAYS_OUT]
+
+
+def probe(python: str = sys.executable) -> Report:
+    """Try every level here; takes a tenth of a second.
+
+    Raises:
+        SandboxError: nothing could be tried.
+    """
+    try:
+        tried = subprocess.run(  # noqa: S603 (this interpreter, no shell)
+            command(python, "probe"), env=environment(), capture_output=True, timeout=_SECONDS, cwd="/", check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SandboxError(f"isolation could not be tried: {error}") from None
+    rows = [line.split("\t", 1) for line in tried.stdout.decode("utf-8", "replace").splitlines()]
+    if tried.returncode or not rows or any(len(row) != 2 for row in rows):
+        said = tried.stderr.decode("utf-8", "replace").strip()[-_ERROR_CHARACTERS:]
+        raise SandboxError(f"isolation could not be tried (exit status {tried.returncode}):\n{said}")
+    return Report(dict(rows))
