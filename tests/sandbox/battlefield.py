@@ -25,6 +25,7 @@ from typing import Any
 
 from omr_kedro.sandbox import Limits, Plan, Pool, Status
 from tests.sandbox.attacks import ATTACKS, NUMBERS, PRELUDE, Attack
+from tests.support.processes import descendants
 
 CHARACTERS = 20_000
 MOST_CHARACTERS = CHARACTERS + 20
@@ -93,23 +94,6 @@ class World:
             "key": self.key.read_text(),
             "System V": [len(Path("/proc/sysvipc", kind).read_text().splitlines()) for kind in ("shm", "sem", "msg")],
         }
-
-
-def descendants() -> dict[int, int]:
-    """Living processes below this one, and their parents. It reaps its orphans, so that a daemon is among them."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
-            except OSError:
-                continue
-            if state != "Z":
-                parents[int(entry.name)] = int(parent)
-    found = {os.getpid(): 0}
-    while more := {pid: parent for pid, parent in parents.items() if parent in found and pid not in found}:
-        found |= more
-    return found
 
 
 def memory() -> int:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from omr_kedro.sandbox import probe
 from tests.support.ordinary_user import CANNOT, PROJECT, UID, command
+from tests.support.processes import descendants
+from tests.support.waiting import wait_until
 
 
 @contextmanager
@@ -51,3 +55,19 @@ def refusals() -> dict[str, str]:
     words = {level: "" if reason == "works" else reason for level, _, reason in lines}
     assert {"namespaces", "landlock"} <= set(words), done.stdout + done.stderr
     return words
+
+
+def pids_of_sandboxes() -> set[int]:
+    """Living processes below this one: zygotes and their sessions."""
+    return set(descendants()) - {os.getpid()}
+
+
+def skip_without_isolation() -> None:
+    """Skip where this user gets no level at all."""
+    if probe().level is None:
+        pytest.skip("\n".join(probe().lines()))
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the event loop go on until the condition holds."""
+    await asyncio.to_thread(wait_until, condition)

@@ -81,6 +81,7 @@ class _Template:
         sys.argv = [""]
         sys.orig_argv = []
         # A collection would touch, and so copy, every page in every session.
+        gc.disable()
         gc.collect()
         gc.freeze()
 
@@ -90,6 +91,7 @@ class _Template:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            _forget_history()
             warmth.seed(seed)
             if self._level == NONE:
                 channel = confinement.limit_session(channel, self._address_space)
@@ -108,6 +110,28 @@ class _Template:
 
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
+
+
+def _forget_history() -> None:
+    """Bring the allocator into the same state in every session, whatever orders the zygote has had before.
+
+    Addresses decide the order of sets of objects. What the zygote used and freed meanwhile is free in an order of its
+    own: some blocks of each size are taken here, and given back from the highest address to the lowest.
+    """
+    # Also empties the interpreter's own stocks of tuples, lists and such, and begins to count objects anew.
+    gc.collect()
+    empty = sys.getsizeof(b"")
+    for size in range(16, _LARGEST_BLOCK + 1, 16):
+        make = object if size == 16 else float if size == 32 else lambda room=size - empty: bytes(room)
+        blocks = {id(block): block for block in (make() for _ in range(_BLOCKS))}
+        for address in sorted(blocks, reverse=True):
+            del blocks[address]
+    gc.enable()
+
+
+_LARGEST_BLOCK = 512
+"""Bytes that Python's own allocator gives out at once."""
+_BLOCKS = 128
 
 
 class _Broker:
