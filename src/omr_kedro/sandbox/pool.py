@@ -134,7 +134,7 @@ class Pool:
         zygote = await self._ready_zygote()
         while self._processes >= self._most and self._idle:
             self.metrics.evicted += 1
-            next(iter(self._idle)).lose()
+            next(iter(self._idle)).lose()  # and so it is idle no more
         process = zygote.open(seed)
         self._processes += 1
         self.metrics.sessions += 1
@@ -157,8 +157,14 @@ class Pool:
             raise
         return process
 
+    def lost(self, session: Session, process: Process) -> None:
+        """End the process of a session."""
+        self._idle.pop(session, None)
+        self.end(process)
+
     def end(self, process: Process) -> None:
-        """End a process; its slot is free once it is gone."""
+        """End a process, and see to it that it does end."""
+        self._processes -= 1
         process.hang_up()
         task = asyncio.get_running_loop().create_task(self._bury(process))
         self._tasks.add(task)
@@ -169,7 +175,6 @@ class Pool:
         if not process.ended.done():
             logger.warning("sandbox: the zygote did not end a session in %g seconds and is replaced", _END_SECONDS)
             process.zygote.kill()
-        self._processes -= 1
         end = process.ended.result()
         self.metrics.add_end(end.cpu_seconds, end.peak_kb)
         if process.zygote in self._retired and process.zygote.idle:

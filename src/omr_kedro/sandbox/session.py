@@ -14,6 +14,7 @@ from omr_kedro.sandbox.limits import STATE_KEPT, Limits, Result, Status
 from omr_kedro.sandbox.metrics import Metrics
 from omr_kedro.sandbox.zygote import Process
 
+_CLOSED = Result(Status.LOST, stderr="The session is closed.\n")
 _REPLAYED = frozenset({Status.COMPLETED, Status.ERROR})
 
 
@@ -32,8 +33,8 @@ class Host(Protocol):
         """A new process."""
         ...
 
-    def end(self, process: Process) -> None:
-        """End a process."""
+    def lost(self, session: Session, process: Process) -> None:
+        """End the process of a session."""
         ...
 
 
@@ -78,32 +79,34 @@ class Session:
         asked = _now()
         async with self._turn, self._pool.core(self):
             self._cells += 1
-            if self._closed or self._pool.closed:
-                result = Result(Status.LOST, stderr="The session is closed.\n")
-            else:
-                result = await self._run_on_core(code, asked)
+            result = _CLOSED if self._closed or self._pool.closed else await self._run_on_core(code, asked)
         self._pool.metrics.add(result)
         return result
 
     async def _run_on_core(self, code: str, asked: float) -> Result:
         rebuilt = False
-        if self._process is not None and self._process.ended.done():
+        process = self._process
+        if process is not None and process.ended.done():
             self.lose()
-        if self._process is None:
+            process = None
+        if process is None:
             try:
-                self._process = await self._pool.open(self._seed)
+                self._process = process = await self._pool.open(self._seed)
             except NoProcessError as error:
                 return Result(Status.CRASHED, stderr=f"{error}\n", waited_seconds=_now() - asked)
+            if self._closed:
+                self.lose()
+                return _CLOSED
             if self._history:
                 rebuilt = True
                 self._pool.metrics.rebuilt += 1
-                if not await self._replay(self._process):
+                if not await self._replay(process):
                     self.lose()
                     self._history.clear()
                     words = "Variables of earlier cells were lost and could not be made again; define them anew.\n"
                     return Result(Status.LOST, stderr=words, waited_seconds=_now() - asked, rebuilt=True)
         begun = _now()
-        answer = await self._ask(self._process, self._cells, code, self._pool.limits.seconds)
+        answer = await self._ask(process, self._cells, code, self._pool.limits.seconds)
         if answer.status in _REPLAYED:
             self._history.append((self._cells, code))
         return Result(answer.status, answer.stdout, answer.stderr, _now() - begun, begun - asked, rebuilt)
@@ -132,7 +135,7 @@ class Session:
         """Let the process go; the next cell makes the variables again."""
         process, self._process = self._process, None
         if process is not None:
-            self._pool.end(process)
+            self._pool.lost(self, process)
 
     async def close(self) -> None:
         """End the process, in the middle of a cell if there is one; later cells get the result `lost`."""

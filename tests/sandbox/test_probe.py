@@ -1,0 +1,98 @@
+"""Refusals, with a filter in front that takes from this machine what others lack."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+from omr_kedro.sandbox import probe
+from tests.sandbox.support import skip_without_isolation
+
+EPERM, ENOSYS = 1, 38
+UNSHARE, MOUNT, LANDLOCK = "unshare", "mount", "landlock"
+NUMBERS = {UNSHARE: (272, 97), MOUNT: (165, 40), LANDLOCK: (444, 444)}
+
+WITHOUT = """
+import struct, sys
+from omr_kedro.sandbox.jail import kernel
+program = [(0x20, 0, 0, 0)]
+for word in sys.argv[1].split(","):
+    number, error = map(int, word.split(":"))
+    program += [(0x15, 0, 1, number), (0x06, 0, 0, 0x50000 | error)]
+program.append((0x06, 0, 0, 0x7FFF0000))
+kernel.forbid_new_privileges()
+kernel.install_filter(b"".join(struct.pack("HBBI", *instruction) for instruction in program))
+from omr_kedro.sandbox.__main__ import main
+sys.exit(main())
+"""
+
+
+def report(**missing: int) -> tuple[int, str]:
+    """Exit status and output of the report on a machine where these calls fail with these errors."""
+    column = ["x86_64", "aarch64"].index(platform.machine())
+    words = ",".join(f"{NUMBERS[name][column]}:{error}" for name, error in missing.items())
+    done = subprocess.run([sys.executable, "-c", WITHOUT, words], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def needs(level: str) -> None:
+    if reason := probe().refusals[level]:
+        pytest.skip(f"{level}: {reason}")
+
+
+def test_this_machine_gives_a_level_and_says_which() -> None:
+    skip_without_isolation()
+    lines = probe().lines()
+    assert lines[0] == f"sandbox: isolation by {probe().level}"
+    assert f"  {probe().level}: works" in lines
+
+
+def test_without_user_namespaces_landlock_is_left() -> None:
+    needs("landlock")
+    status, text = report(unshare=EPERM)
+    assert status == 0
+    assert "isolation by landlock" in text
+    assert "namespaces: unshare: Operation not permitted" in text
+
+
+def test_where_a_namespace_is_given_and_its_mounts_are_refused_landlock_is_left() -> None:
+    needs("landlock")
+    status, text = report(mount=EPERM)
+    assert status == 0
+    assert "isolation by landlock" in text
+    assert "Operation not permitted" in text
+
+
+def test_without_landlock_namespaces_are_left() -> None:
+    needs("namespaces")
+    status, text = report(landlock=ENOSYS)
+    assert status == 0
+    assert "isolation by namespaces" in text
+    assert "landlock: landlock: Function not implemented" in text
+
+
+def test_without_either_it_refuses_and_names_the_ways_out() -> None:
+    status, text = report(unshare=EPERM, landlock=ENOSYS)
+    assert status == 1
+    assert "refused" in text
+    assert "unshare: Operation not permitted" in text
+    assert "max_user_namespaces" in text
+    assert "docs/sandbox.md" in text
+
+
+def test_a_refused_pool_says_the_same() -> None:
+    code = WITHOUT.partition("from omr_kedro.sandbox.__main__")[0] + (
+        "import asyncio\nfrom omr_kedro.sandbox import Pool, SandboxRefusedError\n"
+        "try: asyncio.run(Pool().session('key').run('1'))\n"
+        "except SandboxRefusedError as error: print(error)\n"
+    )
+    column = ["x86_64", "aarch64"].index(platform.machine())
+    words = f"{NUMBERS[UNSHARE][column]}:{EPERM},{NUMBERS[LANDLOCK][column]}:{ENOSYS}"
+    done = subprocess.run([sys.executable, "-c", code, words], capture_output=True, text=True, check=False)
+    assert "Tried: namespaces: unshare: Operation not permitted; landlock: landlock: Function" in done.stdout, (
+        done.stderr
+    )
+    assert "Ways out" in done.stdout
