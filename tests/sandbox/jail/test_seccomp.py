@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from omr_kedro.sandbox.jail import seccomp
-from omr_kedro.sandbox.jail.seccomp import ALLOWED, filter_program
+from omr_kedro.sandbox.jail.seccomp import ALLOWED, filter_program, for_process
 
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 I386 = 0x40000003
@@ -46,7 +46,8 @@ def machine(request: pytest.FixtureRequest) -> str:
 
 
 def judge(machine: str, number: int, *arguments: int, writable: bool = True) -> int:
-    return verdict(filter_program(PID, writable=writable, machine=machine), ARCHITECTURES[machine], number, *arguments)
+    program = for_process(filter_program(writable=writable, machine=machine), PID)
+    return verdict(program, ARCHITECTURES[machine], number, *arguments)
 
 
 def column(machine: str) -> int:
@@ -100,11 +101,11 @@ def test_bits_above_the_lower_half_change_nothing(machine: str) -> None:
 
 
 def test_calls_of_another_kind_end_the_process() -> None:
-    program = filter_program(PID, writable=True, machine="x86_64")
+    program = filter_program(writable=True, machine="x86_64")
     assert verdict(program, I386, 4) == KILL
     assert verdict(program, ARCHITECTURES["x86_64"], 0x40000000 + 1) == KILL
 
 
 def test_a_machine_without_numbers_is_refused() -> None:
     with pytest.raises(OSError, match="riscv64"):
-        filter_program(PID, writable=True, machine="riscv64")
+        filter_program(writable=True, machine="riscv64")

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import kernel, landlock, room, seccomp
@@ -21,13 +22,43 @@ _WORDS_BYTES = 500
 _NO_WORDS = b"\0"
 
 
-def confine_session(level: str, channel: int, ruleset: int, address_space: int, scratch: int) -> int:
+@dataclass(frozen=True)
+class Walls:
+    """Made once, put around every session."""
+
+    level: str
+    ruleset: int
+    """Of Landlock; below 0 where there is none."""
+    program: bytes
+    """Of seccomp, for any process."""
+
+    @classmethod
+    def make(cls, level: str, readable: list[str]) -> Walls:
+        """The walls of a level.
+
+        Args:
+            level: of isolation.
+            readable: directories that sessions may read.
+
+        Raises:
+            OSError: this kernel or machine lacks what the level rests on.
+        """
+        writable = [room.BOX] if level == NAMESPACES else []
+        try:
+            ruleset = landlock.make_ruleset(readable, writable, room.DEVICES)
+        except OSError:
+            if level == LANDLOCK:
+                raise
+            ruleset = -1
+        return cls(level, ruleset, seccomp.filter_program(writable=bool(writable)))
+
+
+def confine_session(walls: Walls, channel: int, address_space: int, scratch: int) -> int:
     """Put all walls around this process; what it runs from now on is a stranger's.
 
     Args:
-        level: of isolation.
+        walls: that are to stand.
         channel: its end of the socket to the driver; every other descriptor is closed.
-        ruleset: of Landlock; below 0 where there is none.
         address_space: limit in bytes.
         scratch: size of its own directory in bytes, where it has one.
 
@@ -38,17 +69,17 @@ def confine_session(level: str, channel: int, ruleset: int, address_space: int, 
         OSError: a wall cannot be built; in the kernel's words.
     """
     kernel.die_with_parent(signal.SIGKILL)
-    _keep_only(channel, ruleset)
-    if level == NAMESPACES:
+    _keep_only(channel, walls.ruleset)
+    if walls.level == NAMESPACES:
         room.mount_scratch(scratch)
     _set_limits(address_space, scratch)
     kernel.forbid_new_privileges()
     kernel.drop_capabilities()
-    if ruleset >= 0:
+    if walls.ruleset >= 0:
         kernel.landlock_restrict(_RULESET)
         os.close(_RULESET)
     kernel.forbid_dumps()
-    kernel.install_filter(seccomp.filter_program(os.getpid(), writable=level == NAMESPACES))
+    kernel.install_filter(seccomp.for_process(walls.program, os.getpid()))
     return _CHANNEL
 
 
@@ -87,20 +118,6 @@ def _set_limits(address_space: int, file_size: int | None) -> None:
         resource.setrlimit(kind, (value, value))
 
 
-def make_rules(level: str, readable: list[str]) -> int:
-    """The Landlock ruleset of a level's sessions; -1 where namespaces must do without it.
-
-    Raises:
-        OSError: the level rests on Landlock, and this kernel has none.
-    """
-    try:
-        return landlock.make_ruleset(readable, [room.BOX] if level == NAMESPACES else [], room.DEVICES)
-    except OSError:
-        if level == LANDLOCK:
-            raise
-        return -1
-
-
 def refusal(level: str) -> str:
     """Why this level cannot be had here, in the kernel's words; empty when it can.
 
@@ -131,8 +148,7 @@ def _try_out(level: str) -> str:
     if level == NAMESPACES:
         room.enter_namespaces()
         room.enter_own_root(readable)
-    ruleset = make_rules(level, readable)
-    confine_session(level, _CHANNEL, ruleset, address_space=1024 * MB, scratch=MB)
+    confine_session(Walls.make(level, readable), _CHANNEL, address_space=1024 * MB, scratch=MB)
     for deed, attempt in _FORBIDDEN.items():
         try:
             attempt()

@@ -129,11 +129,19 @@ Instruction = tuple[int, int, int, int]
 """Code, steps to jump when true, when false, and a value: `struct sock_filter`."""
 
 
-def filter_program(pid: int, *, writable: bool, machine: str | None = None) -> bytes:
-    """The program for one session.
+_ANY_PID = 0x7FFFFFF1
+"""Stands for the session's own process, and is nobody's: Linux gives numbers below 2**22."""
+
+
+def for_process(program: bytes, pid: int) -> bytes:
+    """The program for one process, which may send signals to itself: `pid` is its number as it sees itself."""
+    return program.replace(struct.pack("I", _ANY_PID), struct.pack("I", pid))
+
+
+def filter_program(*, writable: bool, machine: str | None = None) -> bytes:
+    """The program of all sessions, to be finished by `for_process`.
 
     Args:
-        pid: of the process as it sees itself, to which it may send signals.
         writable: whether it has files of its own. Landlock before version 3 lets a file be emptied while it is opened
             for reading, so where nothing is to be written, nothing may be emptied.
         machine: as `uname -m` says it; this one when None.
@@ -163,10 +171,10 @@ def filter_program(pid: int, *, writable: bool, machine: str | None = None) -> b
         if (number := numbers_of_open[column]) is not None:
             program += _unless_bits(number, place, 0 if writable else _O_TRUNC)
     for numbers, place, values in (
-        (_KILL, 0, (pid,)),
-        (_TGKILL, 0, (pid,)),
-        (_PRLIMIT, 0, (0, pid)),
-        (_AFFINITY, 0, (0, pid)),
+        (_KILL, 0, (_ANY_PID,)),
+        (_TGKILL, 0, (_ANY_PID,)),
+        (_PRLIMIT, 0, (0, _ANY_PID)),
+        (_AFFINITY, 0, (0, _ANY_PID)),
         (_PRCTL, 0, _PRCTL_HARMLESS),
         (_IOCTL, 1, _IOCTL_HARMLESS),
         (_FCNTL, 1, _FCNTL_HARMLESS),

@@ -60,13 +60,12 @@ class _Template:
     """What a session is a copy of."""
 
     def __init__(self, settings: Settings, level: str) -> None:
-        self._level = level
         self._characters = settings.characters
         self._scratch = settings.scratch_mb * MB
         # What the mathematics takes by itself is not the session's. Read while there is a /proc.
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         self._address_space = pages * os.sysconf("SC_PAGE_SIZE") + settings.memory_mb * MB
-        self._ruleset = -1
+        self._walls: confinement.Walls | None = None
         if level == NONE:
             os.chdir(settings.folder)
         else:
@@ -74,7 +73,7 @@ class _Template:
             os.chdir("/")
             if level == NAMESPACES:
                 room.enter_own_root(readable)
-            self._ruleset = confinement.make_rules(level, readable)
+            self._walls = confinement.Walls.make(level, readable)
         for name in list(os.environ):
             if name not in _KEPT_VARIABLES:
                 del os.environ[name]
@@ -93,12 +92,10 @@ class _Template:
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             _forget_history()
             warmth.seed(seed)
-            if self._level == NONE:
+            if self._walls is None:
                 channel = confinement.limit_session(channel, self._address_space)
             else:
-                channel = confinement.confine_session(
-                    self._level, channel, self._ruleset, self._address_space, self._scratch
-                )
+                channel = confinement.confine_session(self._walls, channel, self._address_space, self._scratch)
         except BaseException as error:
             words = str(error).encode("utf-8", "replace")[: frames.WORDS_BYTES]
             os.write(channel, frames.pack_reply(frames.UNCONFINED, b"", words))
@@ -123,15 +120,14 @@ def _forget_history() -> None:
     empty = sys.getsizeof(b"")
     for size in range(16, _LARGEST_BLOCK + 1, 16):
         make = object if size == 16 else float if size == 32 else lambda room=size - empty: bytes(room)
-        blocks = {id(block): block for block in (make() for _ in range(_BLOCKS))}
-        for address in sorted(blocks, reverse=True):
-            del blocks[address]
+        blocks = sorted((make() for _ in range(_BLOCKS)), key=id)
+        blocks.clear()  # from its end
     gc.enable()
 
 
 _LARGEST_BLOCK = 512
 """Bytes that Python's own allocator gives out at once."""
-_BLOCKS = 128
+_BLOCKS = 48
 
 
 class _Broker:

@@ -1,0 +1,310 @@
+"""CPU time and memory of sandboxed sessions beside a fresh Python, bubblewrap and a Jupyter kernel; cells in bulk.
+
+    python -m benchmarks.sandbox [--sessions 100] [--cells 1000] [--open 1000] [--mixed 100000] [--reps 3]
+
+Sessions live in an environment of their own, with numpy, scipy, sympy and networkx. A contender opens a session, has it
+run a cell, and closes it: CPU time counts its whole tree of processes, from `wait` and /proc. Contenders take turns, so
+that ratios hold on a busy machine. Memory of open sessions is the sum of their PSS and page tables after a cell that
+uses sympy. `--mixed` sends cells of six kinds through one pool: quick, error, time-out, memory bomb, crash, endless
+print; each must be answered within its limit and one second, none may be lost, and the driver may not grow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.processes import descendants
+
+from benchmarks.environments import NotMeasuredError, python_with
+from benchmarks.results import emit, figure, spread
+from omr_kedro.sandbox import Limits, Plan, Pool, Result, SandboxRefusedError, Status, probe
+
+LEVELS = ("namespaces", "landlock")
+_MATHEMATICS = ("numpy>=2", "scipy>=1.14", "sympy>=1.13", "networkx>=3.4")
+_KERNEL = (*_MATHEMATICS, "ipykernel>=6.29", "jupyter_client>=8.6")
+MOST_OPEN_MS, MOST_CELL_MS, MOST_GB, LEAST_RATIO, MOST_LATE_S, MOST_GROWTH_MB = 15.0, 0.3, 10.0, 10.0, 1.0, 32.0
+SMALL = "1 + 1"
+SYMPY = "import sympy, numpy\nx = sympy.Symbol('x')\nsympy.integrate(sympy.exp(-x**2), (x, -sympy.oo, sympy.oo))"
+_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+_KERNEL_SESSION = """
+import sys
+from jupyter_client.manager import start_new_kernel
+for _ in range(int(sys.argv[1])):
+    manager, client = start_new_kernel(kernel_name="python3")
+    client.execute_interactive(sys.argv[2], timeout=60, output_hook=lambda _: None)
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+"""
+
+
+def cpu_of_tree(pids: set[int]) -> float:
+    """CPU seconds of living processes and of those that they have waited for."""
+    total = 0.0
+    for pid in pids:
+        try:
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(int(field) for field in fields[11:15]) * _TICK_S
+    return total
+
+
+def cpu_here() -> float:
+    """CPU seconds of this process and of all below it, alive or waited for."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    below = cpu_of_tree(set(descendants()) - {os.getpid()})
+    return time.process_time() + children.ru_utime + children.ru_stime + below
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Cost of one session or cell, in milliseconds."""
+
+    cpu_ms: float
+    wall_ms: float
+
+
+async def cost(count: int, work: Callable[[], Awaitable[object]]) -> Cost:
+    cpu, wall = cpu_here(), time.perf_counter()
+    for _ in range(count):
+        await work()
+    return Cost((cpu_here() - cpu) * 1000 / count, (time.perf_counter() - wall) * 1000 / count)
+
+
+def in_pool(pool: Pool, code: str) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        async with pool.session("key") as session:
+            result = await session.run(code)
+        assert result.status is Status.COMPLETED, result
+
+    return work
+
+
+def in_process(*words: str) -> Callable[[], Awaitable[None]]:
+    async def work() -> None:
+        process = await asyncio.create_subprocess_exec(*words, stdout=subprocess.DEVNULL)
+        assert await process.wait() == 0, words
+
+    return work
+
+
+def bubblewrap(python: str) -> list[str]:
+    program = shutil.which("bwrap")
+    if not program:
+        raise NotMeasuredError("bubblewrap is not installed")
+    room = ["--unshare-all", "--die-with-parent", "--new-session", "--clearenv", "--ro-bind", "/", "/"]
+    return [program, *room, "--tmpfs", "/tmp", python]
+
+
+async def opening(python: str, pools: dict[str, Pool], sessions: int, reps: int) -> list[dict[str, object]]:
+    """Sessions of one cell, small or with sympy, by contender."""
+    contenders: dict[str, dict[str, tuple[int, Callable[[], Awaitable[None]]]]] = {}
+    for level, pool in pools.items():
+        contenders[f"sandbox, {level}"] = {code: (sessions, in_pool(pool, code)) for code in (SMALL, SYMPY)}
+    few = max(sessions // 20, 2)
+    contenders["fresh python"] = {code: (few, in_process(python, "-c", code)) for code in (SMALL, SYMPY)}
+    try:
+        words = bubblewrap(python)
+        contenders["fresh python in bubblewrap"] = {c: (few, in_process(*words, "-c", c)) for c in (SMALL, SYMPY)}
+    except NotMeasuredError as error:
+        print(f"bubblewrap: left out, {error}")
+    try:
+        kernels = python_with("jupyter", _KERNEL)
+        contenders["Jupyter kernel"] = {
+            c: (1, in_process(kernels, "-c", _KERNEL_SESSION, "2", c)) for c in (SMALL, SYMPY)
+        }
+    except NotMeasuredError as error:
+        print(f"Jupyter kernel: left out, {error}")
+    costs: dict[tuple[str, str], list[Cost]] = {}
+    for _ in range(reps):
+        for name, by_code in contenders.items():
+            for code, (count, work) in by_code.items():
+                costs.setdefault((name, code), []).append(await cost(count, work))
+    print(f"\n{'CPU ms (wall ms) of a session':32s} {'1 + 1':>18s} {'sympy':>18s}")
+    medians: dict[tuple[str, str], float] = {}
+    for name in contenders:
+        halves = 2 if name == "Jupyter kernel" else 1  # two kernels in one client
+        cells = []
+        for code in (SMALL, SYMPY):
+            cpu = spread([one.cpu_ms / halves for one in costs[name, code]])["median"]
+            wall = spread([one.wall_ms / halves for one in costs[name, code]])["median"]
+            medians[name, code] = cpu
+            cells.append(f"{cpu:8.1f} ({wall:6.1f})")
+        print(f"{name:32s} {cells[0]:>18s} {cells[1]:>18s}")
+    figures = []
+    for level in pools:
+        name = f"sandbox, {level}"
+        small = spread([one.cpu_ms for one in costs[name, SMALL]])
+        title = f"session open, 1 + 1, close ({level})"
+        met = small["median"] <= MOST_OPEN_MS
+        figures.append(figure(title, small, "CPU ms", f"at most {MOST_OPEN_MS:g}", met=met))
+        ratio = medians["fresh python", SYMPY] / medians[name, SYMPY]
+        title = f"sessions with sympy a core-second, beside a fresh python ({level})"
+        figures.append(figure(title, ratio, "x", f"at least {LEAST_RATIO:g}", met=ratio >= LEAST_RATIO))
+        for other in contenders:
+            if not other.startswith("sandbox") and other != "fresh python":
+                title = f"the same beside a {other} ({level})"
+                figures.append(figure(title, medians[other, SYMPY] / medians[name, SYMPY], "x"))
+    return figures
+
+
+async def cells(pools: dict[str, Pool], count: int, reps: int) -> list[dict[str, object]]:
+    """Small cells in an open session."""
+    figures = []
+    for level, pool in pools.items():
+        async with pool.session("key") as session:
+            await session.run(SMALL)
+
+            async def one(session: object = session) -> Result:
+                return await session.run(SMALL)  # type: ignore[attr-defined, no-any-return]
+
+            values = spread([(await cost(count, one)).cpu_ms for _ in range(reps)])
+        title = f"small cell ({level})"
+        figures.append(
+            figure(title, values, "CPU ms", f"at most {MOST_CELL_MS:g}", met=values["median"] <= MOST_CELL_MS)
+        )
+    return figures
+
+
+def memory_mb(pid: int | str) -> float:
+    """PSS and page tables of a process."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    numbers = [int(line.split()[1]) for line in (rollup + status).splitlines() if line.startswith(("Pss:", "VmPTE:"))]
+    return sum(numbers) / 1024
+
+
+def resident_mb() -> float:
+    """Memory of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+async def open_sessions(plan: Plan, python: str, count: int) -> list[dict[str, object]]:
+    """Memory of so many sessions that have used sympy."""
+    async with Pool(plan, Limits(seconds=60), python=python) as pool:
+        sessions = [pool.session(f"{number}") for number in range(count)]
+        begun = time.perf_counter()
+        results = await asyncio.gather(*(session.run(SYMPY) for session in sessions))
+        taken = time.perf_counter() - begun
+        assert {result.status for result in results} == {Status.COMPLETED}
+        gb = sum(memory_mb(pid) for pid in descendants() if pid != os.getpid()) / 1024
+        assert pool.metrics.evicted == 0
+    each = gb * 1024 / count
+    print(f"\n{count} sessions opened in {taken:.1f} s: {gb:.2f} GB, {each:.1f} MB each; driver {resident_mb():.0f} MB")
+    most = MOST_GB * count / 1000
+    return [figure(f"{count:,} open sessions after a cell with sympy", gb, "GB", f"at most {most:g}", met=gb <= most)]
+
+
+_KINDS: dict[str, tuple[int, str, set[Status]]] = {
+    "quick": (80, "sum(i * i for i in range({number}))", {Status.COMPLETED}),
+    "error": (8, "def f(x): return 1 / x\nf(0)", {Status.ERROR}),
+    "time-out": (3, "while True: pass", {Status.TIMEOUT, Status.KILLED}),
+    "deaf": (1, "import signal\nsignal.pthread_sigmask(0, [2])\nwhile True: pass", {Status.KILLED}),
+    "memory bomb": (3, "x = []\nwhile True: x.append(bytearray(10**6))", set(Status) - {Status.COMPLETED, Status.LOST}),
+    "crash": (3, "import ctypes\nctypes.string_at(0)", {Status.CRASHED}),
+    "endless print": (2, "while True: print('x' * 1000)", {Status.TIMEOUT, Status.KILLED}),
+}  # fmt: skip
+"""Share in percent, code, and the ends that are right."""
+
+
+async def mixed(plan: Plan, python: str, count: int, limit_s: float) -> list[dict[str, object]]:
+    """Cells of all kinds, eight to a session, many sessions at a time."""
+    limits = Limits(seconds=limit_s, grace_seconds=0.5, memory_mb=128)
+    rng = random.Random(7)
+    names = rng.choices(list(_KINDS), [share for share, *_ in _KINDS.values()], k=count)
+    wrong: Counter[tuple[str, str]] = Counter()
+    answered, latest, sizes = 0, 0.0, [0.0]
+    async with Pool(plan, limits, python=python) as pool:
+
+        async def session_of(number: int, kinds: list[str]) -> None:
+            nonlocal answered, latest
+            async with pool.session(f"{number}") as session:
+                for kind in kinds:
+                    _, code, right = _KINDS[kind]
+                    result = await session.run(code.format(number=100 + number % 50))
+                    answered += 1
+                    latest = max(latest, result.seconds)
+                    if result.status not in right:
+                        wrong[kind, result.status] += 1
+                    if answered == count // 5 or answered % 1000 == 0:
+                        sizes.append(resident_mb())
+
+        begun = time.perf_counter()
+        pending: set[asyncio.Task[None]] = set()
+        for number, start in enumerate(range(0, count, 8)):
+            if len(pending) >= 32:
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            pending.add(asyncio.create_task(session_of(number, names[start : start + 8])))
+        await asyncio.gather(*pending)
+        taken = time.perf_counter() - begun
+        row = pool.metrics.row()
+    late = latest - limit_s
+    growth = resident_mb() - sizes[1]
+    print(f"\n{count:,} mixed cells in {taken:.0f} s; slowest answer {latest:.2f} s at a limit of {limit_s:g} s; {row}")
+    print(f"driver: {sizes[1]:.1f} MB after a fifth, {resident_mb():.1f} MB at the end; other ends: {dict(wrong)}")
+    return [
+        figure(f"cells of {count:,} mixed ones without an answer", count - answered, "", "none", met=answered == count),
+        figure("slowest answer after its limit", late, "s", f"at most {MOST_LATE_S:g}", met=late <= MOST_LATE_S),
+        figure(
+            "growth of the driver's memory", growth, "MB", f"at most {MOST_GROWTH_MB:g}", met=growth <= MOST_GROWTH_MB
+        ),
+        figure("cells that ended otherwise than their kind says", wrong.total(), "", "none", met=not wrong),
+    ]
+
+
+async def measure(options: argparse.Namespace) -> list[dict[str, object]]:
+    python = python_with("sandbox", _MATHEMATICS)
+    figures: list[dict[str, object]] = []
+    level = probe(python).level
+    if level is None:
+        raise SandboxRefusedError("\n".join(probe(python).lines()))
+    if options.sessions:
+        pools = {}
+        for name in LEVELS:
+            if reason := probe(python).refusals[name]:
+                print(f"{name}: left out, {reason}")
+                continue
+            pools[name] = Pool(Plan(isolation=name, nice=0, cores=1), Limits(seconds=60), python=python)  # type: ignore[arg-type]
+            await pools[name].start()
+        figures += await opening(python, pools, options.sessions, options.reps)
+        figures += await cells(pools, options.cells, options.reps)
+        for pool in pools.values():
+            await pool.close()
+    if options.open:
+        figures += await open_sessions(Plan(nice=0, sessions=options.open), python, options.open)
+    if options.mixed:
+        figures += await mixed(Plan(nice=0), python, options.mixed, options.limit)
+    return figures
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sessions", type=int, default=100, help="of each measurement of opening; 0: none")
+    parser.add_argument("--cells", type=int, default=1000, help="of each measurement of small cells")
+    parser.add_argument("--open", type=int, default=1000, help="sessions held open; 0: none")
+    parser.add_argument("--mixed", type=int, default=100_000, help="cells of all kinds; 0: none")
+    parser.add_argument("--limit", type=float, default=1.0, help="seconds of a mixed cell")
+    parser.add_argument("--reps", type=int, default=3)
+    figures = asyncio.run(measure(parser.parse_args()))
+    emit(figures)
+    return 0 if all(one["met"] is not False for one in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
