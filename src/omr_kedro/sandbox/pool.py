@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Isolation = Literal["auto", "namespaces", "landlock", "none"]
 MODULES = ("numpy", "scipy", "sympy", "mpmath", "networkx")
-"""Beside the standard library, what cells may import: the libraries that models reach for in mathematics."""
+"""Beside the standard library, modules that cells may import: those that models reach for in mathematics."""
 
 _OPEN_SECONDS = 10.0
 """In which a new process is confined; a zygote that takes longer is hung."""
@@ -215,7 +215,9 @@ class Pool:
             self.level = zygote.level
             logger.info("sandbox: isolation by %s%s", zygote.level, "".join(f"; {why}" for why in zygote.refusals))
             if zygote.missing:
-                logger.warning("sandbox: cells cannot import %s: not installed", ", ".join(zygote.missing))
+                logger.warning(
+                    "sandbox: cells cannot import %s: pip install 'omr_kedro[sandbox]'", ", ".join(zygote.missing)
+                )
         self.metrics.zygotes += 1
         return zygote
 

@@ -25,7 +25,7 @@ MS_BIND = 4096
 MS_REC = 16384
 MS_PRIVATE = 1 << 18
 _LOCKED_FLAGS = MS_NOEXEC | 1024 | 2048
-"""What a remount must repeat when the source has it (noexec, noatime, nodiratime): a user namespace may not undo it."""
+"""Flags of the source that a remount must repeat (noexec, noatime, nodiratime): a user namespace may not undo them."""
 _UMOUNT_DETACH = 2
 
 PR_SET_PDEATHSIG = 1

@@ -57,7 +57,7 @@ def _choose(levels: list[str]) -> tuple[str | None, list[str]]:
 
 
 class _Template:
-    """What a session is a copy of."""
+    """The original of which every session is a copy."""
 
     def __init__(self, settings: Settings, level: str) -> None:
         self._characters = settings.characters
