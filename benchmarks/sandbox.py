@@ -211,12 +211,13 @@ async def open_sessions(plan: Plan, python: str, count: int) -> list[dict[str, o
     return [figure(f"{count:,} open sessions after a cell with sympy", gb, "GB", f"at most {most:g}", met=gb <= most)]
 
 
+_BAD_ENDS = {Status.ERROR, Status.TIMEOUT, Status.KILLED, Status.CRASHED}
 _KINDS: dict[str, tuple[int, str, set[Status]]] = {
     "quick": (80, "sum(i * i for i in range({number}))", {Status.COMPLETED}),
     "error": (8, "def f(x): return 1 / x\nf(0)", {Status.ERROR}),
     "time-out": (3, "while True: pass", {Status.TIMEOUT, Status.KILLED}),
     "deaf": (1, "import signal\nsignal.pthread_sigmask(0, [2])\nwhile True: pass", {Status.KILLED}),
-    "memory bomb": (3, "x = []\nwhile True: x.append(bytearray(10**6))", set(Status) - {Status.COMPLETED, Status.LOST}),
+    "memory bomb": (3, "x = []\nwhile True: x.append(bytearray(10**6))", _BAD_ENDS),
     "crash": (3, "import ctypes\nctypes.string_at(0)", {Status.CRASHED}),
     "endless print": (2, "while True: print('x' * 1000)", {Status.TIMEOUT, Status.KILLED}),
 }  # fmt: skip

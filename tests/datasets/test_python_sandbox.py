@@ -32,7 +32,7 @@ def test_a_session_that_outlives_its_sandbox_answers_that_it_is_closed() -> None
     session = dataset.load().session("key")
     assert asyncio.run(session.run("1 + 1")).status is Status.COMPLETED
     dataset.release()
-    assert asyncio.run(session.run("1 + 1")).status is Status.LOST
+    assert asyncio.run(session.run("1 + 1")).status is Status.UNAVAILABLE
 
 
 def test_what_decides_answers_is_the_identity_of_a_sandbox_and_its_size_is_not() -> None:

@@ -18,12 +18,10 @@ def test_metrics_count_cells_by_their_end() -> None:
     metrics.add_end(cpu_seconds=1.5, peak_kb=2048)
     metrics.add_end(cpu_seconds=0.5, peak_kb=1024)
     row = metrics.row()
-    assert (row["cells"], row["errors"], row["timeouts"], row["kills"], row["crashes"], row["lost"]) == (
-        8,
-        1,
-        1,
-        1,
-        2,
-        1,
-    )
-    assert (row["seconds"], row["waited_seconds"], row["cpu_seconds"], row["peak_memory_mb"]) == (4.0, 2.0, 2.0, 2.0)
+    names = ("cells", "errors", "timeouts", "kills", "crashes", "state_lost", "unavailable")
+    assert [row[name] for name in names] == [9, 1, 1, 1, 2, 1, 1]
+    assert (row["seconds"], row["waited_seconds"], row["cpu_seconds"], row["peak_memory_mb"]) == (4.5, 2.25, 2.0, 2.0)
+
+
+def test_only_what_tells_of_the_cell_may_be_kept() -> None:
+    assert {status for status in Status if not Result(status).settled} == {Status.UNAVAILABLE}

@@ -58,10 +58,7 @@ async def exchange(process: Process, number: int, code: str, limits: Limits, sec
                 return Answer(Status.KILLED, stderr=_timed_out(seconds, "; its variables are lost"))
         kind, stdout, stderr = answer.result()
     except (OSError, EOFError):
-        process.signal(signal.SIGKILL)
-        await asyncio.wait({process.ended}, timeout=_END_SECONDS)
-        how = process.ended.result().words if process.ended.done() else "it closed its channel"
-        return Answer(Status.CRASHED, stderr=f"The session ended ({how}); its variables are lost.\n")
+        return await _end(process)
     except frames.BrokenFrameError:
         words = "The session answered in no known form and was ended; its variables are lost.\n"
         return Answer(Status.BROKEN, stderr=words)
@@ -73,6 +70,16 @@ async def exchange(process: Process, number: int, code: str, limits: Limits, sec
     if late:
         return Answer(Status.TIMEOUT, stdout, _timed_out(seconds, ""))
     return Answer(Status.COMPLETED if kind == frames.COMPLETED else Status.ERROR, stdout, stderr)
+
+
+async def _end(process: Process) -> Answer:
+    """How a session ended that hung up."""
+    process.signal(signal.SIGKILL)
+    await asyncio.wait({process.ended}, timeout=_END_SECONDS)
+    if process.given_up:
+        return Answer(Status.UNAVAILABLE, stderr="The sandbox ended in the middle of the cell.\n")
+    how = process.ended.result().words if process.ended.done() else "it closed its channel"
+    return Answer(Status.CRASHED, stderr=f"The session ended ({how}); its variables are lost.\n")
 
 
 async def _converse(process: Process, data: bytes, characters: int) -> tuple[int, str, str]:

@@ -58,8 +58,10 @@ class Status(StrEnum):
     """Its process ended; its variables are lost."""
     BROKEN = "broken"
     """Its process answered with bytes that the runner does not write, and was ended."""
-    LOST = "lost"
-    """Not run, since the variables of earlier cells could not be rebuilt, or the sandbox was closed."""
+    STATE_LOST = "state_lost"
+    """Not run, since the variables of earlier cells could not be made again; the next cell finds none."""
+    UNAVAILABLE = "unavailable"
+    """The sandbox died or was closed, before the cell or in the middle of it. That says nothing of the cell."""
 
 
 STATE_KEPT = frozenset({Status.COMPLETED, Status.ERROR, Status.TIMEOUT})
@@ -79,3 +81,8 @@ class Result:
     """For a core, and for the process to be there."""
     rebuilt: bool = False
     """Whether earlier cells were run again before it."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether it tells of the cell, and may be kept; otherwise another try may fare better."""
+        return self.status is not Status.UNAVAILABLE

@@ -50,7 +50,8 @@ class Metrics:
             "timeouts": self.cells[Status.TIMEOUT],
             "kills": self.cells[Status.KILLED],
             "crashes": self.cells[Status.CRASHED] + self.cells[Status.BROKEN],
-            "lost": self.cells[Status.LOST],
+            "state_lost": self.cells[Status.STATE_LOST],
+            "unavailable": self.cells[Status.UNAVAILABLE],
         }
         times = {name: round(getattr(self, name), 3) for name in ("seconds", "waited_seconds", "cpu_seconds")}
         names = ("sessions", "rebuilt", "evicted", "zygotes")

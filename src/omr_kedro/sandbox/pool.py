@@ -222,7 +222,7 @@ class Pool:
         return zygote
 
     async def close(self) -> None:
-        """End all sessions and zygotes. Cells under way get an answer, later ones the result `lost`."""
+        """End all sessions and zygotes. Cells under way and later ones are `unavailable`."""
         self.closed = True
         for zygote in (self._zygote, *self._retired):
             if zygote:

@@ -89,7 +89,7 @@ class SandboxSession:
     async def run(self, code: str) -> Result:
         """Run a cell; see `Session.run`. When the caller is cancelled, the session's process is ended."""
         if self._thread.closed:
-            return Result(Status.LOST, stderr="The session is closed.\n")
+            return Result(Status.UNAVAILABLE, stderr="The session is closed.\n")
         return await asyncio.wrap_future(self._thread.submit(self._session.run(code)))
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from omr_kedro.sandbox.limits import STATE_KEPT, Limits, Result, Status
 from omr_kedro.sandbox.metrics import Metrics
 from omr_kedro.sandbox.zygote import Process
 
-_CLOSED = Result(Status.LOST, stderr="The session is closed.\n")
+_CLOSED = Result(Status.UNAVAILABLE, stderr="The session is closed.\n")
 _REPLAYED = frozenset({Status.COMPLETED, Status.ERROR})
 
 
@@ -93,7 +93,7 @@ class Session:
             try:
                 self._process = process = await self._pool.open(self._seed)
             except NoProcessError as error:
-                return Result(Status.CRASHED, stderr=f"{error}\n", waited_seconds=_now() - asked)
+                return Result(Status.UNAVAILABLE, stderr=f"{error}\n", waited_seconds=_now() - asked)
             if self._closed:
                 self.lose()
                 return _CLOSED
@@ -104,7 +104,7 @@ class Session:
                     self.lose()
                     self._history.clear()
                     words = "Variables of earlier cells were lost and could not be made again; define them anew.\n"
-                    return Result(Status.LOST, stderr=words, waited_seconds=_now() - asked, rebuilt=True)
+                    return Result(Status.STATE_LOST, stderr=words, waited_seconds=_now() - asked, rebuilt=True)
         begun = _now()
         answer = await self._ask(process, self._cells, code, self._pool.limits.seconds)
         if answer.status in _REPLAYED:
@@ -138,7 +138,7 @@ class Session:
             self._pool.lost(self, process)
 
     async def close(self) -> None:
-        """End the process, in the middle of a cell if there is one; later cells get the result `lost`."""
+        """End the process, in the middle of a cell if there is one; it and later ones are `unavailable`."""
         self._closed = True
         self.lose()
         self._history.clear()

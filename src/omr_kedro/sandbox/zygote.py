@@ -112,6 +112,11 @@ class Process:
         self._hung_up = True
 
     @property
+    def given_up(self) -> bool:
+        """Whether it was ended from outside, or with its zygote, whatever its cell did."""
+        return self._hung_up or not self.zygote.alive
+
+    @property
     def talking(self) -> bool:
         """Whether somebody waits for its answer."""
         return self._talking

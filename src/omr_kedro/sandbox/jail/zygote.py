@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from . import cells, confinement, frames, kernel, orders, room, warmth
@@ -42,7 +43,8 @@ def main(words: list[str]) -> None:
 def _step_back(nice: int) -> None:
     """Let everything else go first: when memory runs out on the node, a session dies and not the model server."""
     os.nice(nice)
-    Path("/proc/self/oom_score_adj").write_text("1000")
+    with suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _choose(levels: list[str]) -> tuple[str | None, list[str]]:
@@ -89,6 +91,9 @@ class _Template:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # Meant for a whole job, whose end is told by the zygote's: a cell must not look as if it had crashed.
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
             signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
             _forget_history()
             warmth.seed(seed)
