@@ -83,13 +83,9 @@ async def _end(process: Process) -> Answer:
 
 
 async def _converse(process: Process, data: bytes, characters: int) -> tuple[int, str, str]:
-    loop = asyncio.get_running_loop()
-    try:
-        if process.channel.recv(1):  # an answer that came before its cell
-            raise frames.BrokenFrameError
-        raise EOFError
-    except BlockingIOError:
-        await loop.sock_sendall(process.channel, data)
+    if process.channel.has_more():  # an answer that came before its cell
+        raise frames.BrokenFrameError
+    await process.channel.write(data)
     head, stdout, stderr = await _receive(process, characters * frames.BYTES_PER_CHARACTER)
     if head.kind not in (frames.COMPLETED, frames.FAILED):
         raise frames.BrokenFrameError
@@ -101,20 +97,9 @@ async def _converse(process: Process, data: bytes, characters: int) -> tuple[int
 
 
 async def _receive(process: Process, most_bytes: int) -> tuple[frames.Head, bytes, bytes]:
-    head = frames.read_head(await _receive_exactly(process, frames.REPLY_HEAD.size), most_bytes)
-    body = await _receive_exactly(process, head.stdout_bytes + head.stderr_bytes)
+    head = frames.read_head(await process.channel.read(frames.REPLY_HEAD.size), most_bytes)
+    body = await process.channel.read(head.stdout_bytes + head.stderr_bytes)
     return head, body[: head.stdout_bytes], body[head.stdout_bytes :]
-
-
-async def _receive_exactly(process: Process, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    data = b""
-    while len(data) < size:
-        part = await loop.sock_recv(process.channel, size - len(data))
-        if not part:
-            raise EOFError
-        data += part
-    return data
 
 
 def _timed_out(seconds: float, rest: str) -> str:

@@ -135,7 +135,10 @@ class Pool:
         while self._processes >= self._most and self._idle:
             self.metrics.evicted += 1
             next(iter(self._idle)).lose()  # and so it is idle no more
-        process = zygote.open(seed)
+        try:
+            process = zygote.open(seed)
+        except OSError as error:
+            raise NoProcessError(f"The session could not be started: {error.strerror}.") from None
         self._processes += 1
         self.metrics.sessions += 1
         try:
@@ -197,7 +200,7 @@ class Pool:
             return self._zygote
 
     async def _start_zygote(self) -> Zygote:
-        _allow_descriptors(self._most + _SPARE_DESCRIPTORS)
+        _allow_descriptors(2 * self._most + _SPARE_DESCRIPTORS)
         if self.plan.isolation == NONE and self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="omr-sandbox-", ignore_cleanup_errors=True)
         settings = Settings(

@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
+from omr_kedro.sandbox.channel import Channel
 from omr_kedro.sandbox.errors import SandboxError, SandboxRefusedError
 from omr_kedro.sandbox.jail import orders
 from omr_kedro.sandbox.jail.orders import Message
@@ -70,9 +70,9 @@ class End:
 
 
 class Process:
-    """One session's process: its socket, signals to it, its end."""
+    """One session's process: its pipes, signals to it, its end."""
 
-    def __init__(self, zygote: Zygote, slot: int, channel: socket.socket) -> None:
+    def __init__(self, zygote: Zygote, slot: int, channel: Channel) -> None:
         self.zygote = zygote
         self._slot = slot
         self.channel = channel
@@ -98,18 +98,15 @@ class Process:
             self.signal(signal.SIGCONT)
 
     def hang_up(self) -> None:
-        """End the process, and the conversation with it; `ended` comes when the zygote has heard of it.
+        """End the process; `ended` comes when the zygote has heard of it.
 
-        Whoever is talking gets the end of the stream, and closes the channel then: a descriptor must not be closed,
-        and so given to another session, while the event loop watches it.
+        Whoever is talking hears the end of the replies, and the channel is closed after that: a descriptor must not be
+        closed, and so given to another session, while the event loop watches it.
         """
         self.signal(signal.SIGKILL)
-        if self._talking:
-            with suppress(OSError):
-                self.channel.shutdown(socket.SHUT_RDWR)
-        else:
-            self.channel.close()
         self._hung_up = True
+        if not self._talking:
+            self.channel.close()
 
     @property
     def given_up(self) -> bool:
@@ -146,7 +143,7 @@ class Zygote:
         self._control = control
         self._errors = errors
         self._loop = asyncio.get_running_loop()
-        self._unsent: deque[tuple[bytes, socket.socket | None]] = deque()
+        self._unsent: deque[tuple[bytes, Channel | None]] = deque()
         self._processes: dict[int, Process] = {}
         self._free: list[int] = []
         self._next_slot = 0
@@ -222,24 +219,23 @@ class Zygote:
 
         Raises:
             SandboxError: it has as many sessions as it can have.
+            OSError: this process has no descriptor left.
         """
         slot = heapq.heappop(self._free) if self._free else self._next_slot
         if slot >= SLOTS:
             raise SandboxError(f"a zygote has {SLOTS:,} sessions at most")
         self._next_slot = max(self._next_slot, slot + 1)
-        ours, theirs = socket.socketpair()
-        ours.setblocking(False)
-        process = Process(self, slot, ours)
+        process = Process(self, slot, Channel())
         self.opened += 1
         if self.alive:
             self._processes[slot] = process
-            self.send(Message(orders.OPEN, slot, amount=seed), theirs)
+            self.send(Message(orders.OPEN, slot, amount=seed), process.channel)
         else:
             process.ended.set_result(End())
-            theirs.close()
+            process.channel.close_theirs()
         return process
 
-    def send(self, message: Message, channel: socket.socket | None = None) -> None:
+    def send(self, message: Message, channel: Channel | None = None) -> None:
         """Send an order, at once or as soon as the zygote takes it; never waits."""
         if not self.alive:
             return
@@ -252,7 +248,7 @@ class Zygote:
             packet, channel = self._unsent[0]
             try:
                 if channel:
-                    socket.send_fds(self._control, [packet], [channel.fileno()])
+                    socket.send_fds(self._control, [packet], list(channel.theirs))
                 else:
                     self._control.send(packet)
             except BlockingIOError:
@@ -263,7 +259,7 @@ class Zygote:
                 return
             self._unsent.popleft()
             if channel:
-                channel.close()
+                channel.close_theirs()
         self._loop.remove_writer(self._control)
 
     def _hear(self) -> None:
@@ -297,7 +293,7 @@ class Zygote:
         self._control.close()
         for _, channel in self._unsent:
             if channel:
-                channel.close()
+                channel.close_theirs()
         self._unsent.clear()
         for process in self._processes.values():
             process.ended.set_result(End())

@@ -213,27 +213,27 @@ def _cell_lines(trace: TracebackType | None) -> Iterator[str]:
         trace = trace.tb_next
 
 
-def serve(channel: int, characters: int) -> None:
-    """Run what comes on the channel, one cell after the other, until the driver is gone."""
+def serve(inbox: int, outbox: int, characters: int) -> None:
+    """Run the cells that come, one after the other, until the driver is gone."""
     session = Session(characters)
-    _write(channel, frames.pack_reply(frames.READY))
+    _write(outbox, frames.pack_reply(frames.READY))
     while True:
-        number, size = frames.CELL_HEAD.unpack(_read(channel, frames.CELL_HEAD.size))
-        code = _read(channel, size).decode("utf-8", "replace")
-        _write(channel, session.run(number, code))
+        number, size = frames.CELL_HEAD.unpack(_read(inbox, frames.CELL_HEAD.size))
+        code = _read(inbox, size).decode("utf-8", "replace")
+        _write(outbox, session.run(number, code))
 
 
-def _read(channel: int, size: int) -> bytes:
+def _read(inbox: int, size: int) -> bytes:
     data = b""
     while len(data) < size:
-        part = os.read(channel, size - len(data))
+        part = os.read(inbox, size - len(data))
         if not part:
             os._exit(0)
         data += part
     return data
 
 
-def _write(channel: int, data: bytes) -> None:
+def _write(outbox: int, data: bytes) -> None:
     left = memoryview(data)
     while left:
-        left = left[os.write(channel, left) :]
+        left = left[os.write(outbox, left) :]

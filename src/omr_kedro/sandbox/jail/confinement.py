@@ -17,7 +17,9 @@ CPU_SECONDS = 3600
 """Of one session: the last resort, should the driver's clock fail."""
 DESCRIPTORS = 64
 _STACK = 64 * MB
-_CHANNEL, _RULESET = 3, 4
+INBOX, OUTBOX = 3, 4
+"""Descriptors of a session's pipes."""
+_RULESET = 5
 _WORDS_BYTES = 500
 _NO_WORDS = b"\0"
 
@@ -53,23 +55,21 @@ class Walls:
         return cls(level, ruleset, seccomp.filter_program(writable=bool(writable)))
 
 
-def confine_session(walls: Walls, channel: int, address_space: int, scratch: int) -> int:
+def confine_session(walls: Walls, inbox: int, outbox: int, address_space: int, scratch: int) -> None:
     """Put all walls around this process; what it runs from now on is a stranger's.
 
     Args:
         walls: that are to stand.
-        channel: its end of the socket to the driver; every other descriptor is closed.
+        inbox: where its cells come from; it becomes `INBOX`.
+        outbox: where its replies go; it becomes `OUTBOX`, and every other descriptor is closed.
         address_space: limit in bytes.
         scratch: size of its own directory in bytes, where it has one.
-
-    Returns:
-        The channel's new number.
 
     Raises:
         OSError: a wall cannot be built; in the kernel's words.
     """
     kernel.die_with_parent(signal.SIGKILL)
-    _keep_only(channel, walls.ruleset)
+    _keep_only(inbox, outbox, walls.ruleset)
     if walls.level == NAMESPACES:
         room.mount_scratch(scratch)
     _set_limits(address_space, scratch)
@@ -80,23 +80,22 @@ def confine_session(walls: Walls, channel: int, address_space: int, scratch: int
         os.close(_RULESET)
     kernel.forbid_dumps()
     kernel.install_filter(seccomp.for_process(walls.program, os.getpid()))
-    return _CHANNEL
 
 
-def limit_session(channel: int, address_space: int) -> int:
-    """Put no wall around this process, only limits: what `isolation: none` means. Returns the channel's new number."""
+def limit_session(inbox: int, outbox: int, address_space: int) -> None:
+    """Put no wall around this process, only limits: what `isolation: none` means."""
     kernel.die_with_parent(signal.SIGKILL)
-    _keep_only(channel, -1)
+    _keep_only(inbox, outbox, -1)
     _set_limits(address_space, None)
-    return _CHANNEL
 
 
-def _keep_only(channel: int, ruleset: int) -> None:
-    """Close all but the channel, the rules and the standard streams, which are /dev/null."""
+def _keep_only(inbox: int, outbox: int, ruleset: int) -> None:
+    """Close all but the pipes, the rules and the standard streams, which are /dev/null."""
     nothing = os.open("/dev/null", os.O_RDWR)
     # First to high numbers, where none stands in another's place.
-    held = [os.dup2(descriptor, 200 + index) for index, descriptor in enumerate((nothing, channel, max(ruleset, 0)))]
-    for target, source in zip((0, 1, 2, _CHANNEL, _RULESET), (held[0], held[0], *held), strict=True):
+    kept = (nothing, nothing, nothing, inbox, outbox, max(ruleset, 0))
+    held = [os.dup2(descriptor, 200 + index) for index, descriptor in enumerate(kept)]
+    for target, source in enumerate(held):
         os.dup2(source, target)
     os.closerange(_RULESET if ruleset < 0 else _RULESET + 1, os.sysconf("SC_OPEN_MAX"))
 
@@ -127,12 +126,12 @@ def refusal(level: str) -> str:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        os.dup2(writer, _CHANNEL)
+        os.dup2(writer, OUTBOX)
         try:
             words = _try_out(level)
         except OSError as error:
             words = str(error.strerror or error)
-        os.write(_CHANNEL, words.encode("utf-8", "replace")[:_WORDS_BYTES] or _NO_WORDS)
+        os.write(OUTBOX, words.encode("utf-8", "replace")[:_WORDS_BYTES] or _NO_WORDS)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe:
@@ -148,7 +147,7 @@ def _try_out(level: str) -> str:
     if level == NAMESPACES:
         room.enter_namespaces()
         room.enter_own_root(readable)
-    confine_session(Walls.make(level, readable), _CHANNEL, address_space=1024 * MB, scratch=MB)
+    confine_session(Walls.make(level, readable), OUTBOX, OUTBOX, address_space=1024 * MB, scratch=MB)
     for deed, attempt in _FORBIDDEN.items():
         try:
             attempt()

@@ -1,7 +1,7 @@
 """Bytes between the driver and a session: lengths, then text. Nothing in them is ever parsed further.
 
 The driver believes a reply's head only within bounds that it sets itself, since the session's code may write what it
-likes to its end of the channel.
+likes into its end of the pipe.
 """
 
 from __future__ import annotations

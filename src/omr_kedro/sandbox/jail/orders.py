@@ -10,7 +10,7 @@ SIZE = 4096
 """Of the largest packet."""
 
 OPEN, SIGNAL = b"O", b"S"
-"""To the zygote: fork a session (its socket comes along; `seed`), send it a signal (`number`)."""
+"""To the zygote: fork a session (its pipes come along; `seed`), send it a signal (`number`)."""
 READY, REFUSED, FAILED, ENDED = b"R", b"N", b"F", b"E"
 """From the zygote: it is ready; it is not, and why; a session was not forked (`number` is the kernel's); one ended."""
 

@@ -86,7 +86,7 @@ class _Template:
         gc.collect()
         gc.freeze()
 
-    def become(self, channel: int, seed: int) -> None:
+    def become(self, inbox: int, outbox: int, seed: int) -> None:
         """Turn this process, just forked, into a session; never returns."""
         try:
             signal.set_wakeup_fd(-1)
@@ -98,15 +98,18 @@ class _Template:
             _forget_history()
             warmth.seed(seed)
             if self._walls is None:
-                channel = confinement.limit_session(channel, self._address_space)
+                confinement.limit_session(inbox, outbox, self._address_space)
             else:
-                channel = confinement.confine_session(self._walls, channel, self._address_space, self._scratch)
+                confinement.confine_session(self._walls, inbox, outbox, self._address_space, self._scratch)
         except BaseException as error:
             words = str(error).encode("utf-8", "replace")[: frames.WORDS_BYTES]
-            os.write(channel, frames.pack_reply(frames.UNCONFINED, b"", words))
+            reply = frames.pack_reply(frames.UNCONFINED, b"", words)
+            for end in (outbox, confinement.OUTBOX):  # it may have been moved already
+                with suppress(OSError):
+                    os.write(end, reply)
             os._exit(1)
         try:
-            cells.serve(channel, self._characters)
+            cells.serve(confinement.INBOX, confinement.OUTBOX, self._characters)
         finally:
             os._exit(1)
 
@@ -158,7 +161,7 @@ class _Broker:
                 os.read(self._ends, 4096)
                 self._tell_of_the_dead()
             if self._control.fileno() in ready:
-                packet, descriptors, _, _ = socket.recv_fds(self._control, orders.SIZE, 1)
+                packet, descriptors, _, _ = socket.recv_fds(self._control, orders.SIZE, 2)
                 if not packet:
                     return
                 self._obey(orders.read(packet), descriptors)
@@ -171,7 +174,8 @@ class _Broker:
                 self._control.send(Message(orders.FAILED, order.slot, error.errno or 0).pack())
             else:
                 if pid == 0:
-                    self._template.become(descriptors[0], order.amount)
+                    inbox, outbox = descriptors
+                    self._template.become(inbox, outbox, order.amount)
                 self._pids[order.slot] = pid
         # Until it was waited for, a number is nobody else's.
         elif pid := self._pids[order.slot]:
