@@ -207,6 +207,14 @@ async def test_nothing_of_this_project_is_in_a_session() -> None:
         assert (await session.run(code)).stdout == "[]\n"
 
 
+async def test_without_isolation_only_the_session_itself_answers() -> None:
+    async with Pool(plan(isolation="none"), LIMITS) as pool, pool.session("key") as session:
+        results = [
+            await session.run(cell) for cell in ("import os\nchild = os.fork()", "os.waitpid(child, 0)[0] == child")
+        ]
+        assert results[-1].stdout == "True\n"
+
+
 async def test_a_python_that_does_not_start_is_an_error_with_its_words(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\necho no such library >&2\nexit 3\n")

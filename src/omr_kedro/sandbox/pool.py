@@ -75,7 +75,7 @@ class Pool:
         self.level = ""
         """Level of isolation, once it runs."""
         self._python = python
-        count = self.plan.cores or processors()
+        count = self.plan.cores or len(os.sched_getaffinity(0))
         self._cores = asyncio.Semaphore(count)
         self._most = max(self.plan.sessions, count)
         self._zygote: Zygote | None = None
@@ -238,11 +238,6 @@ class Pool:
             await asyncio.wait(self._tasks)
         if self._folder:
             self._folder.cleanup()
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _allow_descriptors(count: int) -> None:

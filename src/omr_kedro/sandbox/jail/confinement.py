@@ -55,13 +55,11 @@ class Walls:
         return cls(level, ruleset, seccomp.filter_program(writable=bool(writable)))
 
 
-def confine_session(walls: Walls, inbox: int, outbox: int, address_space: int, scratch: int) -> None:
-    """Put all walls around this process; what it runs from now on is a stranger's.
+def confine_session(walls: Walls, address_space: int, scratch: int) -> None:
+    """Put all walls around this process, after `keep_only`; what it runs from now on is a stranger's.
 
     Args:
         walls: that are to stand.
-        inbox: where its cells come from; it becomes `INBOX`.
-        outbox: where its replies go; it becomes `OUTBOX`, and every other descriptor is closed.
         address_space: limit in bytes.
         scratch: size of its own directory in bytes, where it has one.
 
@@ -69,7 +67,6 @@ def confine_session(walls: Walls, inbox: int, outbox: int, address_space: int, s
         OSError: a wall cannot be built; in the kernel's words.
     """
     kernel.die_with_parent(signal.SIGKILL)
-    _keep_only(inbox, outbox, walls.ruleset)
     if walls.level == NAMESPACES:
         room.mount_scratch(scratch)
     _set_limits(address_space, scratch)
@@ -82,15 +79,19 @@ def confine_session(walls: Walls, inbox: int, outbox: int, address_space: int, s
     kernel.install_filter(seccomp.for_process(walls.program, os.getpid()))
 
 
-def limit_session(inbox: int, outbox: int, address_space: int) -> None:
+def limit_session(address_space: int) -> None:
     """Put no wall around this process, only limits: what `isolation: none` means."""
     kernel.die_with_parent(signal.SIGKILL)
-    _keep_only(inbox, outbox, -1)
+    # Nothing here forbids a fork, but only one of two processes may talk to the driver.
+    os.register_at_fork(after_in_child=lambda: os.closerange(INBOX, OUTBOX + 1))
     _set_limits(address_space, None)
 
 
-def _keep_only(inbox: int, outbox: int, ruleset: int) -> None:
-    """Close all but the pipes, the rules and the standard streams, which are /dev/null."""
+def keep_only(inbox: int, outbox: int, ruleset: int) -> None:
+    """Close all descriptors but a session's pipes, which become `INBOX` and `OUTBOX`, and the rules, if there are any.
+
+    The standard streams are /dev/null.
+    """
     nothing = os.open("/dev/null", os.O_RDWR)
     # First to high numbers, where none stands in another's place.
     kept = (nothing, nothing, nothing, inbox, outbox, max(ruleset, 0))
@@ -147,7 +148,9 @@ def _try_out(level: str) -> str:
     if level == NAMESPACES:
         room.enter_namespaces()
         room.enter_own_root(readable)
-    confine_session(Walls.make(level, readable), OUTBOX, OUTBOX, address_space=1024 * MB, scratch=MB)
+    walls = Walls.make(level, readable)
+    keep_only(OUTBOX, OUTBOX, walls.ruleset)
+    confine_session(walls, address_space=1024 * MB, scratch=MB)
     for deed, attempt in _FORBIDDEN.items():
         try:
             attempt()

@@ -87,10 +87,11 @@ class _Template:
         gc.freeze()
 
     def become(self, inbox: int, outbox: int, seed: int) -> None:
-        """Turn this process, just forked, into a session; never returns."""
+        """Turn this process, just forked, into a session, until its driver is gone."""
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        confinement.keep_only(inbox, outbox, self._walls.ruleset if self._walls else -1)
         try:
-            signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Meant for a whole job, whose end is told by the zygote's: a cell must not look as if it had crashed.
             for number in (signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
@@ -98,20 +99,14 @@ class _Template:
             _forget_history()
             warmth.seed(seed)
             if self._walls is None:
-                confinement.limit_session(inbox, outbox, self._address_space)
+                confinement.limit_session(self._address_space)
             else:
-                confinement.confine_session(self._walls, inbox, outbox, self._address_space, self._scratch)
+                confinement.confine_session(self._walls, self._address_space, self._scratch)
         except BaseException as error:
             words = str(error).encode("utf-8", "replace")[: frames.WORDS_BYTES]
-            reply = frames.pack_reply(frames.UNCONFINED, b"", words)
-            for end in (outbox, confinement.OUTBOX):  # it may have been moved already
-                with suppress(OSError):
-                    os.write(end, reply)
+            os.write(confinement.OUTBOX, frames.pack_reply(frames.UNCONFINED, b"", words))
             os._exit(1)
-        try:
-            cells.serve(confinement.INBOX, confinement.OUTBOX, self._characters)
-        finally:
-            os._exit(1)
+        cells.serve(confinement.INBOX, confinement.OUTBOX, self._characters)
 
 
 _KEPT_VARIABLES = ("PATH", "HOME", "LANG", "TZ")
@@ -174,8 +169,11 @@ class _Broker:
                 self._control.send(Message(orders.FAILED, order.slot, error.errno or 0).pack())
             else:
                 if pid == 0:
-                    inbox, outbox = descriptors
-                    self._template.become(inbox, outbox, order.amount)
+                    try:
+                        inbox, outbox = descriptors
+                        self._template.become(inbox, outbox, order.amount)
+                    finally:
+                        os._exit(1)
                 self._pids[order.slot] = pid
         # Until it was waited for, a number is nobody else's.
         elif pid := self._pids[order.slot]:
