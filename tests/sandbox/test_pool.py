@@ -128,6 +128,38 @@ async def test_a_zygote_that_hangs_is_replaced(monkeypatch: pytest.MonkeyPatch) 
     await until(lambda: not pids_of_sandboxes())
 
 
+async def test_orders_wait_for_a_zygote_that_is_busy() -> None:
+    count = 300  # more than the socket to the zygote holds
+    async with Pool(plan(cores=count), LIMITS) as pool:
+        zygote = zygote_of(await session_pid(pool))
+        os.kill(zygote, signal.SIGSTOP)
+        cells = [asyncio.create_task(pool.session(f"{number}").run(f"{number}")) for number in range(count)]
+        await until(lambda: pool.metrics.sessions == count + 1)
+        os.kill(zygote, signal.SIGCONT)
+        assert [(await cell).stdout for cell in cells] == [f"{number}\n" for number in range(count)]
+
+
+async def test_a_session_for_which_nothing_is_left_is_unavailable_and_may_be_had_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left() -> None:
+        raise OSError(24, "Too many open files")
+
+    async with Pool(plan(), LIMITS) as pool, pool.session("key") as session:
+        with monkeypatch.context() as patch:
+            patch.setattr("omr_kedro.sandbox.zygote.Channel", none_left)
+            result = await session.run("1")
+        assert (result.status, result.settled) == (Status.UNAVAILABLE, False)
+        assert "Too many open files" in result.stderr
+        assert (await session.run("1")).stdout == "1\n"
+
+
+async def test_a_session_that_cannot_be_confined_runs_nothing() -> None:
+    async with Pool(plan(), Limits(memory_mb=1 << 50)) as pool:
+        with pytest.raises(SandboxError, match="could not be confined"):
+            await pool.session("key").run("1")
+
+
 async def test_the_death_of_a_session_is_an_answer() -> None:
     async with Pool(plan(), LIMITS) as pool:
         pid = await session_pid(pool)

@@ -84,6 +84,14 @@ class TestCells:
         code = "import pickle\nfrom dataclasses import dataclass\n@dataclass\nclass P:\n    x: int\n"
         assert await said(pool, code + "pickle.loads(pickle.dumps(P(3)))") == "P(x=3)\n"
 
+    async def test_beyond_all_measure_are_errors_and_the_session_goes_on(self, pool: Pool) -> None:
+        before, long, after = await run(pool, "x = 1", "#" * (1 << 21), "x")
+        assert (before.status, long.status, after.stdout) == (Status.COMPLETED, Status.ERROR, "1\n")
+        assert "1,048,576 bytes at most" in long.stderr
+
+    async def test_may_be_longer_than_a_pipe_holds(self, pool: Pool) -> None:
+        assert await said(pool, "x = '" + "y" * 500_000 + "'\nlen(x)") == "500000\n"
+
     async def test_may_hold_what_only_a_notebook_knows(self, pool: Pool) -> None:
         assert await said(pool, "%matplotlib inline\n!pip install sympy\ndisplay(5)\n1 + 1") == "5\n2\n"
 
@@ -179,6 +187,26 @@ class TestLostSessions:
         assert crashed.status is Status.CRASHED
         assert words in crashed.stderr
         assert (after.stdout, after.rebuilt) == ("2\n", True)
+
+    @pytest.mark.parametrize(
+        "reply",
+        [
+            "struct.pack('!BBII', 1, 0, 2**32 - 1, 0)",
+            "struct.pack('!BBII', 9, 0, 0, 0)",
+            "struct.pack('!BBII', 2, 0, 0, 0)",
+            "b'[\"completed\"]'",
+        ],
+    )
+    async def test_are_ended_when_they_answer_in_no_known_form(self, pool: Pool, reply: str) -> None:
+        _, broken, after = await run(pool, "x = 1", f"import os, struct\nos.write(4, {reply})", "x")
+        assert broken.status is Status.BROKEN
+        assert (after.stdout, after.rebuilt) == ("1\n", True)
+
+    async def test_are_ended_when_they_answer_before_they_are_asked(self, pool: Pool) -> None:
+        twice = "import os, struct\nfor _ in range(2): os.write(4, struct.pack('!BBII', 1, 0, 4, 0) + b'lie\\n')"
+        first, second, third = await run(pool, twice, "print(2)", "print(3)")
+        assert (first.stdout, second.status) == ("lie\n", Status.BROKEN)
+        assert third.status is not Status.COMPLETED, "the cell that lies is run again before it, and lies again"
 
     async def test_are_rebuilt_from_cells_of_an_earlier_run(self, pool: Pool) -> None:
         deaf = "while True: pass"

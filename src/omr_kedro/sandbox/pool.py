@@ -211,6 +211,7 @@ class Pool:
             memory_mb=self.limits.memory_mb,
             scratch_mb=self.limits.scratch_mb,
             nice=self.plan.nice,
+            home=_home(),
             folder=self._folder.name if self._folder else "",
         )
         zygote = await Zygote.start(settings, self._python)
@@ -238,6 +239,11 @@ class Pool:
             await asyncio.wait(self._tasks)
         if self._folder:
             self._folder.cleanup()
+
+
+def _home() -> str:
+    """Home of this user, without links."""
+    return os.path.realpath(os.path.expanduser("~"))  # noqa: PTH111 (Path.home raises where there is none)
 
 
 def _allow_descriptors(count: int) -> None:

@@ -144,7 +144,7 @@ def refusal(level: str) -> str:
 
 
 def _try_out(level: str) -> str:
-    readable = room.readable_paths()
+    readable = room.readable_paths("/")
     if level == NAMESPACES:
         room.enter_namespaces()
         room.enter_own_root(readable)

@@ -29,10 +29,13 @@ _ALL_NAMESPACES = (
 )
 
 
-def readable_paths() -> list[str]:
+def readable_paths(home: str) -> list[str]:
     """Directories from which modules and shared libraries are loaded, as `sys.path` and the loader name them.
 
     Only what lies below the prefixes of this Python: what else is on `sys.path` is somebody's project.
+
+    Args:
+        home: of the user, without links; nothing in which it lies is among them.
     """
     maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="surrogateescape")
     libraries = {str(Path(line.split(maxsplit=5)[-1]).parent) for line in maps.splitlines() if ".so" in line}
@@ -42,7 +45,8 @@ def readable_paths() -> list[str]:
         real = Path(os.path.realpath(entry))
         if real.is_dir() and any(real.is_relative_to(prefix) for prefix in prefixes):
             modules |= {str(real), os.path.normpath(entry)}
-    found = sorted(libraries | modules)
+    # A library that was loaded from right within a home opens no door to the rest of it.
+    found = sorted(path for path in libraries | modules if not Path(home).is_relative_to(path))
     return [path for path in found if not any(Path(path).is_relative_to(other) for other in found if other != path)]
 
 

@@ -28,6 +28,8 @@ class Settings:
     memory_mb: int = 1024
     scratch_mb: int = 16
     nice: int = 19
+    home: str = "/"
+    """Of the user, whose files sessions must not see."""
     folder: str = ""
     """Working directory of sessions without isolation."""
 

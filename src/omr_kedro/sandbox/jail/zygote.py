@@ -71,7 +71,7 @@ class _Template:
         if level == NONE:
             os.chdir(settings.folder)
         else:
-            readable = room.readable_paths()
+            readable = room.readable_paths(settings.home)
             os.chdir("/")
             if level == NAMESPACES:
                 room.enter_own_root(readable)
