@@ -1,4 +1,4 @@
-"""Becomes an ordinary user, as root: `python -m tests.support.ordinary_user COMMAND …`.
+"""Becomes an ordinary user, as root: `python -m tests.support.ordinary_user COMMAND …`; HOME is this user's.
 
 An ordinary user may have no way to this interpreter, to its libraries or to this project, when they lie below a home
 that is root's alone. Then the process first moves into a mount namespace of its own in which just these are to be seen.
@@ -33,7 +33,7 @@ def shut_ancestor(path: Path) -> Path | None:
 
 
 def show(paths: Iterable[Path]) -> None:
-    """Let everybody see these folders, wherever they lie, in a mount namespace of this process."""
+    """Let others see these folders, wherever they lie, in a mount namespace of this process."""
     hidden = {path: shut for path in paths if (shut := shut_ancestor(path))}
     if not hidden:
         return
@@ -43,14 +43,14 @@ def show(paths: Iterable[Path]) -> None:
     for shut in set(hidden.values()):
         kernel.mount("tmpfs", str(shut), "tmpfs", 0, "mode=755")
     for path, place in places.items():
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
         kernel.mount(f"/proc/self/fd/{place}", str(path), "", kernel.MS_BIND | kernel.MS_REC)
         os.close(place)
 
 
 def main(words: list[str]) -> None:
     try:
-        show({Path(os.path.realpath(place)) for place in (sys.base_prefix, sys.prefix, PROJECT)})
+        show({Path(os.path.realpath(place)) for place in (sys.base_prefix, sys.prefix, PROJECT, os.environ["HOME"])})
     except OSError as error:
         print(f"no ordinary user can run this Python: {error}", file=sys.stderr)
         sys.exit(CANNOT)
