@@ -106,7 +106,7 @@ async def test_the_death_of_a_zygote_is_an_answer_and_the_next_cell_has_a_new_on
         session = pool.session("key")
         await session.run("x = 1")
         cell = asyncio.create_task(session.run("while True: pass"))
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0)
         os.kill(zygote_of(pid), signal.SIGKILL)
         assert not (await cell).settled, "what the cell would have said is not known"
         result = await session.run("x")
@@ -166,7 +166,7 @@ async def test_the_death_of_a_session_is_an_answer() -> None:
         session = pool.session("key")
         before = pids_of_sandboxes()
         cell = asyncio.create_task(session.run("while True: pass"))
-        await until(lambda: pids_of_sandboxes() - before)
+        await until(lambda: session.has_process)
         (victim,) = pids_of_sandboxes() - before
         os.kill(victim, signal.SIGKILL)
         result = await cell
@@ -178,10 +178,9 @@ async def test_the_death_of_a_session_is_an_answer() -> None:
 async def test_a_signal_to_all_processes_of_a_job_makes_no_cell_look_as_if_it_had_crashed() -> None:
     async with Pool(plan(), LIMITS) as pool:
         pid = await session_pid(pool)
-        before = pids_of_sandboxes()
-        cell = asyncio.create_task(pool.session("key").run("while True: pass"))
-        await until(lambda: pids_of_sandboxes() - before)
-        await asyncio.sleep(0.1)
+        session = pool.session("key")
+        cell = asyncio.create_task(session.run("while True: pass"))
+        await until(lambda: session.has_process)
         for one in sorted(pids_of_sandboxes(), key=lambda one: one == zygote_of(pid)):  # the zygote last
             os.kill(one, signal.SIGTERM)
         assert (await cell).status is Status.UNAVAILABLE
