@@ -34,6 +34,7 @@ def faults(request: pytest.FixtureRequest, faults_by_level: dict[str, Faults]) -
     if reason := refusals()[level]:
         pytest.skip(f"{level}: {reason}")
     if level not in faults_by_level:
+        faults_by_level[level] = {}  # a battle that could not be fought is not fought again for each attack
         faults_by_level[level] = battle(level)
     return faults_by_level[level]
 

@@ -27,9 +27,8 @@ def command(*words: str) -> list[str]:
 
 
 def shut_ancestor(path: Path) -> Path | None:
-    """The highest folder on the way to a path that others may not enter."""
-    ways = [*reversed(path.parents), path]
-    return next((way for way in ways if way.stat().st_mode & _ALL_MAY_PASS != _ALL_MAY_PASS), None)
+    """The highest folder on the way to a path that others may not enter; the path itself may well be the user's own."""
+    return next((way for way in reversed(path.parents) if way.stat().st_mode & _ALL_MAY_PASS != _ALL_MAY_PASS), None)
 
 
 def show(paths: Iterable[Path]) -> None:
