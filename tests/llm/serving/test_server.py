@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -135,6 +136,23 @@ def test_a_run_whose_server_is_killed_ends_with_its_log_and_the_next_run_resumes
     assert 60 <= paid < 120
     assert int(asked) == 120 - paid
     assert int(taken) == paid - 60, "of the shard that was open; the finished one is not looked at"
+
+
+async def test_a_death_is_told_also_when_somebody_else_has_started_the_next_server(tmp_path: Path) -> None:
+    session = ChatModel(ModelEntry("m", server=spec(tmp_path))).session
+    session._starting, session._checking = asyncio.Lock(), asyncio.Lock()  # those of this loop
+    try:
+        await session.client()
+        mine = session.server_number
+        assert session.death_report(mine) is None
+        os.kill(processes(tmp_path)[0], signal.SIGKILL)
+        wait_until(lambda: session.death_report(mine) is not None)
+        await session.client()
+        assert len(processes(tmp_path)) == 2
+        assert session.death_report(session.server_number) is None
+        assert "listens at" in (session.death_report(mine) or "")
+    finally:
+        session.stop_server()
 
 
 def test_a_run_that_is_killed_leaves_no_server_behind(tmp_path: Path) -> None:

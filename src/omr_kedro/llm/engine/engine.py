@@ -124,6 +124,7 @@ class Engine:
         )
         self._writer = JournalWriter()
         self._client: ChatClient | None = None
+        self._server_number = 0
         self._calls: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.Task[None]] = set()
         """Those of the calls that wait for their turn, so that nothing is lost when they are cancelled."""
@@ -223,7 +224,9 @@ class Engine:
     async def _start(self, shard: OpenShard, request: Request, key: str) -> None:
         if self._client is None:
             self._session.check_halted()
-            self._client = await (await self._session.client()).__aenter__()
+            client = await self._session.client()
+            self._server_number = self._session.server_number
+            self._client = await client.__aenter__()
         await self._session.window.acquire(self._plan.priority or ())
         shard.asked.add(key)
         call = asyncio.create_task(self._call(self._client, shard, request, key))
@@ -384,7 +387,7 @@ class Engine:
                 self.tally.window = int(self._session.window.slots)
                 self.tally.waits_s = self._session.waits_s
                 screen = _shown(screen, self.tally)
-                if self._fatal is None and self._client and (report := self._session.death_report()):
+                if self._fatal is None and self._client and (report := self._session.death_report(self._server_number)):
                     self.stop(ModelServerError(f"The model server died. The same command resumes.\n{report}"))
                     self.give_up()
         finally:

@@ -140,6 +140,7 @@ class ModelSession:
         self._checking = asyncio.Lock()
         self._check: Callable[[ModelSession], Awaitable[None]] | None = None
         self._server: LocalServer | None = None
+        self._deaths: list[str] = []
         self._team: Team | None = None
         self.server_started_in_s: float | None = None
         """How long the local server took to answer, when it was last started."""
@@ -363,6 +364,7 @@ class ModelSession:
         # Held across the start: a second caller waits for the server instead of starting another.
         async with self._starting:
             if self._server and not self._server.alive:
+                self._deaths.append(self._server.death_report())
                 await asyncio.to_thread(self._server.stop)  # parts of it may still hold GPUs
                 self._server = None
             if self._server is None:
@@ -377,8 +379,20 @@ class ModelSession:
                 self.server_started_in_s = time.monotonic() - began
             return self._server
 
-    def death_report(self) -> str | None:
-        """Command, exit status and last log lines of a local server that died; None while all is well."""
+    @property
+    def server_number(self) -> int:
+        """How many servers have died so far; whoever has a client remembers by this which server it asks."""
+        return len(self._deaths)
+
+    def death_report(self, number: int) -> str | None:
+        """Command, exit status and last log lines of a local server that died; None while all is well.
+
+        Args:
+            number: `server_number` as it was when the client was made. Another caller may have noticed the death first,
+                and have started the next server.
+        """
+        if number < len(self._deaths):
+            return self._deaths[number]
         server = self._server
         return server.death_report() if server and not server.alive else None
 
