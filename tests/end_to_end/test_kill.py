@@ -12,12 +12,12 @@ from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
 
-KILL_POINTS = 20
+KILL_POINTS = 10
 """The trials have a thousand."""
 
 
 @pytest.mark.kills
-def test_a_run_killed_at_twenty_random_moments_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def test_a_run_killed_at_ten_random_moments_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
     rng = random.Random(20)
     calm, killed = (Project.create(tmp_path / name) for name in ("calm", "killed"))
     threads = calm.write_threads(make_threads(30))
