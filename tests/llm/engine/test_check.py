@@ -187,3 +187,31 @@ async def test_a_server_that_hangs_is_given_up_in_time(monkeypatch: pytest.Monke
 async def test_a_list_that_is_none_lists_nothing(body: str) -> None:
     with Endpoint(answer(), body.encode("latin-1")) as server:
         assert (await checked(server.base_url)).listed == 0
+
+
+class Hasty(Endpoint):
+    """Hangs up at once on some calls, and answers the others."""
+
+    def __init__(self, hangs_up: int) -> None:
+        super().__init__(answer(), LISTED)
+        self.hangs_up = hangs_up
+
+    async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if self.hangs_up:
+            self.hangs_up -= 1
+            assert request.transport is not None
+            request.transport.abort()
+        return await super().answer(request, body)
+
+
+async def test_one_broken_answer_proves_nothing() -> None:
+    answers = iter([web.Response(text="<html>"), completion("1", "length")])
+    with Endpoint(lambda: next(answers), LISTED) as server:
+        assert not (await checked(server.base_url)).doubt
+    with Hasty(1) as server:
+        assert not (await checked(server.base_url)).doubt
+
+
+async def test_a_server_that_lists_its_models_and_cuts_its_answers_is_a_doubt() -> None:
+    with Hasty(9) as server:
+        assert "has not answered" in (await checked(server.base_url)).doubt

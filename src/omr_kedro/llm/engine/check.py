@@ -31,6 +31,8 @@ _WORDS = 300
 _PROBE = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
 _WRONG_PLACE = frozenset({"not_found", "gone", "garbage"})
 """Kinds that a wrong path gives, or a wrong model."""
+_ONCE_PROVES_NOTHING = frozenset({"connection", "garbage"})
+"""Kinds that may be one connection's: such a call is made once more."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,12 @@ def _check_address(entry: ModelEntry, url: str) -> None:
 async def _answer(client: ChatClient) -> Completion | CallError:
     try:
         async with asyncio.timeout(_CALL_S):
-            return await client.complete(_PROBE, "probe")
+            try:
+                return await client.complete(_PROBE, "probe")
+            except CallError as error:
+                if error.kind not in _ONCE_PROVES_NOTHING:
+                    raise
+                return await client.complete(_PROBE, "probe")
     except TimeoutError:
         return CallError("timeout", f"no answer within {_CALL_S:g} s")
     except CallError as error:
@@ -106,7 +113,7 @@ async def _answer(client: ChatClient) -> Completion | CallError:
 
 def _doubt(entry: ModelEntry, listing: Listing, error: CallError) -> str:
     """Words for a refusal that may pass, or may be of this call alone; none for one that every call would meet."""
-    if error.kind in STOPS or error.kind in ("connection", "forbidden"):
+    if error.kind in STOPS or error.kind == "forbidden" or (error.kind == "connection" and listing.status is None):
         return ""
     listed = entry.name in listing.names
     if error.kind in _WRONG_PLACE and not (listed and error.kind == "garbage"):
