@@ -291,7 +291,7 @@ def test_a_dead_node_costs_its_calls_in_flight_and_no_more(dispatch: Dispatch, e
 
 
 def test_a_job_without_enough_memory_is_tried_again_and_then_reported(dispatch: Dispatch, expected: Tables) -> None:
-    with dispatch.running(max_retries=1, **resources(mem="120M")) as run:
+    with dispatch.running(max_retries=1, **resources(mem="60M")) as run:
         output, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 1, output
     assert output.count("Its shards are submitted again") == dispatch.work.tasks
