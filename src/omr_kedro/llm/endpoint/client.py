@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from omr_kedro.llm.calls.errors import MESSAGE_CHARS, CallError, error_of_status
-from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.calls.request import Completion, Request, Sampling
 from omr_kedro.llm.endpoint.aiohttp_client import AiohttpClient
 from omr_kedro.llm.endpoint.deadline import deadline
 from omr_kedro.llm.endpoint.dialect import Dialect, Spare
@@ -22,6 +22,7 @@ from omr_kedro.llm.endpoint.replies import read_reply
 
 Constraint = Literal["response_format", "structured_outputs", "none"]
 """How a closed set of replies is asked for: OpenAI's field, vLLM's field, or by the prompt alone."""
+_PROBE = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
 
 
 class ChatClient:
@@ -122,6 +123,10 @@ class ChatClient:
         except (TimeoutError, CallError):
             return Listing(None)
         return Listing.of(answer.status, self._redactor.clean(answer.content))
+
+    async def probe(self) -> Completion:
+        """One call of one token; raises as `complete` does."""
+        return await self.complete(_PROBE, _PROBE.row_id)
 
     async def answers(self) -> bool:
         """Whether the server behind the endpoint answers at all; asks for its list of models, which costs nothing."""

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from urllib.parse import urlsplit
 
 from omr_kedro.llm.calls.errors import STOPS, CallError, EndpointError
-from omr_kedro.llm.calls.request import Completion, Request, Sampling
+from omr_kedro.llm.calls.request import Completion
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.listing import Listing
 from omr_kedro.llm.endpoint.network import is_this_machine
@@ -28,7 +28,6 @@ _GUESS_S = 1.0
 """These bound a check to less than five seconds."""
 _OFFERED = 8
 _WORDS = 300
-_PROBE = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
 _WRONG_PLACE = frozenset({"not_found", "gone", "garbage"})
 """Kinds that a wrong path gives, or a wrong model."""
 _ONCE_PROVES_NOTHING = frozenset({"connection", "garbage"})
@@ -99,16 +98,20 @@ def _check_address(entry: ModelEntry, url: str) -> None:
 async def _answer(client: ChatClient) -> Completion | CallError:
     try:
         async with asyncio.timeout(_CALL_S):
-            try:
-                return await client.complete(_PROBE, "probe")
-            except CallError as error:
-                if error.kind not in _ONCE_PROVES_NOTHING:
-                    raise
-                return await client.complete(_PROBE, "probe")
+            return await _probed(client)
     except TimeoutError:
         return CallError("timeout", f"no answer within {_CALL_S:g} s")
     except CallError as error:
         return error
+
+
+async def _probed(client: ChatClient) -> Completion:
+    try:
+        return await client.probe()
+    except CallError as error:
+        if error.kind not in _ONCE_PROVES_NOTHING:
+            raise
+    return await client.probe()
 
 
 def _doubt(entry: ModelEntry, listing: Listing, error: CallError) -> str:

@@ -8,7 +8,6 @@ import time
 from secrets import token_hex
 
 from omr_kedro.llm.calls.errors import CallError, ModelServerError
-from omr_kedro.llm.calls.request import Request, Sampling
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.serving.process import ServerProcess, ServerSpec, free_port
 from omr_kedro.llm.serving.team import Team
@@ -79,11 +78,10 @@ class LocalServer:
 
     async def _wait_until_answering(self) -> None:
         deadline = time.monotonic() + self.spec.start_timeout_s
-        probe = Request("probe", [{"role": "user", "content": "1"}], Sampling(max_tokens=1), prompt_hash="")
         async with ChatClient(self.base_url, self.model, self.api_key, timeout_s=60) as client:
             while True:
                 try:
-                    await client.complete(probe, "probe")
+                    await client.probe()
                 except CallError as error:
                     self._check_start(error, deadline)
                     await asyncio.sleep(0.1)
