@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_args
 
 from kedro.io import DatasetError
 
 from omr_kedro.datasets.resource import ResourceDataset
 from omr_kedro.sandbox import MODULES, Isolation, Limits, Plan, Sandbox
-
-_ISOLATIONS = ("auto", "namespaces", "landlock", "none")
 
 
 class PythonSandboxDataset(ResourceDataset[Sandbox]):
@@ -60,8 +58,8 @@ class PythonSandboxDataset(ResourceDataset[Sandbox]):
         Raises:
             DatasetError: nothing could run within such limits, or there is no such isolation.
         """
-        if isolation not in _ISOLATIONS:
-            raise DatasetError(f"isolation is one of {', '.join(_ISOLATIONS)}, and not {isolation!r}")
+        if isolation not in get_args(Isolation):
+            raise DatasetError(f"isolation is one of {', '.join(get_args(Isolation))}, and not {isolation!r}")
         if (cores is not None and cores < 1) or sessions < 1 or not 0 <= nice <= 19:
             raise DatasetError(
                 f"cores must be 1 at least (or null), sessions 1 at least, nice from 0 to 19; given are {cores}, "
