@@ -24,11 +24,7 @@ class AiohttpClient:
         self._base_url = address.url
         self._url = f"{address.url}/chat/completions"
         self._connect_s = address.connect_s
-        self._headers = {"Content-Type": "application/json"}
-        if address.api_key:
-            self._headers["Authorization"] = f"Bearer {address.api_key}"
-        elif address.user:
-            self._headers["Authorization"] = aiohttp.encode_basic_auth(*address.user)
+        self._headers = {"Content-Type": "application/json", **address.authorization}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:

@@ -10,6 +10,8 @@ from types import TracebackType
 from typing import Any, Literal, NamedTuple, Protocol, Self
 from weakref import WeakKeyDictionary
 
+from aiohttp import encode_basic_auth
+
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.endpoint.redaction import user_of, without_user
 
@@ -94,6 +96,13 @@ class Address:
     def user(self) -> tuple[str, str] | None:
         """User and password, where there are any."""
         return user_of(self.base_url)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that says who asks; none where there is neither a key nor a user."""
+        if self.api_key:
+            return {"api-key": self.api_key} if self.api_version else {"Authorization": f"Bearer {self.api_key}"}
+        return {"Authorization": encode_basic_auth(*self.user)} if self.user else {}
 
 
 async def bounded(parts: AsyncIterator[bytes], first: bytes = b"") -> bytes:

@@ -15,7 +15,6 @@ from typing import Any, Self
 
 import httpx2
 import openai
-from aiohttp import encode_basic_auth
 
 from omr_kedro.llm.calls.errors import CallError, EndpointError
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
@@ -42,7 +41,8 @@ class OpenAIClient:
 
     def _opened(self, url: str) -> openai.AsyncOpenAI:
         http_client = httpx2.AsyncClient(
-            headers=_authorization(self._address),
+            # As bytes, since keys may hold any character.
+            headers={name.encode(): value.encode() for name, value in self._address.authorization.items()},
             follow_redirects=False,
             # The window bounds what is in flight.
             limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4),
@@ -128,12 +128,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-def _authorization(address: Address) -> dict[bytes, bytes]:
-    """The header that says who asks; as bytes, since keys may hold any character."""
-    if address.api_key and address.api_version:
-        return {b"api-key": address.api_key.encode()}
-    if address.api_key:
-        return {b"Authorization": f"Bearer {address.api_key}".encode()}
-    return {b"Authorization": encode_basic_auth(*address.user).encode()} if address.user else {}
