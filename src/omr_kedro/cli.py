@@ -31,6 +31,7 @@ from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.readiness import check
 from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
 from omr_kedro.runners.status import as_table, details, read_status, troubles
+from omr_kedro.screen import say
 from omr_kedro.selection import selected
 from omr_kedro.session import OMRSession
 from omr_kedro.shards.printable import printable
@@ -136,7 +137,7 @@ def status(env: str | None) -> None:
     if groups:
         console.print(as_table(groups))
         for line in [*details(groups), *troubles(groups)]:
-            console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
+            say(f"  {line}")
     if not any(group.at_work for group in groups):
         console.print(stage_table(read_stages(tables)))
 

@@ -8,14 +8,14 @@ import rich
 from rich import box
 from rich.table import Table
 
-_NAME_WIDTH = 26
+NAME_WIDTH = 26
 """Longest name of a stage."""
 
 
 def stage_rows(title: str, name: str = "stage") -> Table:
     """A table without frames whose first column holds names of stages; more columns are added by its user."""
     table = Table(title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(name, overflow="fold", min_width=_NAME_WIDTH)
+    table.add_column(name, overflow="fold", min_width=NAME_WIDTH)
     return table
 
 

@@ -7,16 +7,15 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-import rich
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
-from rich.text import Text
 
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset, SourceDataset
 from omr_kedro.hooks.inputs import chat_models, input_datasets
 from omr_kedro.lineage.progress import calls_on_disk
 from omr_kedro.llm.engine import ModelSession, check_endpoint
+from omr_kedro.screen import say
 from omr_kedro.shards.errors import MissingTableError
 from omr_kedro.shards.printable import printable, printable_path
 
@@ -40,7 +39,7 @@ class RunOpening:
         models = chat_models(pipeline, catalog)
         if not models:
             return
-        rich.get_console().print(Text(printable(opening_line(pipeline, catalog, models))), soft_wrap=True)
+        say(printable(opening_line(pipeline, catalog, models)))
         remote = {name: model.load().session for name, model in models.items() if model.remote}
         for session in remote.values():
             session.check_first(_check)

@@ -18,13 +18,11 @@ from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.pipelines.report.expectations import Expectations, StageCounts, surprises
 from omr_kedro.pipelines.stages import Stage, stages_of
 from omr_kedro.runners.account import parameter
-from omr_kedro.screen import say
+from omr_kedro.screen import NAME_WIDTH, say
 from omr_kedro.shards import Shards
 from omr_kedro.shards.printable import printable_name
 
 logger = logging.getLogger(__name__)
-
-_NAME_WIDTH = 26
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class StageLine:
             parts += (
                 [f"{tally.failed:,} calls failed, last: {printable_name(tally.last_error)}"] if tally.failed else []
             )
-        return f"{counts.stage:<{_NAME_WIDTH}} {'; '.join(parts)}"
+        return f"{counts.stage:<{NAME_WIDTH}} {'; '.join(parts)}"
 
 
 class StageReport:

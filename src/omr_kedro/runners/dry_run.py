@@ -12,7 +12,7 @@ from omr_kedro.datasets import ShardsDataset
 from omr_kedro.runners import slurm
 from omr_kedro.runners.group_run import GroupRun, Workload
 from omr_kedro.runners.groups import Group
-from omr_kedro.screen import add_numbers, stage_rows
+from omr_kedro.screen import add_numbers, say, stage_rows
 from omr_kedro.shards.identity import shard_names
 
 
@@ -43,10 +43,9 @@ def show(runs: Sequence[GroupRun], planned: int | None, pipeline: Pipeline, cata
         nodes = ", ".join(node.name.rpartition(".")[2] for node in run.group.nodes)
         state = f"waits for its inputs: {', '.join(missing)}" if missing else _written(run, workload)
         lines.append(f"  {run.group.name} ({len(run.group.nodes)} nodes: {nodes}): {state}")
-    console = rich.get_console()
-    console.print(table)
+    rich.get_console().print(table)
     for line in [*lines, f"{len(runs)} groups, {servers} model servers; submitted nothing."]:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        say(line)
 
 
 def _planned(shards: int | None) -> Workload:
