@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from omr_kedro import tables
-from omr_kedro.llm.engine.session import names_clash
+from omr_kedro.llm.engine.model_entry import names_clash
 from omr_kedro.shards import Check, Finished, Row, Scratch, TableStore, accept
 from tests.support.call_plans import asked, call_plan, rows, table, texts
 from tests.support.chat_server import ChatServer, completion

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator, Sequence
 
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.engine.engine import Engine
-from omr_kedro.llm.engine.session import ModelEntry, ModelSession
+from omr_kedro.llm.engine.model_entry import ModelEntry
+from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.shards import Finished, Scratch
 
 

@@ -19,7 +19,8 @@ from omr_kedro.llm.endpoint.listing import Listing
 from omr_kedro.llm.endpoint.network import is_this_machine
 from omr_kedro.llm.endpoint.redaction import without_user
 from omr_kedro.llm.engine import messages
-from omr_kedro.llm.engine.session import ModelEntry, ModelSession, bare_name
+from omr_kedro.llm.engine.model_entry import ModelEntry, bare_name
+from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.shards.printable import printable_line, printable_name
 
 _LIST_S = 2.5

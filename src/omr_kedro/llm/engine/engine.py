@@ -11,12 +11,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from omr_kedro.llm.calls.errors import (
     OUTAGES,
@@ -28,81 +27,26 @@ from omr_kedro.llm.calls.errors import (
     SpendingLimitError,
 )
 from omr_kedro.llm.calls.plan import CallPlan
-from omr_kedro.llm.calls.request import CallIdentity, Completion, Request
+from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.spending import Charge
 from omr_kedro.llm.engine import messages
+from omr_kedro.llm.engine.failures import FEW_OUTRUN, MANY_OUTRUN, Failures, backoff_s
 from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
+from omr_kedro.llm.engine.open_shard import OpenShard
 from omr_kedro.llm.engine.progress import Display, Tally, display
 from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.shards import Finished, OmrError, Scratch
 
 logger = logging.getLogger(__name__)
 
-_MAX_BACKOFF_S = 30.0
 _MOST_UNREADABLE = 2
-# Failures of a call between which others were answered: after a few it tells nothing of the endpoint, after many it
-# waits apart. A window of 512 that is far too wide needs 20 refusals to shrink, so a few may happen to any call.
-_FEW_OUTRUN, _MANY_OUTRUN = 5, 20
 _FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
 _BEYOND_PATIENCE_S = 0.05  # A last try comes when patience has ended, and not a moment before.
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
 _WRITER_POLL_S = 0.01
 _YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
-
-
-class OpenShard:
-    """A shard some of whose calls are still to come."""
-
-    def __init__(self, shard_id: str, journal: ShardJournal) -> None:
-        self.id = shard_id
-        self.journal = journal
-        self.rows: list[tuple[CallIdentity, str]] = []
-        """Identity of each row of the table, and the key of its call; no texts, which are large."""
-        self.failures: dict[str, Completion] = {}
-        self.asked: set[str] = set()
-        self.fed = False
-
-    @property
-    def ended(self) -> bool:
-        """Whether every call has ended."""
-        return self.fed and not self.asked
-
-    def settle(self, completion: Completion) -> None:
-        """Take the outcome of a call; the journal has it already, unless it may pass."""
-        if not completion.settled:
-            self.failures[completion.call_key] = completion
-        self.asked.discard(completion.call_key)
-
-    def finish(self) -> Finished:
-        """The shard in the order of its requests, its rows read back one at a time."""
-        self.journal.retire({key for _, key in self.rows})
-        rows = (self._outcome(key).row(identity) for identity, key in self.rows)
-        return Finished(self.id, rows, settled=not self.failures, after=self.journal.discard)
-
-    def _outcome(self, key: str) -> Completion:
-        return self.failures.get(key) or self.journal.completion(key)
-
-
-@dataclass
-class _Failures:
-    """Failed tries of one call, and whether others fared better; times are monotonic seconds."""
-
-    kinds: Counter[Kind] = field(default_factory=Counter)
-    outrun: int = 0
-    """Tries that failed after others had been answered since the try before."""
-    last_at: float = 0.0
-    apart_since: float | None = None
-    """From when on it seems to fail because of what it asks."""
-
-    def note(self, kind: Kind, *, others_answered: bool) -> None:
-        """Take note of a try that failed just now."""
-        self.last_at = time.monotonic()
-        self.kinds[kind] += 1
-        self.outrun += others_answered
-        if self.outrun > _MANY_OUTRUN and self.apart_since is None:
-            self.apart_since = self.last_at
 
 
 class Engine:
@@ -256,7 +200,7 @@ class Engine:
     async def _attempt(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
         tries = 0
-        failed = _Failures()
+        failed = Failures()
         while self._fatal is None:
             if self._session.pacer.paced:
                 await self._idly(self._session.pacer.wait())
@@ -279,7 +223,7 @@ class Engine:
                     return Completion(
                         key, asked, tries=tries, error_kind=error.kind, error=error.message, asked_model=asked
                     )
-                await self._idly(asyncio.sleep(_backoff_s(tries)))
+                await self._idly(asyncio.sleep(backoff_s(tries)))
             else:
                 self._session.answered(completion.model)
                 charge.replied(completion)
@@ -288,7 +232,7 @@ class Engine:
                 self.tally.in_flight.pop(key, None)
         return None
 
-    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: _Failures) -> bool:
+    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: Failures) -> bool:
         """Whether an error is the endpoint's and not the row's, so that it uses up no try.
 
         Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
@@ -308,7 +252,7 @@ class Engine:
         if error.kind == "throttled" and failed.apart_since is not None:
             return failed.last_at - failed.apart_since <= patience_s
         if error.kind == "throttled":
-            others = failed.outrun <= _FEW_OUTRUN and session.failing(key) > _FEW_CALLS
+            others = failed.outrun <= FEW_OUTRUN and session.failing(key) > _FEW_CALLS
             return others or session.silent_s() <= patience_s
         if error.kind not in OUTAGES or session.answered_since(sent_at):
             return False
@@ -330,7 +274,7 @@ class Engine:
         # An answer that cannot be read was paid for, and mostly comes again.
         return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
 
-    async def _refused(self, error: CallError, sent_at: float, failed: _Failures) -> None:
+    async def _refused(self, error: CallError, sent_at: float, failed: Failures) -> None:
         """Wait for another turn.
 
         Raises:
@@ -343,7 +287,7 @@ class Engine:
         pause_s, left_s = error.retry_after_s or None, patience_s - silent_s
         if error.kind == "throttled" and failed.apart_since is not None:
             # It tells nothing of the endpoint, and holds nobody back.
-            away_s = min(pause_s or _backoff_s(failed.outrun - _MANY_OUTRUN), patience_s)
+            away_s = min(pause_s or backoff_s(failed.outrun - MANY_OUTRUN), patience_s)
             await self._idly(window.exchange(priority, again=True, after_s=away_s))
             return
         if silent_s > patience_s:
@@ -423,9 +367,3 @@ def _shown(screen: Display | None, tally: Tally | None) -> Display | None:
     except (OSError, ValueError, SystemExit):
         return None
     return screen
-
-
-def _backoff_s(tries: int) -> float:
-    # Jitter keeps calls that failed together from coming back together.
-    wait: float = min(_MAX_BACKOFF_S, 0.25 * 2**tries)
-    return wait * random.uniform(0.5, 1.0)  # noqa: S311

@@ -5,8 +5,8 @@ from __future__ import annotations
 from omr_kedro.llm.calls.errors import CallError, EndpointError, Kind, SpendingLimitError, TooManyFailuresError
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.endpoint.spending import GO_ON, Spending
+from omr_kedro.llm.engine.model_entry import ModelEntry
 from omr_kedro.llm.engine.progress import Tally
-from omr_kedro.llm.engine.session import ModelEntry
 
 
 def too_many_failures(plan: CallPlan, entry: ModelEntry, tally: Tally) -> TooManyFailuresError:

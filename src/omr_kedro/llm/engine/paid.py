@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.plan import CallPlan
-from omr_kedro.llm.engine.engine import OpenShard
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from omr_kedro.llm.engine.messages import healed
+from omr_kedro.llm.engine.open_shard import OpenShard
 from omr_kedro.shards import Check, Finished, Scratch
 
 logger = logging.getLogger(__name__)
