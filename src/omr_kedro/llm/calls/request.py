@@ -163,8 +163,7 @@ LARGEST_COUNT = 2**53 - 1
 _KINDS: dict[str, type] = {
     "prompt_tokens": int, "completion_tokens": int, "tries": int, "latency_s": float,
     **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
-    "asked_model": str,
-    **dict.fromkeys(("error_kind", "error"), str),
+    **dict.fromkeys(("asked_model", "error_kind", "error"), str),
 }  # fmt: skip
 _NUMBER_KINDS = {name: kind for name, kind in _KINDS.items() if kind is not str}
 _NUMBERS = attrgetter(*_NUMBER_KINDS)
