@@ -16,7 +16,7 @@ import pytest
 
 from omr_kedro.sandbox import probe
 from tests.support.ordinary_user import CANNOT, PROJECT, UID, command
-from tests.support.processes import descendants
+from tests.support.processes import command_line, descendants
 from tests.support.waiting import wait_until
 
 
@@ -59,14 +59,7 @@ def refusals() -> dict[str, str]:
 
 def pids_of_sandboxes() -> set[int]:
     """Living zygotes and sessions below this process, which other tests may have given helpers of other kinds."""
-    return {pid for pid in descendants() if b"from jail import" in _command_line(pid)}
-
-
-def _command_line(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except OSError:
-        return b""
+    return {pid for pid in descendants() if "from jail import" in command_line(pid)}
 
 
 def skip_without_isolation() -> None:

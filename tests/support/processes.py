@@ -1,4 +1,4 @@
-"""Processes below this one."""
+"""Processes: those below this one, and how they were called."""
 
 from __future__ import annotations
 
@@ -21,3 +21,11 @@ def descendants() -> dict[int, int]:
     while more := {pid: parent for pid, parent in parents.items() if parent in found and pid not in found}:
         found |= more
     return found
+
+
+def command_line(pid: int) -> str:
+    """Its words; empty when it has gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    except OSError:
+        return ""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.processes import command_line
 from tests.support.slurm_double import agent, book, commands, processes
 from tests.support.waiting import wait_until
 
@@ -105,7 +106,7 @@ class Cluster(ABC):
         return [
             pid
             for pid, environment in self._job_processes()
-            if environment["SLURM_JOB_ID"] == job_id and word in processes.command_line(pid)
+            if environment["SLURM_JOB_ID"] == job_id and word in command_line(pid)
         ]
 
     def orphans(self) -> list[int]:

@@ -27,14 +27,6 @@ def environment(pid: int) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def command_line(pid: int) -> str:
-    """Its words; empty when it has gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    except OSError:
-        return ""
-
-
 def resident_mb(pid: int) -> float:
     """Memory of its own and its part of what it shares; 0 when it has gone."""
     try:
