@@ -37,8 +37,10 @@ def test_every_file_that_a_page_names_is_there(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
-    links = _LINK.findall(page.read_text(encoding="utf-8"))
-    assert [link for link in links if not (page.parent / link).exists()] == []
+    targets = {link: page.parent.joinpath(link).resolve() for link in _LINK.findall(page.read_text(encoding="utf-8"))}
+    files = {ROOT / name for name in project_files()}
+    there = files.union(*(file.parents for file in files))
+    assert [link for link, target in targets.items() if target not in there] == []
 
 
 def test_the_pages_on_design_name_the_file_of_each_step() -> None:
