@@ -67,7 +67,7 @@ def ask(tables: Tables, model: ChatModel, options: argparse.Namespace, name: str
     plan = CallPlan(
         name="solve",
         model=model,
-        requests=partial(requests, problems, options.samples),
+        asks=partial(requests, problems, options.samples),
         expected={name: options.rows * options.samples},
         fingerprints={name: problems[name].digest},
         priority=(0, number),

@@ -232,7 +232,7 @@ def _call_plan(name: str, model: ChatModel, rows: Shards) -> CallPlan:
     return CallPlan(
         name=name,
         model=model,
-        requests=requests,
+        asks=requests,
         expected={shard.id: shard.count for shard in rows.values()},
         fingerprints={shard.id: fingerprint(name, shard.digest) for shard in rows.values()},
         max_failed_share=1.0,

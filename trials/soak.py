@@ -123,7 +123,7 @@ def _ask(folder: Path, endpoint: str, calls: int) -> float:
     plan = CallPlan(
         name="soak",
         model=ChatModel(ModelEntry("soak", endpoint, limits=Limits(max_in_flight=SLOTS, timeout_s=60))),
-        requests=requests,
+        asks=requests,
         expected=dict.fromkeys(names, each),
         fingerprints=dict.fromkeys(names, "soak"),
     )

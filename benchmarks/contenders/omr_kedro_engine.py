@@ -31,7 +31,7 @@ def work(job: Job, client: ClientKind = "aiohttp") -> int:
         CallPlan(
             name="bench",
             model=ChatModel(entry),
-            requests=requests,
+            asks=requests,
             expected=dict.fromkeys(shards, _A_SHARD),
             fingerprints=dict.fromkeys(shards, "bench"),
         )

@@ -33,6 +33,7 @@ from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept
 from omr_kedro.resources import Shared
 from omr_kedro.shards import BadInputError, MappedShards, Row, Shards, Source
 from omr_kedro.text import TwinFinder
+from tests.support.call_plans import requests_of
 from tests.support.tables import made, rows_made, shards_of
 
 MODEL = ChatModel(ModelEntry("m", base_url="http://127.0.0.1/v1"))
@@ -84,7 +85,7 @@ def judged(rows: list[Row], known: Source, replies: dict[str, str] | None = None
     problems = shards_of(rows, 1)
     similar = made(retrieve_similar(problems, known, Shared(), RetrievalOptions(top_k=top_k)))
     plan = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
-    asked = [request for name in problems for request in plan.requests(name)]
+    asked = requests_of(plan, *problems)
     prompts = [request.messages[-1]["content"] for request in asked]
     completions = [
         Completion("k", "m", (replies or {}).get(text, "False"), finish_reason="stop").row(request.identity())

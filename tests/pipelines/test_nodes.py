@@ -99,7 +99,7 @@ def test_where_nobody_replied_nothing_is_asked_and_the_problem_stays() -> None:
     )
     prompt = Prompt("extract_answers", "{{problem}} {{forum_post}} {{forum_discussions}}")
     plan = ask_extract_answers(problems, threads, prompt, MODEL, CallOptions())
-    assert [request.row_id for name in problems for request in plan.requests(name)] == ["p1"]
+    assert [request.row_id for name in problems for request in plan.asks(name)] == ["p1"]
     assert kept(read_answer(problem(2), []))[0]["expected_answer"] is None
 
 
@@ -117,7 +117,7 @@ def test_a_converted_proof_is_a_row_of_its_own_that_names_the_proof() -> None:
 def test_with_converted_proofs_switched_off_nothing_is_asked_and_every_proof_is_dropped_for_that() -> None:
     proofs, off = shards_of([problem(1), problem(2)], 1), ConversionOptions(enabled=False)
     plan = ask_convert_proofs(proofs, Prompt("convert_proofs", "{{problem}}"), MODEL, off)
-    assert [request for name in proofs for request in plan.requests(name)] == []
+    assert [request for name in proofs for request in plan.asks(name)] == []
     converted, dropped = read_convert_proofs(proofs, shards_of([], 1), off)
     assert rows_made(converted) == []
     assert {(row["row_id"], row["reason"]) for row in rows_made(dropped)} == {

@@ -66,11 +66,19 @@ def call_plan(
     return CallPlan(
         name="test",
         model=ChatModel(ModelEntry("m", server.base_url, api_key=key, limits=Limits(**{"max_in_flight": 8, **limits}))),
-        requests=requests,
+        asks=requests,
         expected={name: len(texts) for name, texts in questions.items()},
         fingerprints=dict.fromkeys(questions, "as it is"),
         max_failed_share=max_failed_share,
     )
+
+
+def requests_of(plan: CallPlan, *shards: str) -> list[Request]:
+    """The calls of a plan that has no episodes."""
+    asks = [ask for name in shards for ask in plan.asks(name)]
+    requests = [ask for ask in asks if isinstance(ask, Request)]
+    assert len(requests) == len(asks)
+    return requests
 
 
 def table(folder: Path) -> TableStore:

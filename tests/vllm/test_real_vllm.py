@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from omr_kedro import tables
-from omr_kedro.llm.calls import CallPlan, ModelServerError, Request, Sampling
+from omr_kedro.llm.calls import Ask, CallPlan, ModelServerError, Request, Sampling
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
 from omr_kedro.llm.serving import ServerSpec
@@ -129,8 +129,8 @@ def test_a_killed_process_of_the_server_is_noticed_and_the_next_start_goes_on(
     calls = call_plan(model, 30)
     store = table(tmp_path)
 
-    def killing(shard: str) -> Iterator[Request]:
-        for number, request in enumerate(calls.requests(shard)):
+    def killing(shard: str) -> Iterator[Ask]:
+        for number, request in enumerate(calls.asks(shard)):
             if (shard, number) == ("b", 15):
                 for pid in processes(tmp_path, victim):
                     if "supervisor" not in Path(f"/proc/{pid}/cmdline").read_text():
@@ -157,8 +157,8 @@ def _rows(path: Path) -> int:
 def test_a_prompt_that_is_too_long_is_a_failed_row_and_no_other(tmp_path: Path, model: ChatModel) -> None:
     content = {"a": "short {}", "b": "long {} " + "x" * 20000}
 
-    def requests(shard: str) -> Iterator[Request]:
-        return iter(call_plan(model, 1, content[shard]).requests(shard))
+    def requests(shard: str) -> Iterator[Ask]:
+        return iter(call_plan(model, 1, content[shard]).asks(shard))
 
     one = {"a": 1, "b": 1}
     store = table(tmp_path)

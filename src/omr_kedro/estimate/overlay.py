@@ -31,7 +31,7 @@ class Overlay:
     def __init__(self, catalog: CatalogProtocol[Any, Any], ids: Sequence[str], folder: Path) -> None:
         self.ids = list(ids)
         self._catalog = catalog
-        self._folder = folder
+        self.folder = folder
         self._made: dict[str, TableStore] = {}
         self._constants: dict[str, Any] = {}
         self._withheld: dict[str, set[str]] = defaultdict(set)
@@ -77,7 +77,7 @@ class Overlay:
         """Make a table, unless the project's own holds the same already."""
         own = self.store(name)
         if not self.is_made(name, recipe):
-            store = TableStore(self._folder / name, own.format, own.schema, durable=False)
+            store = TableStore(self.folder / name, own.format, own.schema, durable=False)
             store.save_part(recipe)
             self._made[name] = store
         else:
@@ -110,13 +110,13 @@ class Overlay:
 
     def _save_rows(self, name: str, rows: Callable[[str], Iterable[Row]]) -> None:
         own = self.store(name)
-        store = TableStore(self._folder / name, own.format, own.schema, durable=False)
+        store = TableStore(self.folder / name, own.format, own.schema, durable=False)
         store.save_part(MappedShards(dict.fromkeys(self.ids, "as given"), rows))
         self._made[name] = store
 
     def index(self, rows: Iterable[tuple[Hashable, Row]]) -> RowIndex:
         """Rows to be found by a key, which lie in the folder that is thrown away."""
-        return RowIndex(rows, self._folder)
+        return RowIndex(rows, self.folder)
 
     def withhold(self, shard: str, row_ids: Collection[str]) -> None:
         """Keep rows, and what is made of them, from later nodes."""

@@ -17,8 +17,7 @@ from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import Rate, tables_read
 from omr_kedro.llm.calls import CallPlan, Completion, Prompt, Request
 from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
-from omr_kedro.llm.engine import ChatModel
-from omr_kedro.llm.engine.journal import paid_calls
+from omr_kedro.llm.engine import ChatModel, ReadOnlyJournal, replayed
 from omr_kedro.shards import Row, Shard, Shards
 
 _STAND_IN = 1000
@@ -89,24 +88,23 @@ class StageCalls:
         waiting = set[str]()
         seen = set[str]()
         with (
-            closing(
-                self._overlay.index((paid.call_key, paid.row()) for paid in paid_calls(store.scratch(shard)))
-            ) as known,
+            closing(ReadOnlyJournal(store.scratch(shard), self._overlay.folder)) as known,
             closing(self._overlay.index((_whose(row), row) for row in rows_now if not row["error_kind"])) as earlier,
         ):
-            for request in plan.requests(shard):
-                key, identity = request.key(self.model.identity), request.identity()
-                completion = next((Completion.from_row(row) for row in known[key][-1:]), None)
-                if completion:
-                    yield completion.row(identity)
-                elif stand_in := earlier[_whose(identity._asdict())]:
-                    yield {**stand_in[-1], **identity._asdict()}
-                    self.sampled.stood_in += 1
-                else:
-                    waiting.add(request.row_id)
-                if key not in seen:  # equal calls of a shard are paid for once
-                    seen.add(key)
-                    self._count(found, request, completion)
+            for played in replayed(plan, shard, known):
+                for step in played.steps:
+                    identity, key, request = step.identity, step.key, step.request
+                    completion = known.completion(key) if key in known else None
+                    if completion:
+                        yield completion.row(identity)
+                    elif stand_in := earlier[_whose(identity._asdict())]:
+                        yield {**stand_in[-1], **identity._asdict()}
+                        self.sampled.stood_in += 1
+                    else:
+                        waiting.add(played.row_id)
+                    if request and key not in seen:  # equal calls of a shard are paid for once
+                        seen.add(key)
+                        self._count(found, request, completion)
         self._overlay.withhold(shard, waiting)
 
     def _count(self, found: ShardCalls, request: Request, paid: Completion | None) -> None:
@@ -172,7 +170,7 @@ class StageCalls:
 
 
 def _whose(identity: Row) -> tuple[Any, ...]:
-    return identity["row_id"], identity["part"], identity["sample_index"]
+    return identity["row_id"], identity["part"], identity["sample_index"], identity.get("turn") or 0
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.llm.calls import CallPlan, Completion, Message, Model, Prompt, Request
+from omr_kedro.llm.engine import ReadOnlyJournal, replayed
 from omr_kedro.llm.engine.journal import paid_calls
 from omr_kedro.runners.work import GroupWork
 from omr_kedro.shards import Row
@@ -74,7 +76,9 @@ def _requests(
         plan = work.recipes(node, [shard])[name]
         assert isinstance(plan, CallPlan), "a table of completions is made by asking"  # noqa: S101
         model = plan.model
-        return [request for request in plan.requests(shard) if request.row_id in ids], prompt, model, ""
+        with closing(ReadOnlyJournal(tables.stores[name].scratch(shard))) as paid:
+            played = (found for found in replayed(plan, shard, paid) if found.row_id in ids)
+            return [step.request for found in played for step in found.steps if step.request], prompt, model, ""
     except Exception as error:  # whatever keeps a question from being asked today, what was recorded can be shown
         return [], prompt, model, f"{type(error).__name__}: {error}"
 
@@ -114,7 +118,7 @@ def _keys(request: Request, name: str, model: Model | None) -> set[str]:
 
 
 def _identity(row: Row) -> tuple[Any, ...]:
-    return row["row_id"], row["part"], row["sample_index"]
+    return row["row_id"], row["part"], row["sample_index"], row.get("turn") or 0, row.get("kind") or "model"
 
 
 def _call(table: str, row: Row, prompt: Prompt | None, messages: list[Message] | None, note: str) -> Call:

@@ -2,7 +2,7 @@
 
 CallPlan turns rows into completions and costs money; reading turns rows and completions into what is kept and what is
 not, and costs nothing, so that a better parser never costs a GPU hour. A stage says only what it asks about a row
-(`ask`'s `requests`) and what it makes of the replies (`settle`'s `read`).
+(`ask`'s `asks`) and what it makes of the replies (`settle`'s `read`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,17 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request, Sampling, TooManyFailuresError
+from omr_kedro.llm.calls import (
+    Ask,
+    CallPlan,
+    Completion,
+    EpisodeOptions,
+    Model,
+    Prompt,
+    Request,
+    Sampling,
+    TooManyFailuresError,
+)
 from omr_kedro.shards import (
     READING_CRASHED,
     Row,
@@ -88,31 +98,37 @@ Outcome = Kept | Dropped | Failed
 
 def ask(
     stage: str,
-    requests: Callable[..., Iterable[Request]],
+    asks: Callable[..., Iterable[Ask]],
     tables: Sequence[Shards],
     prompt: Prompt,
     model: Model,
     options: CallOptions,
     calls_per_row: float = 1,
+    episodes: EpisodeOptions | None = None,
 ) -> CallPlan:
     """The calls of a stage.
 
     Args:
         stage: name in progress and errors.
-        requests: takes one `Shard` of each table, yields the calls in the order of the first table's rows.
+        asks: takes one `Shard` of each table, yields requests or episodes in the order of the first table's rows.
         tables: tables with the same shard ids; the first one's rows are asked about.
         prompt: rendered by `requests`; here for its hash.
         model: who is asked.
         options: sampling and the share of failures.
         calls_per_row: for progress.
+        episodes: means and bounds of episodes.
     """
+    episodes = episodes or EpisodeOptions()
     how = [prompt.hash, model.identity, options.model_dump(exclude={"max_failed_share"})]
+    if episodes.sandbox:
+        how.append(episodes.sandbox.identity)
     return CallPlan(
         name=stage,
         model=model,
-        requests=lambda shard_id: requests(*(table[shard_id] for table in tables)),
+        asks=lambda shard_id: asks(*(table[shard_id] for table in tables)),
         expected={shard.id: round(shard.count * calls_per_row) for shard in tables[0].values()},
-        fingerprints=fingerprints_of(tables[0], [requests], tables, how),
+        fingerprints=fingerprints_of(tables[0], [asks], tables, how),
+        episodes=episodes,
         max_failed_share=options.max_failed_share,
         tolerated_failures=_tolerated_failures(tables[0]),
     )

@@ -11,11 +11,13 @@ COMPLETIONS = pa.schema(
         column("row_id", TEXT, "thread or problem that was asked about", required=True),
         column("part", TEXT, "which of several calls of the row; empty where it has one", required=True),
         column("sample_index", INT, "number of the sample, from 0", required=True),
+        column("turn", INT, "number of the call among those of a sample that follow from each other, from 0"),
+        column("kind", TEXT, "`model`: a reply; `code`: the output of code that was run; `end`: why no more was asked"),
         column("seed", INT, "seed that was sent"),
         column("prompt_hash", TEXT, "hash of the prompt's fixed text and examples", required=True),
         column("call_key", TEXT, "hash of all that decides the reply; what is paid for once", required=True),
         column("model", TEXT, "model that answered, as the endpoint names it", required=True),
-        column("text", TEXT, "the reply", required=True),
+        column("text", TEXT, "the reply, or the output", required=True),
         column("reasoning", TEXT, "reasoning that the server gave apart from the reply"),
         column("finish_reason", TEXT, "`stop`, or why the reply is not whole: `length`, `content_filter`, …"),
         column("prompt_tokens", INT, "tokens of the prompt, as the server counts"),
@@ -27,6 +29,8 @@ COMPLETIONS = pa.schema(
         column("error", TEXT, "what the endpoint said"),
         column("checksum", TEXT, "CRC-32 of the texts, and of the numbers, from `call_key` to `error`: tells damage"),
         column("asked_model", TEXT, "name that the model was asked by; empty in rows of earlier versions"),
+        column("stop_reason", TEXT, "text that the reply was to end at, where it did"),
+        column("token_ids", pa.list_(INT), "token ids of the reply, where they were asked for"),
     ]
 )
 

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import Completion, Request, Sampling
 
@@ -19,10 +21,31 @@ REQUEST = Request("row", [{"role": "user", "content": "2 + 2?"}], Sampling(seed=
         replace(REQUEST, sampling=Sampling(seed=3, max_tokens=5)),
         replace(REQUEST, choices=("a",)),
         replace(REQUEST, sample_index=1),
+        replace(REQUEST, turn=1),
+        replace(REQUEST, stop=("</tool_call>",)),
+        replace(REQUEST, extra_body={"min_p": 0.1}),
+        replace(REQUEST, prompt_ids=[1, 2]),
     ],
 )
 def test_whatever_decides_the_reply_changes_the_key(other: Request) -> None:
     assert other.key("model") != REQUEST.key("model")
+
+
+def test_a_call_of_earlier_versions_is_found_by_the_key_that_it_had() -> None:
+    sampling = Sampling(0.7, 0.95, 100, 3)
+    asked = Request("row", [{"role": "user", "content": "2 + 2?"}], sampling, "prompt", ("a", "b"), "part", 2)
+    assert asked.key("model") == "4ddc36a64bb0e824ac4726c927849264"
+
+
+def test_a_completion_of_earlier_versions_is_not_taken_for_damaged() -> None:
+    done = Completion("key", "model", "text", "why", "stop", prompt_tokens=3, latency_s=1.5, asked_model="m")
+    assert done.checksum == "478cfdb85c71ae49"
+
+
+def test_a_prompt_of_token_ids_says_all_that_is_asked() -> None:
+    asked = replace(REQUEST, prompt_ids=[1, 2])
+    assert replace(asked, messages=[]).key("model") == asked.key("model")
+    assert replace(asked, prompt_ids=[1, 3]).key("model") != asked.key("model")
 
 
 def test_another_model_is_another_call() -> None:
@@ -40,5 +63,22 @@ def test_only_what_is_set_is_sent_and_each_sample_has_its_seed() -> None:
 
 
 def test_a_completion_survives_a_table_row() -> None:
-    done = Completion("key", "model", "text", finish_reason="stop", prompt_tokens=3)
-    assert Completion.from_row(done.row(REQUEST.identity())) == done
+    done = Completion("key", "model", "text", finish_reason="stop", prompt_tokens=3, stop_reason="x", token_ids=[1, 2])
+    row = done.row(REQUEST.identity())
+    assert Completion.from_row(row) == done
+    assert Completion.from_row(row).as_written(row["checksum"]) == done
+
+
+@pytest.mark.parametrize("ids", ["1", [-1], [1.5], [True], {"a": 1}])
+def test_token_ids_that_are_none_are_told(ids: object) -> None:
+    row = Completion("key", "model").row(REQUEST.identity())
+    with pytest.raises(TypeError):
+        Completion.from_row({**row, "token_ids": ids})
+
+
+@given(st.integers(0, 2**40), st.integers(0, 40), st.integers(1, 40))
+def test_later_turns_have_seeds_that_servers_take(seed: int, sample: int, turn: int) -> None:
+    later = Sampling(seed=seed).seed_of(sample, turn)
+    assert later is not None
+    assert 0 <= later < 2**31
+    assert later == Sampling(seed=seed).seed_of(sample, turn)

@@ -69,6 +69,37 @@ async def test_only_what_is_needed_is_sent(connect: Connect) -> None:
     )
 
 
+class Completions(ChatServer):
+    path = "/v1/completions"
+
+
+async def test_a_prompt_of_token_ids_is_continued_and_no_message_is_sent(connect: Connect) -> None:
+    def go_on(body: dict[str, Any]) -> web.Response:
+        choice = {"text": "four", "token_ids": [9, 8], "finish_reason": "stop", "stop_reason": "."}
+        return web.json_response({"choices": [choice], "usage": {"prompt_tokens": len(body["prompt"])}})
+
+    asked = replace(request(), prompt_ids=[1, 2, 3], stop=(".",), extra_body={"return_token_ids": True}, turn=1)
+    with Completions(go_on) as server:
+        done = await ask(connect, server, asked)
+    body = server.calls[0].body
+    assert (body["prompt"], body["stop"], body["return_token_ids"]) == ([1, 2, 3], ["."], True)
+    assert "messages" not in body
+    assert (done.text, done.token_ids, done.stop_reason, done.prompt_tokens) == ("four", [9, 8], ".", 3)
+
+
+@pytest.mark.parametrize("ids", ["no ids", [-1], [2**31], [0.5], {"a": 1}])
+async def test_token_ids_that_are_none_cost_no_reply(connect: Connect, ids: object) -> None:
+    with Completions(lambda _: web.json_response({"choices": [{"text": "x", "token_ids": ids}]})) as server:
+        done = await ask(connect, server, replace(request(), prompt_ids=[1]))
+    assert (done.text, done.token_ids) == ("x", None)
+
+
+async def test_fields_of_one_request_win_over_those_of_the_models_entry(connect: Connect) -> None:
+    with ChatServer() as server:
+        await ask(connect, server, replace(request(), extra_body={"a": 2}), extra_body={"a": 1, "b": 1})
+    assert {name: server.calls[0].body[name] for name in "ab"} == {"a": 2, "b": 1}
+
+
 async def test_a_closed_set_of_replies_is_asked_for_in_the_endpoints_way(connect: Connect) -> None:
     with ChatServer() as server:
         await ask(connect, server, request("yes", "no"), "structured_outputs")

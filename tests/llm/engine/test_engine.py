@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from omr_kedro.llm.calls import EndpointError, Request, StoppedError, TooManyFailuresError
+from omr_kedro.llm.calls import Ask, EndpointError, StoppedError, TooManyFailuresError
 from omr_kedro.llm.calls.errors import JournalError, LoopError
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry, engine
@@ -270,14 +270,14 @@ def test_a_disk_that_is_full_stops_the_run_and_the_next_one_asks_for_what_was_no
         calls = call_plan(server, {"a": texts(300)})
         journal = tmp_path / "table/.open/a.jsonl"
 
-        def requests(name: str) -> Iterator[Request]:
-            for number, request in enumerate(calls.requests(name)):
+        def requests(name: str) -> Iterator[Ask]:
+            for number, request in enumerate(calls.asks(name)):
                 if number == 0:
                     journal.symlink_to("/dev/full")  # after the journal was read: reading /dev/full has no end
                 yield request
 
         with pytest.raises(JournalError, match=r"a\.jsonl.*No space left"):
-            table(tmp_path).save(replace(calls, requests=requests))
+            table(tmp_path).save(replace(calls, asks=requests))
         assert len(server.calls) < 100
         journal.unlink()
         table(tmp_path).save(calls)
@@ -288,12 +288,12 @@ def test_a_request_that_cannot_be_made_ends_the_run_with_its_error_and_keeps_wha
     with ChatServer() as server:
         calls = call_plan(server, {"a": texts(5)})
 
-        def requests(name: str) -> Iterator[Request]:
-            yield from calls.requests(name)
+        def requests(name: str) -> Iterator[Ask]:
+            yield from calls.asks(name)
             raise ValueError("row 6 is odd")
 
         with pytest.raises(ValueError, match="row 6 is odd"):
-            table(tmp_path).save(replace(calls, requests=requests))
+            table(tmp_path).save(replace(calls, asks=requests))
         paid = len(server.calls)
         table(tmp_path).save(calls)
     assert (paid, len(server.calls)) == (5, 5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -30,3 +31,11 @@ def test_tokens_are_told_with_their_money_where_the_price_is_known() -> None:
     tally.price = Price(prompt=2, completion=5)
     assert "; 4,000,000 tokens, 11.00 in money; " in tally.line()
     assert "tokens" not in Tally("stage", "m", expected=10).line()
+
+
+def test_open_episodes_and_running_code_are_told_while_there_are_any() -> None:
+    tally = Tally("solve", "m", expected=10)
+    tally.open_episodes = {1: time.monotonic() - 70, 2: time.monotonic()}
+    with tally.running():
+        assert "1 run code; 2 episodes open, the oldest since 70.0 s" in tally.line()
+    assert "run code" not in tally.line()

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from omr_kedro import tables
-from omr_kedro.llm.calls import CallError, CallPlan, ModelServerError, Request, Sampling
+from omr_kedro.llm.calls import Ask, CallError, CallPlan, ModelServerError, Request, Sampling
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.engine import ChatModel, ModelEntry
@@ -188,8 +188,8 @@ def test_a_server_is_asked_to_stop_before_it_is_killed() -> None:
 def _killing_after(calls: CallPlan, process: Callable[[], int]) -> CallPlan:
     """The same calls; when those of shard `b` are made, half of them go to a server that is no more."""
 
-    def requests(name: str) -> Iterator[Request]:
-        for number, request in enumerate(calls.requests(name)):
+    def requests(name: str) -> Iterator[Ask]:
+        for number, request in enumerate(calls.asks(name)):
             if (name, number) == ("b", 30):
                 os.kill(process(), signal.SIGKILL)
             yield request

@@ -1,5 +1,15 @@
 """Calls as values: prompts, requests, completions, plans of calls, and the errors of calls. No I/O."""
 
+from omr_kedro.llm.calls.episode import (
+    Ask,
+    CodeRunner,
+    CodeSession,
+    Episode,
+    EpisodeLimits,
+    EpisodeOptions,
+    StepFailedError,
+    Steps,
+)
 from omr_kedro.llm.calls.errors import (
     CallError,
     ContextError,
@@ -14,11 +24,17 @@ from omr_kedro.llm.calls.prompt import Example, Message, Prompt, PromptError
 from omr_kedro.llm.calls.request import Completion, Request, Sampling
 
 __all__ = [
+    "Ask",
     "CallError",
     "CallPlan",
+    "CodeRunner",
+    "CodeSession",
     "Completion",
     "ContextError",
     "EndpointError",
+    "Episode",
+    "EpisodeLimits",
+    "EpisodeOptions",
     "Example",
     "Message",
     "Model",
@@ -28,6 +44,8 @@ __all__ = [
     "Request",
     "Sampling",
     "SpendingLimitError",
+    "StepFailedError",
+    "Steps",
     "StoppedError",
     "TooManyFailuresError",
 ]

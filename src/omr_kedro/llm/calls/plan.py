@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
-from omr_kedro.llm.calls.request import Request
+from omr_kedro.llm.calls.episode import Ask, EpisodeOptions
 from omr_kedro.shards import Check, Finished, Scratch, accept
 
 Priority = tuple[int, ...]
@@ -40,11 +40,13 @@ class CallPlan:
     name: str
     """The stage, as progress and error messages name it."""
     model: Model
-    requests: Callable[[str], Iterable[Request]]
-    """The calls of one shard, in the order of the table."""
+    asks: Callable[[str], Iterable[Ask]]
+    """Requests and episodes about the rows of one shard, in the order of the table."""
     expected: Mapping[str, int]
     """Estimated number of calls of each shard, for progress and for the share of failures."""
     fingerprints: Mapping[str, str]
+    episodes: EpisodeOptions = field(default_factory=EpisodeOptions)
+    """Means and bounds of its episodes."""
     max_failed_share: float = 0.05
     tolerated_failures: float = 1
     """Failures that say nothing about a share, however few the calls are."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
@@ -26,16 +26,30 @@ class Sampling:
     seed: int | None = None
     """Sample *i* of a request is drawn with seed + i, as vLLM does for `n` samples."""
 
-    def wire(self, sample_index: int) -> dict[str, Any]:
+    def wire(self, sample_index: int, turn: int = 0) -> dict[str, Any]:
         """The fields of the request body."""
         body = {name: value for name, value in _fields_of(self).items() if value is not None}
         if self.seed is not None:
-            body["seed"] = self.seed_of(sample_index)
+            body["seed"] = self.seed_of(sample_index, turn)
         return body
 
-    def seed_of(self, sample_index: int) -> int | None:
-        """The seed of one of several samples."""
-        return None if self.seed is None else self.seed + sample_index
+    def seed_of(self, sample_index: int, turn: int = 0) -> int | None:
+        """The seed of one turn of one of several samples.
+
+        Later turns have seeds of their own, made of the sample's: a turn with the sample's own seed would begin the
+        same random stream again.
+        """
+        if self.seed is None:
+            return None
+        seed = self.seed + sample_index
+        if not turn:
+            return seed
+        return int.from_bytes(hashlib.blake2b(b"%d:%d" % (seed, turn), digest_size=4).digest()) >> 1
+
+
+StepKind = Literal["model", "code", "end"]
+"""Kinds of rows in a completions table: a reply of the model, the output of code that was run, and the reason why what
+was asked about a row came to an end before its time."""
 
 
 class CallIdentity(NamedTuple):
@@ -46,13 +60,20 @@ class CallIdentity(NamedTuple):
     sample_index: int
     seed: int | None
     prompt_hash: str
+    turn: int = 0
+    kind: StepKind = "model"
+
+    @property
+    def place(self) -> tuple[object, ...]:
+        """Place among the rows about one row; no two have the same. An `end` comes last."""
+        return self.kind == "end", self.part, self.sample_index, self.turn, self.kind
 
 
 @dataclass(frozen=True)
 class Request:
     """One call to be made for a row.
 
-    `row_id`, `part` and `sample_index` say whose reply it is; the rest says what is asked.
+    `row_id`, `part`, `sample_index` and `turn` say whose reply it is; the rest says what is asked.
     """
 
     row_id: str
@@ -63,6 +84,15 @@ class Request:
     part: str = ""
     """Which of several calls of one row this is; empty where a row has one."""
     sample_index: int = 0
+    turn: int = 0
+    """Number of the call among those of one sample that follow from each other, from 0."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the reply."""
+    extra_body: Mapping[str, Any] = field(default_factory=dict)
+    """More fields of this one request; they win over those of the model's entry."""
+    prompt_ids: Sequence[int] | None = None
+    """Token ids of the prompt. When given, the model goes on from exactly these (`/v1/completions`), whatever a chat
+    template would make of `messages`, which are not sent then: so a reply is continued, and a turn follows a turn."""
 
     def key(self, model: str) -> str:
         """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once.
@@ -70,13 +100,21 @@ class Request:
         Args:
             model: `Model.identity` of whoever is asked.
         """
-        asked = [model, self.messages, self.sampling.wire(self.sample_index), self.choices, self.sample_index]
+        sampling = self.sampling.wire(self.sample_index, self.turn)
+        messages = self.messages if self.prompt_ids is None else []
+        asked = [model, messages, sampling, self.choices, self.sample_index]
+        # What is not used says nothing, so that a call of before these fields is found by the key that it had.
+        if later := {name: value for name in _LATER_FIELDS if (value := getattr(self, name))}:
+            asked.append(later)
         return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
 
     def identity(self) -> CallIdentity:
         """The columns that say whose call this is; small, unlike the messages."""
-        seed = self.sampling.seed_of(self.sample_index)
-        return CallIdentity(self.row_id, self.part, self.sample_index, seed, self.prompt_hash)
+        seed = self.sampling.seed_of(self.sample_index, self.turn)
+        return CallIdentity(self.row_id, self.part, self.sample_index, seed, self.prompt_hash, self.turn)
+
+
+_LATER_FIELDS = ("turn", "stop", "extra_body", "prompt_ids")
 
 
 @dataclass(frozen=True)
@@ -99,6 +137,10 @@ class Completion:
     error: str | None = None
     asked_model: str | None = None
     """The name that the model was asked by; None in rows of versions that had no such column: then it is `model`."""
+    stop_reason: str | None = None
+    """The text of `Request.stop` that ended the reply, as vLLM tells it; None when the model ended it itself."""
+    token_ids: list[int] | None = None
+    """Token ids of the reply, where the request asked for them (`return_token_ids`)."""
 
     @property
     def asked(self) -> str:
@@ -124,7 +166,9 @@ class Completion:
         """
         values = {name: row[name] for name in _FIELDS[cls] if name in row}
         for name, value in values.items():
-            if (kind := _KINDS[name]) is not str:
+            if name == "token_ids":
+                values[name] = _ids(value)
+            elif (kind := _KINDS[name]) is not str:
                 values[name] = _in_range(value, kind)
             elif not isinstance(value, str) and not (value is None and name in _NULLABLE):
                 raise TypeError(f"{name} cannot be {type(value).__name__}")
@@ -133,7 +177,9 @@ class Completion:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits by which a damaged row is told wherever it lies: 8 of its texts, 8 of its numbers."""
-        return checksum(orjson.dumps(_TEXTS(self))) + checksum(orjson.dumps(_NUMBERS(self)))
+        later = (self.stop_reason, self.token_ids)
+        texts = _TEXTS(self) if later == (None, None) else (*_TEXTS(self), *later)
+        return checksum(orjson.dumps(texts)) + checksum(orjson.dumps(_NUMBERS(self)))
 
     def as_written(self, written: object) -> Completion:
         """This completion, read back from a row whose checksum was `written`; damaged numbers become unknown.
@@ -163,13 +209,16 @@ LARGEST_COUNT = 2**53 - 1
 _KINDS: dict[str, type] = {
     "prompt_tokens": int, "completion_tokens": int, "tries": int, "latency_s": float,
     **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
-    **dict.fromkeys(("asked_model", "error_kind", "error"), str),
+    **dict.fromkeys(("asked_model", "error_kind", "error", "stop_reason"), str),
 }  # fmt: skip
 _NUMBER_KINDS = {name: kind for name, kind in _KINDS.items() if kind is not str}
 _NUMBERS = attrgetter(*_NUMBER_KINDS)
-# `asked_model` came later: rows of before have checksums without it, and must not look damaged.
-_TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str and name != "asked_model"))
-_NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error", "asked_model"})
+# These came later: rows of before have checksums without them, and must not look damaged.
+_LATER = ("asked_model", "stop_reason")
+_TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str and name not in _LATER))
+_NULLABLE = frozenset(
+    {"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error", "asked_model", "stop_reason"}
+)
 
 
 def _in_range(value: Any, kind: type) -> Any:
@@ -177,6 +226,17 @@ def _in_range(value: Any, kind: type) -> Any:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST_COUNT:
         return kind(0)
     return kind(value)
+
+
+def _ids(value: Any) -> list[int] | None:
+    """Token ids.
+
+    Raises:
+        TypeError: it is no list of such.
+    """
+    if value is not None and not (isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)):
+        raise TypeError("token_ids must be a list of numbers")
+    return value
 
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from omr_kedro.llm.calls.prompt import Message
+from omr_kedro.llm.calls.request import Request
 
 BYTES_PER_TOKEN = 3.0
 """Of forum posts, statements and worked examples, which hold many formulas."""
@@ -28,6 +29,11 @@ def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
         for message in messages
     )
     return round(content) + TOKENS_TO_BEGIN
+
+
+def estimate_request_tokens(request: Request) -> int:
+    """Tokens of what a request sends: counted where it sends token ids, and estimated elsewhere."""
+    return estimate_prompt_tokens(request.messages) if request.prompt_ids is None else len(request.prompt_ids)
 
 
 def estimate_reply_tokens(*texts: str | None) -> int:

@@ -22,7 +22,8 @@ class AiohttpClient:
 
     def __init__(self, address: Address) -> None:
         self._base_url = address.url
-        self._url = f"{address.url}/chat/completions"
+        self._chat_url = f"{address.url}/chat/completions"
+        self._completions_url = f"{address.url}/completions"
         self._connect_s = address.connect_s
         self._headers = {"Content-Type": "application/json", **address.authorization}
         self._session: aiohttp.ClientSession | None = None
@@ -50,7 +51,11 @@ class AiohttpClient:
 
     async def chat(self, body: dict[str, Any], key: str) -> Answer:
         """Ask for a chat completion; see `HttpClient`."""
-        return await self._answer("POST", self._url, orjson.dumps(body), {"X-Request-Id": key})
+        return await self._answer("POST", self._chat_url, orjson.dumps(body), {"X-Request-Id": key})
+
+    async def completions(self, body: dict[str, Any], key: str) -> Answer:
+        """Ask for the continuation of token ids; see `HttpClient`."""
+        return await self._answer("POST", self._completions_url, orjson.dumps(body), {"X-Request-Id": key})
 
     async def models(self) -> Answer:
         """Ask for the list of models; see `HttpClient`."""

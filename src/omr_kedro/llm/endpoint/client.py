@@ -142,7 +142,8 @@ class ChatClient:
         started = time.monotonic()
         try:
             async with deadline(self._timeout_s):
-                answer = await self._http.chat(body, key)
+                send = self._http.completions if "prompt" in body else self._http.chat
+                answer = await send(body, key)
         except TimeoutError:
             raise CallError("timeout", f"no answer within {self._timeout_s:g} s") from None
         except CallError as error:
@@ -154,8 +155,15 @@ class ChatClient:
         return read_reply(content, key, self.model, time.monotonic() - started)
 
     def _body(self, request: Request) -> dict[str, Any]:
-        sampling = request.sampling.wire(request.sample_index)
-        body = {**self._extra_body, "model": self.model, "messages": request.messages, **sampling}
+        body = {**self._extra_body, "model": self.model}
+        if request.prompt_ids is None:
+            body["messages"] = request.messages
+        else:
+            body["prompt"] = request.prompt_ids
+        body |= request.sampling.wire(request.sample_index, request.turn)
+        if request.stop:
+            body["stop"] = request.stop
+        body |= request.extra_body
         if not request.choices:
             return body
         if self._constraint == "structured_outputs":

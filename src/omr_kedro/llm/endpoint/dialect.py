@@ -26,7 +26,7 @@ Spare = Callable[[Completion], None]
 CONSTRAINTS = frozenset({"response_format", "structured_outputs"})
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 """Fields that are not given up but named otherwise: without a limit a reply may cost anything."""
-_INDISPENSABLE = frozenset({"model", "messages", *_OTHER_NAMES.values()})
+_INDISPENSABLE = frozenset({"model", "messages", "prompt", *_OTHER_NAMES.values()})
 
 
 class Dialect:

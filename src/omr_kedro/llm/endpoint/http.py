@@ -68,6 +68,10 @@ class HttpClient(Protocol):
         """
         ...
 
+    async def completions(self, body: dict[str, Any], key: str) -> Answer:
+        """Ask for the continuation of `prompt`, which is a list of token ids; arguments and errors as of `chat`."""
+        ...
+
     async def models(self) -> Answer:
         """Ask for the endpoint's list of models, which costs nothing; raises as `chat` does."""
         ...

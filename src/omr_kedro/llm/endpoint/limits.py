@@ -18,7 +18,7 @@ from omr_kedro.llm.calls.plan import Priority
 
 _Queue = list[tuple[Priority, int, asyncio.Future[None]]]
 
-_REFUSED, _NEW = 0, 1
+_REFUSED, _FOLLOWING, _NEW = 0, 1, 2
 _SHRINK = 0.75
 _DEFAULT_PAUSE_S = 0.25
 _MAX_PAUSE_S = 60.0
@@ -60,13 +60,15 @@ class Window:
         self._pause_s = _DEFAULT_PAUSE_S
         self._cut_at = float("-inf")
 
-    async def acquire(self, priority: Priority = ()) -> None:
+    async def acquire(self, priority: Priority = (), *, following: bool = False) -> None:
         """Wait for a slot, and for the end of the pause that a refusal asked for.
 
         Args:
             priority: the lowest goes first, and equal ones as they came.
+            following: whether the call goes on from an earlier one, which the server still has in its cache; such calls
+                go before new ones.
         """
-        await self._admitted((_NEW, *priority))
+        await self._admitted((_FOLLOWING if following else _NEW, *priority))
 
     async def exchange(self, priority: Priority = (), *, again: bool = False, after_s: float = 0.0) -> None:
         """Give the slot of a call that was refused to whoever may go, and wait for another one.

@@ -79,6 +79,19 @@ class OpenAIClient:
             )
         )
 
+    async def completions(self, body: dict[str, Any], key: str) -> Answer:
+        """Ask for the continuation of token ids; see `HttpClient`."""
+        assert self._client is not None, "use the client as a context manager"  # noqa: S101
+        rest = {name: value for name, value in body.items() if name not in ("model", "prompt")}
+        return await _answer(
+            self._client.completions.with_streaming_response.create(
+                model=body["model"],
+                prompt=body["prompt"],
+                extra_body=rest,
+                extra_headers={**_NO_OTHER_KEY, "X-Request-Id": key},
+            )
+        )
+
     async def models(self) -> Answer:
         """Ask for the list of models; see `HttpClient`."""
         assert self._client is not None, "use the client as a context manager"  # noqa: S101

@@ -12,6 +12,7 @@ from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import LARGEST_COUNT, Completion
 
 _SHOWN_BYTES = 120
+_LARGEST_ID = 2**31 - 1
 _MOST_DIGITS = 30
 _LABEL_CHARS = 200
 """Of what servers name: a finish reason, a fingerprint. Longer ones are cut."""
@@ -32,7 +33,8 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
     try:
         reply = _parsed(content)
         choice = reply["choices"][0]
-        message = choice["message"]
+        # The continuation of a prompt of token ids comes without a message.
+        message = choice["message"] if "message" in choice else {"content": choice["text"]}
         text, reasoning = _content(message.get("content")), _reasoning(message)
         finish_reason = _label(choice.get("finish_reason"))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
@@ -52,6 +54,8 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
         latency_s=round(latency_s, 3),
         system_fingerprint=_label(reply.get("system_fingerprint")),
         asked_model=model,
+        stop_reason=_label(choice.get("stop_reason")),
+        token_ids=_token_ids(choice.get("token_ids")),
     )
 
 
@@ -104,6 +108,12 @@ def _reasoning(message: Mapping[str, Any]) -> str | None:
 
 def _label(value: Any) -> str | None:
     return value[:_LABEL_CHARS] if isinstance(value, str) else None
+
+
+def _token_ids(value: Any) -> list[int] | None:
+    """Token ids of a reply; None for what cannot be such."""
+    known = isinstance(value, list) and all(type(item) is int and 0 <= item <= _LARGEST_ID for item in value)
+    return value if known else None
 
 
 def _count(usage: Any, name: str) -> int:

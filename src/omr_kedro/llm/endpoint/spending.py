@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.calls.errors import PAID_TRIES, CallError, SpendingLimitError
 from omr_kedro.llm.calls.request import Completion, Request
-from omr_kedro.llm.calls.token_estimate import BYTES_PER_TOKEN, estimate_prompt_tokens, estimate_reply_tokens
+from omr_kedro.llm.calls.token_estimate import BYTES_PER_TOKEN, estimate_reply_tokens, estimate_request_tokens
 
 GO_ON = (
     "Every finished call is kept: the same command goes on from here, and may spend as much again. Another limit: "
@@ -152,7 +152,7 @@ class Spending:
         Raises:
             SpendingLimitError: the limit is reached; the call must not be made.
         """
-        prompt = estimate_prompt_tokens(request.messages) if self.limited else 0
+        prompt = estimate_request_tokens(request) if self.limited else 0
         with self._lock:
             account = self._stages.setdefault((stage, price), _StageSpending())
             if self.limited and self.reached:
@@ -180,7 +180,7 @@ class Charge:
         """Count a reply, once for each call."""
         prompt, reply = completion.prompt_tokens, completion.completion_tokens
         if not prompt + reply:
-            prompt = estimate_prompt_tokens(self._request.messages)
+            prompt = estimate_request_tokens(self._request)
             reply = estimate_reply_tokens(completion.text, completion.reasoning)
         with self._lock:
             self._stage.replied += Spent(1, prompt, reply, self._price.of(prompt, reply) or 0)
@@ -189,7 +189,7 @@ class Charge:
         """Count a try of which nothing came."""
         if error.kind not in PAID_TRIES:
             return
-        prompt = estimate_prompt_tokens(self._request.messages)
+        prompt = estimate_request_tokens(self._request)
         with self._lock:
             reply = error.reply_bytes / BYTES_PER_TOKEN or self._stage.mean_reply
             self._stage.wasted += Spent(0, prompt, reply, self._price.of(prompt, reply) or 0)

@@ -1,9 +1,10 @@
-"""From requests to completions, with a window of calls in flight that spans shards.
+"""From requests and episodes to completions, with a window of calls in flight that spans shards.
 
-One feeder walks through the shards' requests and starts a call whenever the window has a slot: the next shard's first
-calls run beside the last shard's slow ones, so that no tail leaves the server idle. Every finished call goes to the
-journal before it counts; a shard is handed out when its last call has ended. The event loop runs in a thread of its
-own, and finished shards come out of a plain iterator.
+One feeder walks through what is asked about the shards' rows and starts a call whenever the window has a slot: the next
+shard's first calls run beside the last shard's slow ones, so that no tail leaves the server idle. An episode is opened
+with a slot for its first call; its later ones go before what is not open yet. Every finished call goes to the journal
+before it counts; a shard is handed out when its last call has ended. The event loop runs in a thread of its own, and
+finished shards come out of a plain iterator.
 """
 
 from __future__ import annotations
@@ -11,42 +12,33 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
-import time
-from collections import Counter
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future, wait
-from dataclasses import replace
 
-from omr_kedro.llm.calls.errors import (
-    OUTAGES,
-    REJECTIONS,
-    STOPS,
-    CallError,
-    Kind,
-    ModelServerError,
-    SpendingLimitError,
-)
+from omr_kedro.llm.calls.episode import Ask, Episode
+from omr_kedro.llm.calls.errors import ModelServerError, SpendingLimitError
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.endpoint.client import ChatClient
-from omr_kedro.llm.endpoint.spending import Charge
 from omr_kedro.llm.engine import messages
-from omr_kedro.llm.engine.failures import FEW_OUTRUN, MANY_OUTRUN, Failures, backoff_s
 from omr_kedro.llm.engine.journal import JournalWriter, ShardJournal
+from omr_kedro.llm.engine.live_steps import LiveSteps
 from omr_kedro.llm.engine.open_shard import OpenShard
 from omr_kedro.llm.engine.progress import Display, Tally, display
 from omr_kedro.llm.engine.session import ModelSession
+from omr_kedro.llm.engine.tries import Tries
 from omr_kedro.shards import Finished, OmrError, Scratch
 
 logger = logging.getLogger(__name__)
 
-_MOST_UNREADABLE = 2
-_FEW_CALLS = 8  # Calls that a server may refuse for what they ask, while it is well.
 _TICK_S = 0.5
-_BEYOND_PATIENCE_S = 0.05  # A last try comes when patience has ended, and not a moment before.
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
 _WRITER_POLL_S = 0.01
 _YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
+_TURNS_TO_FOLLOW = 3
+"""Turns of the event loop from the end of a call to the next step of its episode: branches are awaited in between."""
+_OPEN_PER_SLOT = 2
+"""Episodes that may be open for each slot of the window: some run code, or wait for it, and hold no slot."""
 
 
 class Engine:
@@ -67,11 +59,13 @@ class Engine:
             price=session.price,
         )
         self._writer = JournalWriter()
+        self._tries = Tries(session, self.tally, plan.priority or ())
         self._client: ChatClient | None = None
+        self._connecting = asyncio.Lock()
         self._server_number = 0
-        self._calls: set[asyncio.Task[None]] = set()
-        self._idle: set[asyncio.Task[None]] = set()
-        """Those of the calls that wait for their turn, so that nothing is lost when they are cancelled."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Of each request, and of each episode."""
+        self._episodes = asyncio.Semaphore(_OPEN_PER_SLOT * session.entry.limits.max_in_flight)
         self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
@@ -91,6 +85,7 @@ class Engine:
             calls.add_done_callback(lambda _: self._finished.put(None))
             try:
                 while (shard := self._finished.get()) is not None:
+                    self.tally.retired += shard.retire()
                     yield shard.finish()
             finally:
                 self._wind_up(calls)
@@ -124,8 +119,8 @@ class Engine:
             await asyncio.gather(self._feeder, return_exceptions=True)
             if not self._feeder.cancelled() and (error := self._feeder.exception()):
                 self.stop(error)
-            while self._calls:
-                await asyncio.wait(self._calls)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
         finally:
             for helper in helpers:
                 helper.cancel()
@@ -150,13 +145,8 @@ class Engine:
             shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, scratch))
             self._open.add(shard)
             before = self.tally.reused
-            for number, request in enumerate(self._plan.requests(shard_id)):
-                key = request.key(self._session.entry.identity)
-                shard.rows.append((request.identity(), key))
-                if key in shard.journal:
-                    self.tally.reused += 1
-                elif key not in shard.asked:
-                    await self._start(shard, request, key)
+            for number, ask in enumerate(self._plan.asks(shard_id)):
+                await self._begin(shard, number, ask)
                 if number % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
             shard.fed = True
@@ -165,163 +155,151 @@ class Engine:
                 logger.warning(messages.healed(self._plan.name, shard_id, found, len(shard.rows) - found))
             self._hand_out(shard)
 
-    async def _start(self, shard: OpenShard, request: Request, key: str) -> None:
-        if self._client is None:
-            self._session.check_halted()
-            client = await self._session.client()
-            self._server_number = self._session.server_number
-            self._client = await client.__aenter__()
-        await self._session.window.acquire(self._plan.priority or ())
-        shard.asked.add(key)
-        call = asyncio.create_task(self._call(self._client, shard, request, key))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+    async def _begin(self, shard: OpenShard, number: int, ask: Ask) -> None:
+        if isinstance(ask, Episode):
+            await self._episodes.acquire()
+            await self.slot()
+            shard.playing += 1
+            self._start(self._play(shard, number, ask))
+            return
+        key = ask.key(self._session.entry.identity)
+        shard.rows.append((number, ask.identity(), key))
+        if key in shard.journal:
+            self.tally.reused += 1
+        elif key not in shard.asked:
+            await self._connect()
+            await self.slot()
+            shard.asked[key] = asyncio.get_running_loop().create_future()
+            self._start(self._call(shard, ask, key))
 
-    async def _call(self, client: ChatClient, shard: OpenShard, request: Request, key: str) -> None:
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _call(self, shard: OpenShard, request: Request, key: str) -> None:
         try:
+            await self.call(shard, request, key)
+        finally:
+            self._session.window.release()
+        self._hand_out(shard)
+
+    async def _play(self, shard: OpenShard, number: int, episode: Episode) -> None:
+        steps = LiveSteps(self, shard, episode)
+        self.tally.open_episodes[id(steps)] = steps.began
+        try:
+            end = await steps.play()
+        finally:
+            self.tally.open_episodes.pop(id(steps))
+            self._episodes.release()
+            await steps.close()
+        shard.add(number, steps.steps, end)
+        shard.playing -= 1
+        self.tally.end_episode(end.completion.error_kind if end else None)
+        self._hand_out(shard)
+
+    @property
+    def plan(self) -> CallPlan:
+        """The plan that is carried out."""
+        return self._plan
+
+    @property
+    def stopping(self) -> bool:
+        """Whether no step may start any more."""
+        return self._tries.stopping
+
+    async def slot(self, *, following: bool = False) -> None:
+        """Wait for a slot of the window; whoever gets it makes a call, or gives it back."""
+        acquired = self._session.window.acquire(self._plan.priority or (), following=following)
+        await (self._tries.idly(acquired) if following else acquired)
+
+    def give_back(self, turns: int = _TURNS_TO_FOLLOW) -> None:
+        """Give back a slot, after the episode that had it was able to ask for its next call: that one goes first."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self.give_back, turns - 1)
+        else:
+            self._session.window.release()
+
+    async def call(self, shard: OpenShard, request: Request, key: str) -> Completion:
+        """Make a call that `shard.asked` knows; the caller holds a slot.
+
+        Raises:
+            CancelledError: the run is stopping. Errors of the run are kept by the engine, and not raised here.
+        """
+        waiting = shard.asked[key]
+        try:
+            client = await self._connect()
             with self._session.spending.call(self._plan.name, self._session.price, request) as charge:
-                completion = await self._attempt(client, request, key, charge)
+                completion = await self._tries.outcome(client, request, key, charge)
             if completion is None:
-                return
-            if completion.settled:
-                await self._writer.append(shard.journal, completion)
-            self.tally.add(completion)
-            shard.settle(completion)
-            self._hand_out(shard)
-            if completion.error_kind:
-                self._check_failures()
+                raise asyncio.CancelledError
+            await self._settle(shard, completion)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the run ends with it, after the calls in flight
             self.stop(error)
+            raise asyncio.CancelledError from error
         finally:
-            self._session.window.release()
+            waiting.cancel()
+        return completion
 
-    async def _attempt(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
-        """Try until there is an outcome; None when the run is stopping."""
-        tries = 0
-        failed = Failures()
-        while self._fatal is None:
-            if self._session.pacer.paced:
-                await self._idly(self._session.pacer.wait())
-            sent_at = time.monotonic()
-            self.tally.in_flight[key] = sent_at
-            self.tally.first_sent_at = self.tally.first_sent_at or sent_at
-            try:
-                completion = await client.complete(request, key, charge.replied)
-            except CallError as error:
-                self.tally.note(error)
-                charge.failed(error)
-                failed.note(error.kind, others_answered=self._session.answered_since(failed.last_at or sent_at))
-                self._check_start(error)
-                if await self._waits(client, error, key, sent_at, failed):
-                    await self._refused(error, sent_at, failed)
-                    continue
-                tries += 1
-                if error.kind == "throttled" or not error.retryable or tries >= self._most_tries(failed.kinds):
-                    asked = client.model
-                    return Completion(
-                        key, asked, tries=tries, error_kind=error.kind, error=error.message, asked_model=asked
-                    )
-                await self._idly(asyncio.sleep(backoff_s(tries)))
-            else:
-                self._session.answered(completion.model)
-                charge.replied(completion)
-                return replace(completion, tries=tries + 1)
-            finally:
-                self.tally.in_flight.pop(key, None)
-        return None
-
-    async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: Failures) -> bool:
-        """Whether an error is the endpoint's and not the row's, so that it uses up no try.
-
-        Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
-        answered between its tries may be too large for what the caller may ask: it has failed when its own patience
-        ends. At the end of a run there may be no others: when few calls fail, the endpoint is asked whether it is
-        there, which costs nothing, and few that are throttled have failed when patience ends.
-
-        Raises:
-            EndpointError: no other call will fare better.
-        """
-        session = self._session
-        patience_s = session.patience_s
-        if error.kind in STOPS:
-            raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind in REJECTIONS and session.rejected(error):
-            raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind == "throttled" and failed.apart_since is not None:
-            return failed.last_at - failed.apart_since <= patience_s
-        if error.kind == "throttled":
-            others = failed.outrun <= FEW_OUTRUN and session.failing(key) > _FEW_CALLS
-            return others or session.silent_s() <= patience_s
-        if error.kind not in OUTAGES or session.answered_since(sent_at):
-            return False
-        return session.failing(key) > _FEW_CALLS or not await client.answers()
-
-    def _check_start(self, error: CallError) -> None:
-        """Stop a run to which nothing but errors was ever answered, when the patience with a start is used up.
-
-        Raises:
-            EndpointError: names the last error.
-        """
-        session = self._session
-        if session.has_answered or error.kind not in OUTAGES:
-            return
-        if (silent_s := session.silent_s()) > session.patience_s:
-            raise messages.no_answer(session.entry, silent_s, error, ever=False)
-
-    def _most_tries(self, failed: Counter[Kind]) -> int:
-        # An answer that cannot be read was paid for, and mostly comes again.
-        return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
-
-    async def _refused(self, error: CallError, sent_at: float, failed: Failures) -> None:
-        """Wait for another turn.
-
-        Raises:
-            EndpointError: the endpoint has refused everything for as long as patience lasts.
-        """
-        session = self._session
-        window, priority = session.window, self._plan.priority or ()
-        silent_s, patience_s = session.silent_s(), session.patience_s
-        # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
-        pause_s, left_s = error.retry_after_s or None, patience_s - silent_s
-        if error.kind == "throttled" and failed.apart_since is not None:
-            # It tells nothing of the endpoint, and holds nobody back.
-            away_s = min(pause_s or backoff_s(failed.outrun - MANY_OUTRUN), patience_s)
-            await self._idly(window.exchange(priority, again=True, after_s=away_s))
-            return
-        if silent_s > patience_s:
-            raise messages.no_answer(session.entry, silent_s, error, ever=session.has_answered)
-        narrow = error.kind in ("throttled", "overloaded")
-        window.refused(sent_at, pause_s, narrow=narrow, most_s=left_s + _BEYOND_PATIENCE_S)
-        await self._idly(window.exchange(priority, again=failed.kinds.total() > 1))
-
-    async def _idly(self, wait: Awaitable[None]) -> None:
-        call = asyncio.current_task()
-        assert call is not None, "calls are tasks"  # noqa: S101
-        self._idle.add(call)
+    async def run_code(self, shard: OpenShard, key: str, run: Awaitable[Completion]) -> Completion:
+        """Have code run that `shard.asked` knows; errors as of `call`."""
+        waiting = shard.asked[key]
         try:
-            await wait
+            with self.tally.running():
+                completion = await run
+            await self._settle(shard, completion, code=True)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # the sandbox does not start: the run ends, after the calls in flight
+            self.stop(error)
+            raise asyncio.CancelledError from error
         finally:
-            self._idle.discard(call)
+            waiting.cancel()
+        return completion
+
+    async def _settle(self, shard: OpenShard, completion: Completion, *, code: bool = False) -> None:
+        if completion.settled:
+            await self._writer.append(shard.journal, completion)
+        if code and completion.settled:
+            self.tally.code_runs += 1
+        else:
+            self.tally.add(completion)
+        shard.settle(completion)
+        if completion.error_kind:
+            self._check_failures()
+
+    async def _connect(self) -> ChatClient:
+        if self._client:
+            return self._client
+        # Held across the start of a server: a second caller waits for it, and starts none when it failed.
+        async with self._connecting:
+            if self.stopping:
+                raise asyncio.CancelledError
+            if self._client is None:
+                self._session.check_halted()
+                client = await self._session.client()
+                self._server_number = self._session.server_number
+                self._client = await client.__aenter__()
+            return self._client
 
     def _hand_out(self, shard: OpenShard) -> None:
-        if shard.ended:
+        if shard.ended and shard in self._open:
             self._open.discard(shard)
             self._finished.put(shard)
 
     def stop(self, error: BaseException | None) -> None:
         """Start no more calls; those in flight go on, those that wait for their turn do not."""
         self._fatal = self._fatal or error or asyncio.CancelledError()
-        for call in self._idle:
-            call.cancel()
+        self._tries.stop()
         if self._feeder:
             self._feeder.cancel()
 
     def give_up(self) -> None:
         """Abandon the calls in flight; they are paid for and lost."""
-        for call in self._calls:
-            call.cancel()
+        for task in self._tasks:
+            task.cancel()
 
     async def _watch(self) -> None:
         screen = display() if self._plan.priority is None else None

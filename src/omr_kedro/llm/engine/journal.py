@@ -127,16 +127,21 @@ class ShardJournal:
             self._places[completion.call_key] = Place(self._written, self._end, len(line))
             self._end += len(line)
 
-    def retire(self, used: set[str]) -> None:
+    def retire(self, used: set[str]) -> int:
         """Put paid calls that the new shard does not hold where a later one finds them; call before it is written.
 
         A prompt that is changed and changed back is not paid for again. What was retired stays, also what the new
         shard holds: it is not on disk yet.
+
+        Returns:
+            How many of them were not retired before.
         """
         unused = {key: place for key, place in self._places.items() if key not in used}
-        if unused.keys() - self._retired.keys():
+        fresh = len(unused.keys() - self._retired.keys())
+        if fresh:
             with whole_file(self._scratch.retired) as file:
                 file.writelines(self._line(place) for place in {**self._retired, **unused}.values())
+        return fresh
 
     def close(self) -> None:
         """Close the files and keep what was written."""

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
@@ -38,8 +40,17 @@ class Tally:
     """Calls that may start in a minute; None where there is no limit."""
     price: Price = field(default_factory=Price)
     reused: int = 0
+    """Steps that were found in the journal: replies, and outputs of code."""
     paid: int = 0
     failed: int = 0
+    code_runs: int = 0
+    """Pieces of code that were run to an outcome."""
+    episodes: int = 0
+    """Episodes that ended."""
+    ended_early: Counter[str] = field(default_factory=Counter)
+    """Those of them that came to no end of their own, by reason."""
+    retired: int = 0
+    """Steps that were paid for earlier and serve no more, since what is asked has changed; they are kept."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -51,6 +62,10 @@ class Tally:
     window: int = 0
     in_flight: dict[str, float] = field(default_factory=dict)
     """Start (monotonic seconds) of each call in flight, by key; insertion order is age order."""
+    open_episodes: dict[int, float] = field(default_factory=dict)
+    """Start (monotonic seconds) of each open episode, in the order of their age."""
+    code_in_flight: int = 0
+    """Pieces of code that run, or wait for a core of the sandbox."""
     started: float = field(default_factory=time.monotonic)
     first_sent_at: float | None = None
     """When the first call was sent (monotonic seconds)."""
@@ -81,6 +96,21 @@ class Tally:
         else:
             self.failed += 1
 
+    def end_episode(self, reason: str | None) -> None:
+        """Count an episode that ended just now, and why where that was before its time."""
+        self.episodes += 1
+        if reason:
+            self.ended_early[reason] += 1
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count a piece of code as under way."""
+        self.code_in_flight += 1
+        try:
+            yield
+        finally:
+            self.code_in_flight -= 1
+
     def oldest(self) -> tuple[str, float] | None:
         """Key and age in seconds of the oldest call in flight."""
         for key, started in self.in_flight.items():
@@ -97,6 +127,10 @@ class Tally:
             parts.append(f"{rate:.1f}/s, about {_duration(left)} left")
         parts += [self.used] if self.paid else []
         parts.append(f"{len(self.in_flight)} of {self.window} in flight")
+        parts += [f"{self.code_in_flight} run code"] if self.code_in_flight else []
+        if self.open_episodes:
+            oldest_s = time.monotonic() - next(iter(self.open_episodes.values()))
+            parts.append(f"{len(self.open_episodes):,} episodes open, the oldest since {_duration(oldest_s)}")
         parts += [f"at most {self.per_minute:g} a minute"] if self.per_minute else []
         parts += [f"{self.failed:,} failed"] if self.failed else []
         if self.errors:
@@ -115,8 +149,15 @@ class Tally:
         retried = f"; tries that failed: {_counts(self.errors)}" if self.errors else ""
         return (
             f"{self.name}: {self.paid:,} calls to {self.model} ({tokens}), {self.reused:,} taken from earlier runs, "
-            f"{self.failed:,} failed{retried}; {_duration(seconds)}"
+            f"{self.failed:,} failed{retried}{self._of_episodes()}; {_duration(seconds)}"
         )
+
+    def _of_episodes(self) -> str:
+        parts = [f"{self.episodes:,} episodes"] if self.episodes else []
+        parts += [f"{self.code_runs:,} runs of code"] if self.code_runs else []
+        parts += [f"ended before their time: {_counts(self.ended_early)}"] if self.ended_early else []
+        parts += [f"{self.retired:,} paid for earlier serve no more (kept)"] if self.retired else []
+        return "".join(f"; {part}" for part in parts)
 
 
 class Display(Protocol):

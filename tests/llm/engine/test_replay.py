@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from omr_kedro.llm.calls import CallPlan, Request
+from omr_kedro.llm.calls import Ask, CallPlan
 from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.engine import PaidCalls, is_paid
 from tests.support.call_plans import asked, call_plan, echo, rows, table, texts
@@ -42,12 +42,12 @@ def test_a_call_that_is_not_paid_for_is_seen_before_later_ones_are_rendered(tmp_
         more = call_plan(server, {SHARD: ["new", *texts(5)]})
     rendered = list[str]()
 
-    def requests(shard: str) -> Iterator[Request]:
-        for request in more.requests(shard):
+    def requests(shard: str) -> Iterator[Ask]:
+        for request in more.asks(shard):
             rendered.append(request.row_id)
             yield request
 
-    assert not paid(tmp_path, replace(more, requests=requests))
+    assert not paid(tmp_path, replace(more, asks=requests))
     assert rendered == [f"{SHARD}-0"]
 
 
