@@ -55,6 +55,7 @@ SCRIPTS = (
     Script("near_duplicates", "near-duplicates among problems", ("--problems", "2000")),
     Script("retrieval", "embedding and search for decontamination", ("--texts", "16", "--benchmark", "500")),
     Script("grading", "grading beside math-verify", ("--runs", "1", "--pairs", "50")),
+    Script("stop_rule", "stop rules against full draws, simulated", ("--problems", "200")),
     Script(
         "sandbox",
         "sandboxed sessions beside a fresh Python",

@@ -23,6 +23,7 @@ RULES = st.sampled_from(
         StopRule(correct=8, give_up_after=8),
         StopRule(settled_by="anytime", give_up_after=40),
         StopRule(rounds=(1, 2, 3, 5, 8, 32), confidence=0.6),
+        StopRule(settle_known=True, confidence=0.8),
         StopRule(fixed=32),
     ]
 )
@@ -110,6 +111,13 @@ def test_a_majority_is_carried_by_as_many_samples_as_are_wanted() -> None:
     assert ended(StopRule(correct=1, confidence=0.9), ["5"] * 32) == (StopReason.SETTLED, 4)
 
 
+def test_a_known_answer_may_have_to_wait_until_the_vote_is_settled() -> None:
+    waits = StopRule(settle_known=True)
+    assert ended(waits, ["5"] * 32, "5") == (StopReason.CORRECT, 4)
+    assert ended(waits, ["5", "7"] * 6 + ["7"] * 20, "5") == (StopReason.CORRECT, 24)
+    assert ended(waits, ["5", "7"] * 16, "5") == (StopReason.CORRECT, 32)
+
+
 @given(RULES, ANSWERS, REFERENCES, st.randoms(use_true_random=False))
 def test_the_decision_does_not_hang_on_the_order_in_which_samples_arrive(
     rule: StopRule, answers: list[str | None], reference: str | None, rng: random.Random
@@ -158,7 +166,7 @@ def test_only_complete_rounds_are_decided(indices: list[int]) -> None:
 
 
 def test_each_round_names_its_samples() -> None:
-    rule = StopRule(rounds=(4, 8, 12))
+    rule = StopRule.model_validate({"rounds": [4, 8, 12]})
     assert [rule.next_round(drawn) for drawn in (0, 4, 8, 12)] == [range(4), range(4, 8), range(8, 12), range(12, 12)]
     assert list(StopRule(fixed=3).next_round(0)) == [0, 1, 2]
 
@@ -209,7 +217,7 @@ def test_pass_rates_are_of_the_reference_answer() -> None:
         {"confidence": 0.5},
         {"settled_by": "luck"},
         {"fixed": 0},
-        {"corect": 4},
+        {"k": 4},
     ],
 )
 def test_a_rule_that_cannot_be_is_refused(options: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ def samples(*answers: str | None) -> list[Sample]:
         ("<think>It may be \\boxed{3}, but", None),
         ("\\boxed{5} is wrong, so \\boxed{}", None),
         ("The answer is 5.", None),
+        ("\\boxed{" + "1+" * 1000 + "1}", None),
         ("", None),
     ],
 )

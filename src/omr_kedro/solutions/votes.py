@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from omr_kedro.answers import extract_boxed
+from omr_kedro.answers.readings import MAX_CHARS
 from omr_kedro.solutions.answer_classes import AnswerClass, Equal, answer_classes, equal_answers
 from omr_kedro.text import final_text
 from omr_kedro.text.final_answer import short_form
 
 NO_BOX = "no_box"
-"""Why a whole reply does not vote: it holds no complete box, or an empty one."""
+"""Why a whole reply does not vote: its last complete box holds no short answer, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +78,12 @@ def read_sample(index: int, reply: str, why_not_whole: str | None = None) -> Sam
 
 
 def final_answer(reply: str) -> str | None:
-    r"""The short form of the last complete box behind the reasoning block; None without one, and for an empty one."""
-    boxed = extract_boxed(final_text(reply))
-    return short_form(boxed or "") or None
+    """The short form of the last complete box behind the reasoning block.
+
+    None without one, for an empty one, and for one of more than `MAX_CHARS` characters, which holds no short answer.
+    """
+    answer = short_form(extract_boxed(final_text(reply)) or "")
+    return answer if 0 < len(answer) <= MAX_CHARS else None
 
 
 def count_votes(samples: Sequence[Sample], equal: Equal = equal_answers) -> Votes:
