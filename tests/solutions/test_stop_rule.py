@@ -185,6 +185,20 @@ def test_a_known_answer_is_compared_as_mathematics_and_once_for_each_class() -> 
     assert decide(StopRule(), samples(["0.5", "\\frac12", "x=1/2", "50\\%"]), "1/2") is not None
 
 
+def test_a_judge_is_asked_once_for_each_class_and_changes_no_class() -> None:
+    asked = list[tuple[str, str]]()
+
+    def judge(reference: str, answer: str) -> bool:
+        asked.append((reference, answer))
+        return True
+
+    decision = decide(StopRule(), samples(["a", "b", "a", "b"]), "a", eq, judge)
+    assert decision is not None
+    assert [each.answer for each in decision.votes.classes] == ["a", "b"]
+    assert decision.correct == frozenset({0, 1, 2, 3})
+    assert asked == [("a", "a"), ("a", "b")]
+
+
 def test_two_classes_may_both_be_correct() -> None:
     decision = decide(StopRule(), samples(["a", "b"] * 2), "c", lambda left, right: "c" in {left, right})
     assert decision is not None

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from math import comb
 from typing import Annotated, Literal, Self
 
@@ -118,7 +118,11 @@ class Decision:
 
 
 def decide(
-    rule: StopRule, samples: Sequence[Sample], reference: str | None = None, equal: Equal = equal_answers
+    rule: StopRule,
+    samples: Sequence[Sample],
+    reference: str | None = None,
+    equal: Equal = equal_answers,
+    agrees: Equal | None = None,
 ) -> Decision | None:
     """Whether sampling of a problem ends after the rounds that are complete; None to draw the next one.
 
@@ -126,8 +130,10 @@ def decide(
         rule: when to stop.
         samples: all that were drawn, in any order: those of complete rounds, none missing.
         reference: the known answer; None where there is none, and the majority's takes its place.
-        equal: asked for answers of samples among themselves and with the reference, both ways. Verdicts of a judge come
-            in here. Classes of answers rest on it: for one problem it must say the same in every round.
+        equal: asked for answers of samples, both ways. Classes rest on it, so for one problem it must say the same in
+            every round.
+        agrees: asked for the reference and the answer of each class, in this order. Verdicts of a judge come in here,
+            and not by `equal`, where they would change classes of earlier rounds. By default `equal` both ways.
 
     Raises:
         ValueError: the samples are not those of complete rounds.
@@ -141,7 +147,8 @@ def decide(
         reason = _without_answer(rule, votes, last=not upcoming)
         relied_on = [] if reason is StopReason.NO_MAJORITY or votes.majority is None else [votes.majority]
     else:
-        relied_on = [each for each in votes.classes if equal_both_ways(reference, each.answer, equal)]
+        agrees = agrees or partial(equal_both_ways, equal=equal)
+        relied_on = [each for each in votes.classes if agrees(reference, each.answer)]
         reason = _with_answer(rule, votes, sum(each.votes for each in relied_on), last=not upcoming)
     if reason is None:
         return None
