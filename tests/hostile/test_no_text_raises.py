@@ -22,7 +22,14 @@ from omr_kedro.answers import (
 )
 from omr_kedro.answers.readings import read_answer
 from omr_kedro.answers.undefined import undefined_symbols
-from omr_kedro.text import decisive_tokens, normal_form, parse_conversion, parse_label, parse_problems
+from omr_kedro.text import (
+    decisive_tokens,
+    normal_form,
+    parse_conversion,
+    parse_label,
+    parse_problems,
+    split_reasoning,
+)
 from omr_kedro.text.discussions import split_posts
 from omr_kedro.text.quotes import without_quotes, without_quotes_as_original
 from tests.support.growth import readers
@@ -58,6 +65,7 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     parse_problems(text)
     parse_conversion(text)
     parse_label(text, ("proof", "not proof"))
+    split_reasoning(text, text)
     poses_several(text)
     split_posts(text)
     without_quotes(text)

@@ -9,7 +9,14 @@ from omr_kedro.text.near_duplicates import Document, Match, NearDuplicateOptions
 from omr_kedro.text.normal import math_tokens, normal_form
 from omr_kedro.text.preparation import PreparationOptions
 from omr_kedro.text.problems import parse_problems
-from omr_kedro.text.replies import Unreadable, final_text, why_unreadable, without_fences
+from omr_kedro.text.replies import (
+    ReasonedReply,
+    Unreadable,
+    final_text,
+    split_reasoning,
+    why_unreadable,
+    without_fences,
+)
 from omr_kedro.text.retrieval import Hit, LexicalRetriever, Retriever
 from omr_kedro.text.statements import after_marker
 from omr_kedro.text.tokens import TokenCounter
@@ -25,6 +32,7 @@ __all__ = [
     "Match",
     "NearDuplicateOptions",
     "PreparationOptions",
+    "ReasonedReply",
     "Retriever",
     "TokenCounter",
     "Twin",
@@ -41,6 +49,7 @@ __all__ = [
     "parse_conversion",
     "parse_label",
     "parse_problems",
+    "split_reasoning",
     "why_unreadable",
     "without_fences",
 ]
