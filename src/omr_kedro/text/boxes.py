@@ -42,6 +42,13 @@ def extract_boxed(text: str) -> str | None:
     return text[boxes[-1].inside : boxes[-1].end].strip() if boxes else None
 
 
+def final_box(text: str) -> str | None:
+    """The inside of the box that opens last; None when there is no box, or when that one is never closed."""
+    opened = max((token.start() for token in _TOKEN.finditer(text) if token["box"]), default=-1)
+    boxes = find_boxes(text)
+    return text[boxes[-1].inside : boxes[-1].end].strip() if boxes and boxes[-1].start == opened else None
+
+
 def sole_box(text: str) -> str | None:
     """The inside of the only box; None when there is no box, or several side by side."""
     boxes = find_boxes(text)
