@@ -69,7 +69,7 @@ def split_reasoning(reply: str, reasoning: str | None = None) -> ReasonedReply |
 
 
 def _opening_thought(text: str) -> tuple[str, str]:
-    """What stands before the first closing tag, and the rest; a block that never ends is all of the text."""
+    """The text before the first closing tag, and the rest; a block that never ends is all of the text."""
     opened = _OPENING.match(text)
     thought, *rest = _CLOSING.split(text[opened.end() if opened else 0 :], maxsplit=1)
     if not rest:
