@@ -31,6 +31,6 @@ def test_rows_that_are_like_none_get_the_label_of_the_first() -> None:
 
 def test_a_prompt_without_a_rule_is_answered_so_where_it_asks_for_a_label_and_refused_where_it_asks_for_text() -> None:
     messages = TOPICS.messages(problem="Find all integers.")
-    assert answer(messages, [TOPICS]) == "number theory"
+    assert answer(messages, [TOPICS]).content == "number theory"
     free = Prompt.from_mapping("solve", {"user": "{{problem}}", "examples": [{"problem": "1+1", "reply": "2"}]})
-    assert "have none for the prompt 'solve'" in answer(free.messages(problem="1+2"), [free])
+    assert "have none for the prompt 'solve'" in answer(free.messages(problem="1+2"), [free]).content

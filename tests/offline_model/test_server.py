@@ -22,6 +22,8 @@ import yaml
 from omr_kedro import __version__
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model import MODEL_NAME
+from omr_kedro.offline_model.protocol import tokens
+from omr_kedro.offline_model.rules_solve import worked_problems
 from omr_kedro.offline_model.stages import STAGES
 from tests.offline_model.examples import PROMPTS, ROOT
 from tests.support.waiting import PATIENCE_S
@@ -129,6 +131,26 @@ async def test_a_reply_beyond_the_limit_is_cut_and_says_so(client: openai.AsyncO
 async def test_several_samples_are_equal(client: openai.AsyncOpenAI) -> None:
     reply = await ask(client, prompt("classify_mcq").messages(problem=PROOF), n=3)
     assert [(choice.index, choice.message.content) for choice in reply.choices] == [(i, "not mcq") for i in range(3)]
+
+
+async def test_samples_of_a_solution_are_drawn_by_seed(client: openai.AsyncOpenAI) -> None:
+    messages = prompt("solve_cot").messages(problem=worked_problems()[0].problem)
+    several = (await ask(client, messages, n=12, seed=5)).choices
+    assert len({(choice.message.content, choice.finish_reason) for choice in several}) > 5
+    alone = [(await ask(client, messages, seed=5 + index)).choices[0] for index in range(12)]
+    assert [choice.message for choice in alone] == [choice.message for choice in several]
+    assert {choice.finish_reason for choice in several} == {"stop", "length"}
+    assert any(choice.message.content is None for choice in several), "as from a server whose parser took it all"
+
+
+async def test_reasoning_in_its_own_field_counts_and_is_cut_first(client: openai.AsyncOpenAI) -> None:
+    messages = prompt("solve_cot").messages(problem=worked_problems()[0].problem)
+    whole = await ask(client, messages, seed=1)
+    message = whole.choices[0].message
+    assert whole.usage.completion_tokens == tokens(message.reasoning_content + message.content)
+    cut = await ask(client, messages, seed=1, max_tokens=5)
+    assert cut.choices[0].message.reasoning_content == message.reasoning_content[:20]
+    assert (cut.choices[0].message.content, cut.choices[0].finish_reason) == (None, "length")
 
 
 async def test_a_stop_word_ends_the_reply(client: openai.AsyncOpenAI) -> None:

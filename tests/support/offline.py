@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from omr_kedro.llm.calls import Prompt
-from omr_kedro.offline_model.protocol import tokens
+from omr_kedro.offline_model.protocol import Reply, tokens
 from omr_kedro.offline_model.stages import STAGES, load_prompts
 from tests.support.chat_server import ChatServer, completion, is_probe
 from tests.support.faults import PAID
@@ -63,14 +63,15 @@ class OfflineModel(ChatServer):
             return web.json_response(detail, status=self._scripted.pop(0))
         if is_probe(request):
             return completion("1", "length")
-        text = self._reply(body["messages"])
+        reply = self._reply(body["messages"], body.get("seed") or 0)
         fault = self._draw_fault()
         self.answered[request.headers["X-Request-Id"]] += not fault or fault in PAID
         if fault:
-            return await self.misbehave(request, fault, text)
-        spent = sum(tokens(message["content"]) for message in body["messages"]), tokens(text)
+            return await self.misbehave(request, fault, reply.content)
+        prompt = sum(tokens(message["content"]) for message in body["messages"])
+        spent = prompt, tokens(reply.content + reply.reasoning)
         self.tokens += sum(spent)
-        return completion(text, tokens=spent)
+        return completion(reply.content, reply.finish_reason, spent, reasoning_content=reply.reasoning)
 
     def _draw_fault(self) -> str:
         draw = self._random.random()
@@ -80,13 +81,14 @@ class OfflineModel(ChatServer):
                 return fault
         return ""
 
-    def _reply(self, messages: Sequence[Mapping[str, str]]) -> str:
+    def _reply(self, messages: Sequence[Mapping[str, str]], seed: int) -> Reply:
         for prompt in self._prompts():
             if (values := prompt.match(messages)) is not None:
                 self.asked.append(prompt.name)
                 self.texts.append(messages[-1]["content"])
-                return self._replaced.get(prompt.name) or STAGES[prompt.name].reply(values)
-        return "This prompt is unknown."
+                replaced = self._replaced.get(prompt.name)
+                return Reply(replaced) if replaced else STAGES[prompt.name].reply(values, seed)
+        return Reply("This prompt is unknown.")
 
     def _prompts(self) -> Sequence[Prompt]:
         state = tuple(path.stat().st_mtime_ns for path in sorted(self._folder.glob("*.yml")))

@@ -49,7 +49,9 @@ async def _chat(request: web.Request) -> web.Response:
         raise ApiError(f"the body is not JSON: {error}") from None
     call = read_call(body)
     request_id = request.headers.get("X-Request-Id") or uuid.uuid4().hex
-    return _json(completion(call, answer(call.messages, request.app[_PROMPTS]), request_id))
+    prompts = request.app[_PROMPTS]
+    replies = [answer(call.messages, prompts, call.seed + index) for index in range(call.n)]
+    return _json(completion(call, replies, request_id))
 
 
 @web.middleware

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -33,6 +33,15 @@ class ApiError(Exception):
         return {"error": {"message": str(self), "type": self.kind, "param": self.param, "code": self.status}}
 
 
+class Reply(NamedTuple):
+    """The answer to a call, before it is shaped as the call wants it."""
+
+    content: str
+    reasoning: str = ""
+    """In a field of its own; empty where there is none."""
+    finish_reason: str = "stop"
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """The question that the server is asked."""
@@ -40,6 +49,8 @@ class Call:
     messages: list[Message]
     max_tokens: int | None
     n: int
+    seed: int
+    """Of the first choice; 0 where none is given. Choice i is drawn with seed + i, as vLLM does."""
     stop: tuple[str, ...]
     choices: tuple[str, ...]
     """The only replies allowed; empty for free text."""
@@ -65,19 +76,18 @@ def read_call(body: Any) -> Call:
         messages=_messages(body.get("messages")),
         max_tokens=next((limit for name in _LIMITS if (limit := _count(body, name))), None),
         n=_count(body, "n", _MOST_CHOICES) or 1,
+        seed=int(body.get("seed") or 0),
         stop=_stop(body.get("stop")),
         choices=formatted or structured,
         as_json=bool(formatted),
     )
 
 
-def completion(call: Call, text: str, request_id: str) -> dict[str, Any]:
-    """The body of a reply: the text, shaped and cut as the call wants it, as often as it wants it."""
-    content, finish = _cut(_shaped(text, call), call)
+def completion(call: Call, replies: Sequence[Reply], request_id: str) -> dict[str, Any]:
+    """The body of an answer: a choice for each reply, shaped and cut as the call wants it."""
+    choices = [_choice(index, reply, call) for index, reply in enumerate(replies)]
     prompt_tokens = sum(tokens(message["content"]) for message in call.messages)
-    spent = tokens(content) * call.n
-    message = {"role": "assistant", "content": content}
-    choices = [{"index": i, "message": message, "finish_reason": finish, "logprobs": None} for i in range(call.n)]
+    spent = sum(tokens(_all_text(choice["message"])) for choice in choices)
     return {
         "id": f"chatcmpl-{request_id}",
         "object": "chat.completion",
@@ -87,6 +97,19 @@ def completion(call: Call, text: str, request_id: str) -> dict[str, Any]:
         "usage": {"prompt_tokens": prompt_tokens, "completion_tokens": spent, "total_tokens": prompt_tokens + spent},
         "system_fingerprint": FINGERPRINT,
     }
+
+
+def _choice(index: int, reply: Reply, call: Call) -> dict[str, Any]:
+    """One choice; a message without content has null in its place, as that of a server whose parser took it all."""
+    reply = _cut(reply._replace(content=_shaped(reply.content, call)), call)
+    content = reply.content or (None if reply.reasoning else "")
+    reasoning = {"reasoning_content": reply.reasoning} if reply.reasoning else {}
+    message = {"role": "assistant", "content": content, **reasoning}
+    return {"index": index, "message": message, "finish_reason": reply.finish_reason, "logprobs": None}
+
+
+def _all_text(message: Mapping[str, Any]) -> str:
+    return str(message.get("reasoning_content") or "") + str(message["content"] or "")
 
 
 def models() -> dict[str, Any]:
@@ -181,9 +204,12 @@ def _shaped(text: str, call: Call) -> str:
     return orjson.dumps({"label": label}).decode() if call.as_json else label
 
 
-def _cut(text: str, call: Call) -> tuple[str, str]:
-    stops = [place for word in call.stop if (place := text.find(word)) >= 0]
-    text = text[: min(stops)] if stops else text
-    if call.max_tokens is not None and tokens(text) > call.max_tokens:
-        return text[: call.max_tokens * _CHARACTERS_PER_TOKEN], "length"
-    return text, "stop"
+def _cut(reply: Reply, call: Call) -> Reply:
+    """The reply up to the first stop word, and as far as the limit of tokens reaches, reasoning first."""
+    stops = [place for word in call.stop if (place := reply.content.find(word)) >= 0]
+    content = reply.content[: min(stops)] if stops else reply.content
+    if call.max_tokens is None or tokens(reply.reasoning + content) <= call.max_tokens:
+        return reply._replace(content=content)
+    room = call.max_tokens * _CHARACTERS_PER_TOKEN
+    reasoning = reply.reasoning[:room]
+    return Reply(content[: room - len(reasoning)], reasoning, "length")

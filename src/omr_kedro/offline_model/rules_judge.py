@@ -1,10 +1,11 @@
-"""Whether two statements are one problem: nearly the same words, and the same numbers and signs."""
+"""Whether two statements are one problem: nearly the same words, and the same numbers and signs. And two answers."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
+from omr_kedro.answers import Verdict, grade_cheaply
 from omr_kedro.text.unicode import normalized
 
 _LEAST_LIKENESS = 0.8
@@ -49,6 +50,16 @@ def same_problem(problem: str, benchmark_problem: str) -> bool:
     if _exact(ours) != _exact(theirs) or _opposed(ours, theirs):
         return False
     return _likeness(_without_fillers(ours), _without_fillers(theirs)) >= _LEAST_LIKENESS
+
+
+def same_answer(answer_a: str, answer_b: str) -> bool:
+    """Whether two answers are equal as the project itself compares them, as far as that takes no worker.
+
+    Words in the second one that hold the first are read kindly. So the orders of two answers may contradict each other,
+    as those of real judges do.
+    """
+    held = re.search(rf"(?<!\w){re.escape(answer_a)}(?!\w)", answer_b) is not None and "\\text" in answer_b
+    return held or grade_cheaply(answer_a, answer_b) is Verdict.EQUAL
 
 
 def _counted(text: str) -> Counter[str]:

@@ -11,11 +11,14 @@ import yaml
 
 from omr_kedro.llm.calls import Prompt, PromptError
 from omr_kedro.offline_model.nearest_example import nearest_reply
+from omr_kedro.offline_model.protocol import Reply
 from omr_kedro.offline_model.rules_answers import extract_answer
 from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
 from omr_kedro.offline_model.rules_convert import convert
 from omr_kedro.offline_model.rules_extract import extract
-from omr_kedro.offline_model.rules_judge import same_problem
+from omr_kedro.offline_model.rules_judge import same_answer, same_problem
+from omr_kedro.offline_model.rules_solve import solve
+from omr_kedro.offline_model.rules_summarise import summarise
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,10 @@ class Stage:
     """A rule, the fields of the prompt that it reads, and the labels it chooses from, if any."""
 
     fields: tuple[str, ...]
-    rule: Callable[..., str]
+    rule: Callable[..., str | Reply]
     labels: tuple[str, ...] = ()
+    sampled: bool = False
+    """Whether the rule takes the seed too, after the fields."""
 
     def check(self, prompt: Prompt) -> None:
         """See that the prompt and the rule speak of the same things.
@@ -39,9 +44,10 @@ class Stage:
                 f"prompt '{prompt.name}': 'choices' are {list(prompt.choices)}, the rule knows {list(self.labels)}"
             )
 
-    def reply(self, values: Mapping[str, str]) -> str:
+    def reply(self, values: Mapping[str, str], seed: int) -> Reply:
         """Apply the rule to the values of a row."""
-        return self.rule(*(values[name] for name in self.fields))
+        given = self.rule(*(values[name] for name in self.fields), *([seed] if self.sampled else []))
+        return given if isinstance(given, Reply) else Reply(given)
 
 
 def _label(holds: Callable[..., bool], yes: str, no: str, *fields: str) -> Stage:
@@ -57,6 +63,9 @@ STAGES: Mapping[str, Stage] = {
     "extract_answers": Stage(("problem", "forum_post", "forum_discussions"), extract_answer),
     "convert_proofs": Stage(("problem",), convert),
     "judge_contamination": _label(same_problem, "True", "False", "problem", "benchmark_problem"),
+    "solve_cot": Stage(("problem",), solve, sampled=True),
+    "judge_answer": _label(same_answer, "same", "different", "answer_a", "answer_b"),
+    "summarise_solution": Stage(("problem", "solution"), summarise, sampled=True),
 }
 """By the name of the prompt's file."""
 
@@ -78,20 +87,20 @@ def load_prompts(folder: Path) -> tuple[Prompt, ...]:
     return prompts
 
 
-def answer(messages: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt]) -> str:
+def answer(messages: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], seed: int = 0) -> Reply:
     """The reply to messages that were rendered from one of the prompts; for others, what this server is."""
     for prompt in prompts:
         values = prompt.match(messages)
         if values is not None:
-            return _reply(prompt, values)
+            return _reply(prompt, values, seed)
     known = ", ".join(prompt.name for prompt in prompts)
-    return f"I am a set of rules, not a language model, and know only these prompts: {known}."
+    return Reply(f"I am a set of rules, not a language model, and know only these prompts: {known}.")
 
 
-def _reply(prompt: Prompt, values: Mapping[str, str]) -> str:
+def _reply(prompt: Prompt, values: Mapping[str, str], seed: int) -> Reply:
     if rule := STAGES.get(prompt.name):
-        return rule.reply(values)
-    return nearest_reply(prompt, values) if prompt.choices and prompt.examples else _no_rule(prompt)
+        return rule.reply(values, seed)
+    return Reply(nearest_reply(prompt, values) if prompt.choices and prompt.examples else _no_rule(prompt))
 
 
 def _no_rule(prompt: Prompt) -> str:
