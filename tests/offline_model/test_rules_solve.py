@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from omr_kedro.answers import Verdict, grade_cheaply
 from omr_kedro.offline_model.protocol import Reply
 from omr_kedro.offline_model.rules_solve import ORDER, UNSOLVED, Sample, Worked, solve, worked_problems
+from omr_kedro.solutions import is_looping
 from omr_kedro.text import ReasonedReply, Unreadable, final_text, split_reasoning
 from omr_kedro.text.boxes import extract_boxed
 from tests.offline_model.examples import THREADS, fates
@@ -82,11 +83,12 @@ def test_a_cut_sample_ends_within_its_reasoning() -> None:
         assert isinstance(split_reasoning(reply.content, reply.reasoning), Unreadable)
 
 
-def test_a_looping_sample_says_the_same_for_thousands_of_characters() -> None:
+def test_a_looping_sample_is_found_out_and_a_right_one_is_not() -> None:
     for _, reply in of_kind(Sample.LOOPING):
         said = reply.reasoning or reply.content
-        assert said.count("Wait, let me look at the last step once more.") >= 100
+        assert is_looping(said)
         assert box(reply)
+    assert not any(is_looping(reply.reasoning + reply.content) for _, reply in of_kind(Sample.RIGHT))
 
 
 def test_a_sample_without_a_box_has_a_text_all_the_same() -> None:

@@ -15,6 +15,7 @@ from omr_kedro.answers import has_answer
 from omr_kedro.llm.calls import Completion
 from omr_kedro.text import Unreadable, split_reasoning
 from omr_kedro.text.boxes import final_box
+from omr_kedro.text.final_answer import short_form
 
 MAX_TOKENS = 2048
 """Of a summary, its model's reasoning not counted (arXiv 2504.16891)."""
@@ -40,8 +41,8 @@ class Summary:
 
     text: str
     """Empty where the reply holds none."""
-    answer: str | None = None
-    """Its own final answer."""
+    answer: str = ""
+    """Its own final answer, empty where there is none."""
     flaw: str | None = None
     """None for one that is valid."""
 
@@ -61,14 +62,14 @@ def read_summary(
     reply = split_reasoning(completion.text, completion.reasoning)
     if isinstance(reply, Unreadable):
         return Summary("", flaw=Flaw.CUT if completion.cut else reply.reason)
-    answer = final_box(reply.text)
+    answer = short_form(final_box(reply.text) or "")
     return Summary(reply.text, answer, _flaw(completion, reply.text, answer, same_answer, count_tokens))
 
 
 def _flaw(
     completion: Completion,
     text: str,
-    answer: str | None,
+    answer: str,
     same_answer: Callable[[str], bool],
     count_tokens: Callable[[str], int],
 ) -> Flaw | None:
@@ -76,7 +77,7 @@ def _flaw(
         return Flaw.CUT
     if count_tokens(text) > MAX_TOKENS:
         return Flaw.TOO_LONG
-    if answer is None or not has_answer(answer):
+    if not has_answer(answer):
         return Flaw.NO_ANSWER
     return None if same_answer(answer) else Flaw.OTHER_ANSWER
 
