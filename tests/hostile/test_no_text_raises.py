@@ -19,6 +19,9 @@ from omr_kedro.answers import (
     grading,
     parse_answer,
     poses_several,
+    same_text,
+    surely_differ,
+    surely_equal,
 )
 from omr_kedro.answers.readings import read_answer
 from omr_kedro.answers.undefined import undefined_symbols
@@ -56,6 +59,9 @@ def test_no_two_answers_make_the_comparison_fail(gold: str, answer: str) -> None
     assert grade_cheaply(gold, answer) is not Verdict.CRASHED
     undefined_symbols(answer, gold)
     read_answer(answer)
+    same_text(gold, answer)
+    surely_differ(gold, answer)
+    surely_equal(gold, answer)
 
 
 @given(text=_TEXTS)

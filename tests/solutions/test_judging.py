@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from omr_kedro.answers import Limits, Workers, grade
 from omr_kedro.llm.calls import Completion
+from omr_kedro.solutions import judging
 from omr_kedro.solutions.judging import (
     MAX_CHARS,
     ORDERS,
@@ -194,6 +195,17 @@ def test_a_worker_that_runs_out_of_time_or_memory_settles_nothing(answer: str, l
     with Workers(2, limits) as workers:
         assert grade([("2.5", answer)], workers) == [verdict]
         assert judge_without_model([("2.5", answer)], workers) == [None]
+
+
+def test_a_pair_on_which_a_reader_crashes_is_undecided_and_harms_no_other(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*texts: str) -> bool:
+        raise RecursionError(texts)
+
+    monkeypatch.setattr(judging, "surely_differ", crash)
+    found = judge_without_model([("5", "7"), ("0.5", "\\frac12")], workers)
+    assert [judgement and judgement.verdict for judgement in found] == ["undecided", "correct"]
 
 
 def test_judgements_stand_in_the_order_of_the_pairs(workers: Workers) -> None:

@@ -21,6 +21,7 @@ from enum import StrEnum
 
 from omr_kedro.answers import Verdict, Workers, grade, has_answer, same_text, surely_differ, surely_equal
 from omr_kedro.llm.calls import Completion
+from omr_kedro.shards import unless_crashed
 from omr_kedro.text import Unreadable, parse_label
 
 SAME, DIFFERENT = "same", "different"
@@ -60,14 +61,17 @@ class Judgement:
 def judge_without_model(pairs: Sequence[tuple[str, str]], workers: Workers) -> list[Judgement | None]:
     """The judgement on each pair of a reference and an answer, in their order; None where a judge must be asked.
 
+    A pair on which a reader of ours crashes is undecided.
+
     Raises:
         GradingWorkerError: workers do not start.
     """
-    by_text = [_by_text(*pair) for pair in pairs]
+    by_text = [unless_crashed(_crashed, _by_text, *pair) for pair in pairs]
     open_pairs = [pair for pair, judgement in zip(pairs, by_text, strict=True) if judgement is None]
     forward = grade(open_pairs, workers)
     backward = grade([(answer, reference) for reference, answer in open_pairs], workers)
-    computed = (_by_computation(*found) for found in zip(open_pairs, forward, backward, strict=True))
+    found = zip(open_pairs, forward, backward, strict=True)
+    computed = (unless_crashed(_crashed, _by_computation, *each) for each in found)
     return [judgement or next(computed) for judgement in by_text]
 
 
@@ -98,6 +102,11 @@ def judge_by_opinions(opinions: Mapping[str, str]) -> Judgement:
     verdict = {SAME: Correctness.CORRECT, DIFFERENT: Correctness.INCORRECT}
     label = said.pop() if len(said) == 1 else None
     return Judgement(verdict.get(label or "", Correctness.UNDECIDED), Rung.JUDGE)
+
+
+def _crashed(error: str) -> Judgement:
+    del error
+    return Judgement(Correctness.UNDECIDED, Rung.SYMBOLIC)
 
 
 def _by_text(reference: str, answer: str) -> Judgement | None:
