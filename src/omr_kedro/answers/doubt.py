@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from fractions import Fraction
+from functools import cache
 
 from omr_kedro.answers.comparison import compare
 from omr_kedro.answers.effort import Effort, ExhaustedError
 from omr_kedro.answers.kinds import Kind, Reading
 from omr_kedro.answers.readings import read_answer
 from omr_kedro.answers.reals import real_constant
-from omr_kedro.answers.trees import Expr
+from omr_kedro.answers.trees import DEGREE, Expr
 
 _SEVERAL = frozenset({Kind.SET, Kind.LIST})
 _MOST_COMPARISONS = 2500
@@ -33,8 +34,8 @@ _OTHER_NOTATION = re.compile(r"[\d)] ?_|:")
 def surely_differ(left: str, right: str) -> bool:
     """Whether both answers are numbers, or several of them in one form, and some number of one is none of the other's.
 
-    Numbers that may be the other's rounded value, that have units of which only one is given, or that stand in another
-    order do not differ beyond doubt. Nor does anything with symbols: a problem may say what they are.
+    Numbers do not differ beyond doubt where one may be the other rounded, in percent or in degrees, where only one has
+    a unit, and where they stand in another order. Nor does anything with symbols: a problem may say what they are.
     """
     try:
         return _surely_differ(read_answer(left), read_answer(right), Effort())
@@ -87,7 +88,22 @@ def _other_number(left: Reading, right: Reading, effort: Effort) -> bool:
         return False
     first, second = (Fraction(value) for value in values if value is not None)
     rounded = any(_ROUNDED.search(side.text) for side in (left, right))
-    return abs(first - second) > (_NEAR if rounded else _EXACT) * max(abs(first), abs(second))
+    if _close(first, second, _NEAR if rounded else _EXACT):
+        return False
+    return bool(left.unit) or not any(
+        _close(scale * first, second, _EXACT) or _close(first, scale * second, _EXACT) for scale in _scales()
+    )
+
+
+def _close(left: Fraction, right: Fraction, share: Fraction) -> bool:
+    return abs(left - right) <= share * max(abs(left), abs(right))
+
+
+@cache
+def _scales() -> tuple[Fraction, ...]:
+    """Percent of 1, and degrees of a radian: a number without a sign may be of either kind."""
+    degree = real_constant(DEGREE, Effort())
+    return (Fraction(100), 1 / degree) if degree else (Fraction(100),)
 
 
 def _number(side: Reading, effort: Effort) -> Fraction | None:
