@@ -59,8 +59,9 @@ SCRIPTS = (
     Script(
         "sandbox",
         "sandboxed sessions beside a fresh Python",
-        ("--sessions", "10", "--cells", "100", "--open", "20", "--mixed", "100", "--reps", "1"),
+        ("--sessions", "10", "--cells", "100", "--open", "20", "--reps", "1"),
     ),
+    Script("sandbox_soak", "cells of all kinds through one sandbox", ("--cells", "300")),
 )
 
 

