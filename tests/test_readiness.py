@@ -8,8 +8,9 @@ import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.datasets import ChatModelDataset, PythonSandboxDataset
 from omr_kedro.readiness import Finding, check
+from omr_kedro.sandbox import Report, SandboxError
 from tests.support.chat_server import ChatServer, completion
 
 SECRET = "sk-" + "a1B2c3" * 6
@@ -17,10 +18,19 @@ CREDENTIALS = {"endpoints": {"other": {"api_key": SECRET, "variable": "OMR_API_K
 
 
 def look(*, served_here: bool = True, **models: Any) -> dict[str, Finding]:
-    nodes = [Node(lambda model: model, name, f"{name}_out", name=name) for name in models]
-    catalog = DataCatalog({name: ChatModelDataset(**entry) for name, entry in models.items()})
-    found = check(Pipeline(nodes), catalog, CREDENTIALS, served_here=served_here)
+    return look_at({name: ChatModelDataset(**entry) for name, entry in models.items()}, served_here=served_here)
+
+
+def look_at(datasets: dict[str, Any], *, served_here: bool = True) -> dict[str, Finding]:
+    nodes = [Node(lambda given: given, name, f"{name}_out", name=name) for name in datasets]
+    found = check(Pipeline(nodes), DataCatalog(datasets), CREDENTIALS, served_here=served_here)
     return {finding.subject: finding for finding in found}
+
+
+def sandbox_finding(*isolations: str, served_here: bool = True) -> Finding:
+    """What is told of the sandbox to pipelines with so many of them."""
+    datasets = {f"sandbox_{number}": PythonSandboxDataset(isolation=one) for number, one in enumerate(isolations)}  # type: ignore[arg-type]
+    return look_at(datasets, served_here=served_here)["Sandbox"]
 
 
 def test_remote_models_are_asked_for_one_token_each_at_the_same_time() -> None:
@@ -62,8 +72,65 @@ def test_a_server_of_our_own_is_not_started(command: str, served_here: bool, goo
 def test_this_machine_is_described_and_keys_are_named_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMR_API_KEY", SECRET)
     found = look()
-    assert {"Slurm", "vLLM", "GPU", "OMR_API_KEY"} == set(found)
+    assert {"Sandbox", "Slurm", "vLLM", "GPU", "OMR_API_KEY"} == set(found)
     assert (found["OMR_API_KEY"].told, found["OMR_API_KEY"].good) == ("set", None)
     assert SECRET not in str(found)
     monkeypatch.delenv("OMR_API_KEY")
     assert look()["OMR_API_KEY"].told == "not set"
+
+
+REFUSED = {"namespaces": "unshare: Operation not permitted", "landlock": "landlock: Function not implemented"}
+WORDS = "namespaces: unshare: Operation not permitted; landlock: landlock: Function not implemented"
+
+
+@pytest.mark.parametrize(
+    ("refusals", "told"),
+    [
+        (REFUSED | {"namespaces": ""}, "isolation by namespaces (landlock: landlock: Function not implemented)"),
+        (REFUSED | {"landlock": ""}, "isolation by landlock (namespaces: unshare: Operation not permitted)"),
+        (REFUSED, f"refused: {WORDS}. docs/sandbox.md says what to ask an administrator for"),
+    ],
+)
+def test_the_isolation_that_this_machine_gives_is_told_on_one_line_and_decides_nothing_where_no_code_is_run(
+    monkeypatch: pytest.MonkeyPatch, refusals: dict[str, str], told: str
+) -> None:
+    monkeypatch.setattr("omr_kedro.readiness.probe", lambda: Report(refusals))
+    assert sandbox_finding() == Finding("Sandbox", told)
+
+
+@pytest.mark.parametrize(
+    ("refusals", "isolations", "good", "words"),
+    [
+        (REFUSED | {"landlock": ""}, ["auto"], True, "isolation by landlock"),
+        (REFUSED, ["auto"], False, WORDS),
+        (REFUSED | {"landlock": ""}, ["auto", "namespaces"], False, "refused: namespaces: unshare"),
+        (REFUSED, ["none"], True, "no isolation"),
+    ],
+)
+def test_a_pipeline_that_has_code_run_needs_the_isolation_that_its_sandboxes_ask_for(
+    monkeypatch: pytest.MonkeyPatch, refusals: dict[str, str], isolations: list[str], good: bool, words: str
+) -> None:
+    monkeypatch.setattr("omr_kedro.readiness.probe", lambda: Report(refusals))
+    found = sandbox_finding(*isolations)
+    assert (found.good, words in found.told) == (good, True)
+    elsewhere = sandbox_finding(*isolations, served_here=False)
+    assert elsewhere.good is None, "a node of the cluster may give what this machine does not"
+    assert "in a job of Slurm" in elsewhere.told
+
+
+def test_a_machine_without_linux_is_told_that_code_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    assert sandbox_finding().good is None
+    assert sandbox_finding().told.startswith("TIR (solutions with code) needs Linux, and this is macOS")
+    assert sandbox_finding("auto").good is False
+    assert sandbox_finding("none").good is False, "what it is made of is Linux, with isolation and without"
+
+
+def test_isolation_that_cannot_be_tried_is_told_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> Report:
+        raise SandboxError("isolation could not be tried (exit status 1):\nTraceback\n" + "x" * 5000)
+
+    monkeypatch.setattr("omr_kedro.readiness.probe", broken)
+    assert (sandbox_finding().good, sandbox_finding("auto").good) == (None, False)
+    assert sandbox_finding().told.startswith("isolation could not be tried (exit status 1): Traceback xxx")
+    assert len(sandbox_finding().told) < 400

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +14,15 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
 from omr_kedro.datasets import ChatModelDataset
-from omr_kedro.hooks.inputs import chat_models
+from omr_kedro.hooks.inputs import chat_models, python_sandboxes
 from omr_kedro.llm.engine import check_endpoint
 from omr_kedro.runners import slurm
 from omr_kedro.runners.checks import check_place, sees_gpu
+from omr_kedro.sandbox import SandboxError, probe
 from omr_kedro.shards import OmrError
+from omr_kedro.shards.printable import printable_line
+
+_MOST_CHARS = 300
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ def check(
     models = chat_models(pipeline, catalog)
     with ThreadPoolExecutor(max(1, len(models))) as pool:
         findings = list(pool.map(lambda item: _model(*item, served_here=served_here), models.items()))
-    return [*findings, *_machine(credentials)]
+    sandboxes = python_sandboxes(pipeline, catalog).values()
+    return [*findings, _sandbox([sandbox.levels for sandbox in sandboxes], served_here), *_machine(credentials)]
 
 
 def _model(name: str, model: ChatModelDataset, *, served_here: bool) -> Finding:
@@ -73,6 +78,27 @@ def _local(model: ChatModelDataset, *, served_here: bool) -> str:
     where = "here" if served_here else "in jobs of Slurm"
     there = "is installed" if entry.server.installed else "is not installed on this machine"
     return f"{entry.name}: a run starts its server {where}; `{entry.server.command[0]}` {there}"
+
+
+def _sandbox(wanted: Collection[tuple[str, ...]], served_here: bool) -> Finding:
+    """The isolation that code of models has on this machine.
+
+    Args:
+        wanted: of each sandbox of the pipeline: the levels that it would take.
+        served_here: whether the pipeline runs here, and not in jobs on other machines.
+    """
+    try:
+        machine = probe()
+    except SandboxError as error:
+        return Finding(
+            "Sandbox", printable_line(str(error), _MOST_CHARS), good=False if wanted and served_here else None
+        )
+    if not wanted:
+        return Finding("Sandbox", machine.told)
+    if not served_here:
+        return Finding("Sandbox", f"{machine.told}, here; try `python -m omr_kedro.sandbox` in a job of Slurm")
+    reports = sorted((machine.among(levels) for levels in wanted), key=lambda report: report.level is not None)
+    return Finding("Sandbox", reports[0].told, good=reports[0].level is not None)
 
 
 def _machine(credentials: Mapping[str, Any]) -> Iterator[Finding]:

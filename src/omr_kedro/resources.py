@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar, runtime_checkable
@@ -21,6 +22,11 @@ class Resource(Protocol):
     def close(self) -> None:
         """End what was started. The next use starts it again, so closing early costs time and is no error."""
         ...
+
+
+def processors() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Shared(Generic[Held]):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from omr_kedro.answers.grading_workers import processors
+from omr_kedro.resources import processors
 from omr_kedro.runners import job
 from tests.support.project import Project
 from tests.support.waiting import alive

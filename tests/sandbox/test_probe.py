@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from omr_kedro.sandbox import probe
+from omr_kedro.sandbox import Plan, Pool, SandboxRefusedError, probe
 from tests.sandbox.support import skip_without_isolation
 
 EPERM, ENOSYS = 1, 38
@@ -88,3 +88,17 @@ def test_a_refused_pool_says_the_same() -> None:
         done.stderr
     )
     assert "Ways out" in done.stdout
+
+
+async def test_on_other_systems_than_linux_a_sentence_says_so_in_place_of_every_trial(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Darwin")
+    monkeypatch.delattr("os.sched_getaffinity")
+    report = probe()
+    assert report.level is None
+    assert report.lines()[-1] == report.told
+    assert "needs Linux, and this is macOS" in report.told
+    for isolation in ("auto", "none"):
+        with pytest.raises(SandboxRefusedError, match="needs Linux, and this is macOS"):
+            await Pool(Plan(isolation)).start()

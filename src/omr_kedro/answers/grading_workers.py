@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from omr_kedro.answers import grading_worker as worker_script
+from omr_kedro.resources import processors
 from omr_kedro.shards import OmrError
 
 TIMEOUT = "timeout"
@@ -240,8 +241,3 @@ class _Worker:
 
 def _harmless_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(_ENVIRONMENT)}
-
-
-def processors() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -72,6 +72,11 @@ class PythonSandboxDataset(ResourceDataset[Sandbox]):
         self._plan = Plan(isolation, cores, sessions, nice, tuple(modules))
         self.metadata = metadata
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Levels of isolation that it would take."""
+        return self._plan.levels
+
     def _make(self) -> Sandbox:
         return Sandbox(self._plan, self._limits)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Pipeline
 
-from omr_kedro.datasets import ChatModelDataset
+from omr_kedro.datasets import ChatModelDataset, PythonSandboxDataset
+
+Kind = TypeVar("Kind")
 
 
 def input_datasets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:
@@ -17,5 +19,14 @@ def input_datasets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> di
 
 def chat_models(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, ChatModelDataset]:
     """Model entries that the pipeline asks, by name."""
+    return _of_kind(ChatModelDataset, pipeline, catalog)
+
+
+def python_sandboxes(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, PythonSandboxDataset]:
+    """Sandboxes in which the pipeline has code run, by name."""
+    return _of_kind(PythonSandboxDataset, pipeline, catalog)
+
+
+def _of_kind(kind: type[Kind], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Kind]:
     found = input_datasets(pipeline, catalog)
-    return {name: dataset for name, dataset in found.items() if isinstance(dataset, ChatModelDataset)}
+    return {name: dataset for name, dataset in found.items() if isinstance(dataset, kind)}

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from omr_kedro.resources import processors
 from omr_kedro.sandbox.errors import NoProcessError, SandboxError
 from omr_kedro.sandbox.exchange import hear_ready
 from omr_kedro.sandbox.jail.frames import BrokenFrameError
@@ -75,7 +76,7 @@ class Pool:
         self.level = ""
         """Level of isolation, once it runs."""
         self._python = python
-        count = self.plan.cores or len(os.sched_getaffinity(0))
+        count = self.plan.cores or processors()
         self._cores = asyncio.Semaphore(count)
         self._most = max(self.plan.sessions, count)
         self._zygote: Zygote | None = None

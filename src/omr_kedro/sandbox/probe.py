@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from omr_kedro.sandbox.errors import SandboxError
-from omr_kedro.sandbox.remedies import WAYS_OUT
+from omr_kedro.sandbox.jail.settings import LEVELS, NONE
+from omr_kedro.sandbox.remedies import WAYS_OUT, other_system
 from omr_kedro.sandbox.zygote import command, environment
 
 _SECONDS = 60.0
@@ -26,12 +28,26 @@ class Report:
         """The level that a sandbox would take here; None where it would refuse."""
         return next((level for level, words in self.refusals.items() if not words), None)
 
+    def among(self, levels: Iterable[str]) -> Report:
+        """The report of a sandbox that takes none but these levels; a machine with Linux can do without isolation."""
+        return replace(self, refusals={level: self.refusals.get(level, "") for level in levels})
+
+    @property
+    def told(self) -> str:
+        """The report on one line."""
+        tried = "; ".join(f"{name}: {words}" for name, words in self.refusals.items() if words)
+        if self.level:
+            return (
+                f"isolation by {self.level}{f' ({tried})' if tried else ''}" if self.level != NONE else "no isolation"
+            )
+        return other_system() or f"refused: {tried}. docs/sandbox.md says what to ask an administrator for"
+
     def lines(self) -> list[str]:
         """The report for people: the level, what each trial said, and what to do."""
         level = self.level
         lines = [f"sandbox: isolation by {level}" if level else "sandbox: refused, this machine offers too little"]
         lines += [f"  {name}: {words or 'works'}" for name, words in self.refusals.items()]
-        return lines if level else [*lines, WAYS_OUT]
+        return lines if level else [*lines, other_system() or WAYS_OUT]
 
 
 def probe(python: str = sys.executable) -> Report:
@@ -40,6 +56,8 @@ def probe(python: str = sys.executable) -> Report:
     Raises:
         SandboxError: nothing could be tried.
     """
+    if other_system():
+        return Report(dict.fromkeys((*LEVELS, NONE), "needs Linux"))
     try:
         tried = subprocess.run(  # noqa: S603 (this interpreter, no shell)
             command(python, "probe"), env=environment(), capture_output=True, timeout=_SECONDS, cwd="/", check=False

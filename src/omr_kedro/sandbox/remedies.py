@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+
 WAYS_OUT = """Ways out, any one of them:
   - let ordinary users have user namespaces: sysctl user.max_user_namespaces=10000, and where they exist
     kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 (root);
@@ -11,6 +13,18 @@ WAYS_OUT = """Ways out, any one of them:
   - `--env offline` runs without isolation, as its code comes from this project's own rules.
 What to ask an administrator for: docs/sandbox.md."""
 """Remedies, for whoever was refused."""
+
+
+def other_system() -> str:
+    """A sentence for people whose machine runs no Linux; empty on Linux."""
+    system = platform.system()
+    if system == "Linux":
+        return ""
+    name = {"Darwin": "macOS", "": "another system"}.get(system, system)
+    return (
+        f"TIR (solutions with code) needs Linux, and this is {name}: run its stages on a machine with Linux, or on "
+        "Windows in WSL"
+    )
 
 
 def refusal_text(tried: str) -> str:

@@ -20,7 +20,7 @@ from omr_kedro.sandbox.errors import SandboxError, SandboxRefusedError
 from omr_kedro.sandbox.jail import orders
 from omr_kedro.sandbox.jail.orders import Message
 from omr_kedro.sandbox.jail.settings import SLOTS, Settings
-from omr_kedro.sandbox.remedies import refusal_text
+from omr_kedro.sandbox.remedies import other_system, refusal_text
 
 START_SECONDS = 120.0
 """In which a zygote must be there; imports come from a file system that may be slow."""
@@ -168,13 +168,15 @@ class Zygote:
             SandboxRefusedError: none of the levels can be had on this machine.
             SandboxError: it did not start.
         """
+        if words := other_system():
+            raise SandboxRefusedError(words)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         errors = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the process)
-        words = replace(settings, control=theirs.fileno()).words()
+        settings = replace(settings, control=theirs.fileno())
         with theirs:
             process = subprocess.Popen(  # noqa: S603, ASYNC220 (this interpreter, no shell; takes a millisecond)
-                command(python, "zygote", *words),
+                command(python, "zygote", *settings.words()),
                 env=environment(),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
