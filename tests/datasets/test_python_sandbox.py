@@ -27,6 +27,18 @@ def test_a_sandbox_starts_with_the_first_cell_and_again_after_its_release() -> N
     dataset.release()
 
 
+def test_use_of_a_sandbox_is_counted_over_all_its_starts() -> None:
+    dataset = PythonSandboxDataset(isolation="none", nice=0, modules=[])
+    sandbox = dataset.load()
+    for code in ("1 + 1", "1 / 0", "2 + 2"):
+        asyncio.run(sandbox.session("key").run(code))
+        dataset.release()
+    assert sandbox.metrics.zygotes == 3
+    assert (sandbox.metrics.usage.cells, sandbox.metrics.usage.errors) == (3, 1)
+    assert sandbox.metrics.usage.seconds > 0
+    assert sandbox.metrics.usage.peak_memory_mb > 1, "sessions that were open when it was released count as well"
+
+
 def test_a_session_that_outlives_its_sandbox_answers_that_it_is_closed() -> None:
     dataset = PythonSandboxDataset(isolation="none", nice=0, modules=[])
     session = dataset.load().session("key")

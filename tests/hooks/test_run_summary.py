@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Any
 
 import pytest
+from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
+from omr_kedro.datasets import PythonSandboxDataset
+from omr_kedro.hooks import RunSummary, StageReport
 from omr_kedro.hooks.run_summary import _one_line, _show_crashes
+from omr_kedro.sandbox import Sandbox
 from omr_kedro.shards import READING_CRASHED, Row, Shards
 from tests.support.tables import shards_of
 
@@ -39,6 +45,32 @@ def test_rows_that_met_a_fault_are_counted_and_the_first_is_shown(capsys: pytest
 
 def test_without_any_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, threads_dropped=[{"reason": "duplicate_thread", "detail": "x"}]) == ""
+
+
+def run_with_code(cells: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The closing lines of a run whose node has these cells run."""
+
+    def work(sandbox: Sandbox) -> None:
+        for cell in cells:
+            asyncio.run(sandbox.session("key").run(cell))
+
+    pipeline = Pipeline([Node(work, "sandbox", "done", name="work")])
+    catalog = DataCatalog({"sandbox": PythonSandboxDataset(isolation="none", nice=0, modules=[])})
+    report = StageReport()
+    report.before_pipeline_run(pipeline, catalog)
+    work(catalog.load("sandbox"))
+    catalog.release("sandbox")
+    RunSummary(report).after_pipeline_run({}, pipeline, catalog)
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_that_used_the_sandbox_closes_with_how_its_code_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    said = run_with_code(["1 + 1", "1 / 0"], capsys)
+    assert re.search(r"Code in the sandbox: 2 cells \(1 raised\), \d+ s together, largest session \d+ MB\.$", said)
+
+
+def test_a_run_that_did_not_use_it_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_with_code([], capsys) == ""
 
 
 def test_an_example_is_one_short_line_that_steers_no_terminal() -> None:

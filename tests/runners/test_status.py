@@ -9,6 +9,7 @@ from omr_kedro.runners.resources import Resources
 from omr_kedro.runners.slurm import TaskState
 from omr_kedro.runners.status import GroupStatus, as_table, details, duration, read_status, summarise, troubles
 from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
+from omr_kedro.sandbox import Usage
 
 RUNNING = TaskState("7_0", "RUNNING", "None", "n1")
 
@@ -32,7 +33,7 @@ def submission(
     return made
 
 
-def report(made: Submission, task: int, result: Result | None = None, **progress: float) -> None:
+def report(made: Submission, task: int, result: Result | None = None, **progress: object) -> None:
     made.write(made.progress_path(task), Progress.model_validate(progress))
     if result:
         made.write(made.result_path(task), result)
@@ -69,6 +70,19 @@ def test_a_task_that_took_over_a_lost_share_stands_for_both_and_adds_to_what_was
     assert (group.total("shards_done"), group.shards) == (2, 2)
     assert group.spent("paid") == 35
     assert group.jobs == ["7", "8"]
+
+
+def test_code_that_tasks_ran_is_summed_with_that_of_lost_tasks_and_told_where_there_was_any(tmp_path: Path) -> None:
+    first = submission(tmp_path, [["s0"], ["s1"]])
+    assert "code" not in details([only(summarise([first], {}))])[0]
+    report(first, 0, Result(state="failed", error="killed"), code_run=Usage(10, errors=2, seconds=5, peak_memory_mb=80))
+    report(first, 1, Result(state="done"), code_run=Usage(20, timeouts=1, seconds=15, peak_memory_mb=95))
+    second = submission(tmp_path, [["s0"]], token="two", attempt=1)
+    report(second, 0, Result(state="done"), code_run=Usage(5, seconds=1, peak_memory_mb=60))
+    group = only(summarise([first, second], {}))
+    assert group.code_run == Usage(35, errors=2, timeouts=1, seconds=21, peak_memory_mb=95)
+    (line,) = details([group])
+    assert line.endswith("; code: 35 cells (2 raised, 1 timed out), 21 s together, largest session 95 MB")
 
 
 def test_runs_that_are_over_give_way_to_the_last_one(tmp_path: Path) -> None:

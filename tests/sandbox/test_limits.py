@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from omr_kedro.sandbox import Limits, Metrics, Result, Status
+from omr_kedro.sandbox import Limits, Metrics, Result, Status, Usage
 
 
 @pytest.mark.parametrize("name", ["seconds", "characters", "memory_mb", "scratch_mb"])
@@ -21,6 +21,22 @@ def test_metrics_count_cells_by_their_end() -> None:
     names = ("cells", "errors", "timeouts", "kills", "crashes", "state_lost", "unavailable")
     assert [row[name] for name in names] == [9, 1, 1, 1, 2, 1, 1]
     assert (row["seconds"], row["waited_seconds"], row["cpu_seconds"], row["peak_memory_mb"]) == (4.5, 2.25, 2.0, 2.0)
+
+
+def test_use_adds_up_and_the_largest_session_of_all_stays_the_largest() -> None:
+    both = Usage(cells=2, errors=1, seconds=0.5, peak_memory_mb=90) + Usage(
+        cells=3, kills=1, seconds=2, peak_memory_mb=70
+    )
+    assert both == Usage(cells=5, errors=1, kills=1, seconds=2.5, peak_memory_mb=90)
+    assert both + Usage() == both
+
+
+def test_use_in_words_names_the_ends_that_there_were() -> None:
+    assert str(Usage(cells=1, seconds=0.2, peak_memory_mb=60)) == "1 cell, 0 s together, largest session 60 MB"
+    usage = Usage(1234, errors=9, timeouts=3, kills=2, crashes=1, state_lost=1, unavailable=1, seconds=1800)
+    assert str(usage).startswith(
+        "1,234 cells (9 raised, 3 timed out, 2 killed, 1 crashed, 2 not run), 1,800 s together"
+    )
 
 
 def test_only_what_tells_of_the_cell_may_be_kept() -> None:

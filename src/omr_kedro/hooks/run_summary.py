@@ -53,6 +53,8 @@ class RunSummary:
         _show_crashes(pipeline, catalog)
         if spent := report.spent():
             say(f"This run: {spent}.")
+        if report.code_run.cells:
+            say(f"Code in the sandbox: {report.code_run}.")
         for sentence in report.surprises:
             say(f"LOOK AT THIS: {sentence}.")
         if "funnel" in pipeline.all_outputs():

@@ -11,13 +11,14 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.hooks.inputs import chat_models
+from omr_kedro.hooks.inputs import chat_models, python_sandboxes
 from omr_kedro.llm.endpoint.spending import in_words
 from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.engine.session import ModelSession
 from omr_kedro.pipelines.report.expectations import Expectations, StageCounts, surprises
 from omr_kedro.pipelines.stages import Stage, stages_of
 from omr_kedro.runners.account import parameter
+from omr_kedro.sandbox import Sandbox, Usage
 from omr_kedro.screen import NAME_WIDTH, say
 from omr_kedro.shards import Shards
 from omr_kedro.shards.printable import printable_name
@@ -63,6 +64,7 @@ class StageReport:
         self._expected = Expectations()
         self._catalog = DataCatalog()
         self._sessions: list[ModelSession] = []
+        self._sandboxes: list[Sandbox] = []
         self._begun: list[int] = []
         """Of each session: the tallies that it had before this run."""
 
@@ -73,6 +75,7 @@ class StageReport:
         self._stages = {stage.name: stage for stage in stages_of([pipeline])}
         self._waiting = {stage.name: {*stage.kept, stage.dropped} for stage in self._stages.values()}
         self._sessions = [dataset.load().session for dataset in chat_models(pipeline, catalog).values()]
+        self._sandboxes = [dataset.load() for dataset in python_sandboxes(pipeline, catalog).values()]
         self._begun = [len(session.tallies) for session in self._sessions]
         self._catalog = catalog
 
@@ -111,6 +114,11 @@ class StageReport:
         parts += [f"{reused:,} calls taken from earlier runs"] if reused else []
         failed = sum(tally.failed for tally in found)
         return ", ".join([*parts, *([f"{failed:,} calls failed"] if failed else [])])
+
+    @property
+    def code_run(self) -> Usage:
+        """Use that this process has made of the sandbox."""
+        return sum((sandbox.metrics.usage for sandbox in self._sandboxes), Usage())
 
     def interrupted(self) -> None:
         """Say what a run that a person stopped has kept."""

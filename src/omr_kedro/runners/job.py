@@ -30,6 +30,7 @@ from omr_kedro.runners.errors import JobFailedError
 from omr_kedro.runners.slurm import REQUEUE_STATUS
 from omr_kedro.runners.submission import JobSpec, Progress, Result, Submission
 from omr_kedro.runners.work import GroupWork
+from omr_kedro.sandbox import Usage
 from omr_kedro.shards import OmrError
 
 logger = logging.getLogger(__name__)
@@ -243,6 +244,7 @@ class Job:
         for name in ("paid", "prompt_tokens", "completion_tokens"):
             setattr(self.progress, name, getattr(before, name) + sum(getattr(tally, name) for tally in tallies))
         self.progress.money = before.money + (self._work.spending.spent.money if self._work else 0)
+        self.progress.code_run = before.code_run + (self._work.code_run if self._work else Usage())
         # Failed calls of an earlier life are asked again; what it has paid for is found on disk, as are older calls.
         self.progress.failed = sum(tally.failed for tally in tallies)
         self.progress.reused = max(before.reused, sum(tally.reused for tally in tallies) - before.paid)
@@ -259,6 +261,7 @@ class Job:
             f"{self.spec.group}, task {self.task}: {now.shards_done}/{now.shards} shards, {now.paid:,} calls "
             f"({now.prompt_tokens:,} prompt + {now.completion_tokens:,} completion tokens), "
             f"{now.reused:,} taken from earlier runs, {now.failed:,} failed, {now.in_flight} in flight"
+            f"{f'; code: {now.code_run}' if now.code_run.cells else ''}"
         )
 
 

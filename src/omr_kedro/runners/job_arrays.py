@@ -274,6 +274,7 @@ class JobArrays:
         return (
             f"{self.group.name}: {paid:,} calls ({prompt:,} prompt + {completion:,} completion tokens), "
             f"{status.total('reused'):,} taken from earlier runs, {status.total('failed'):,} failed; "
+            f"{f'code: {status.code_run}; ' if status.code_run.cells else ''}"
             f"Slurm job {', '.join(status.jobs)}, {time.monotonic() - self._began:.0f} s"
         )
 

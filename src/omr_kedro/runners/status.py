@@ -13,6 +13,7 @@ from omr_kedro.runners import slurm
 from omr_kedro.runners.errors import SlurmError
 from omr_kedro.runners.slurm import TaskState
 from omr_kedro.runners.submission import Progress, Result, Submission
+from omr_kedro.sandbox import Usage
 from omr_kedro.screen import add_numbers, stage_rows
 
 
@@ -99,6 +100,11 @@ class GroupStatus:
         """The same, with what lost tasks have spent."""
         return self.total(name) + sum(int(getattr(task.progress, name)) for task in self.lost)
 
+    @property
+    def code_run(self) -> Usage:
+        """Use of the sandbox by all tasks, lost ones as well."""
+        return sum((task.progress.code_run for task in (*self.tasks, *self.lost)), Usage())
+
     def rate(self, name: str) -> float:
         """The same a second, of the tasks that run."""
         running = [task.progress for task in self.tasks if task.state == "running" and task.progress.seconds]
@@ -167,6 +173,7 @@ def details(groups: Iterable[GroupStatus]) -> list[str]:
         f"{group.name}: {', '.join(group.models) or 'no model'}; jobs {', '.join(group.jobs)}; "
         f"{group.rate('rows'):,.1f} rows/s; "
         f"{group.spent('prompt_tokens'):,} prompt + {group.spent('completion_tokens'):,} completion tokens"
+        f"{f'; code: {group.code_run}' if group.code_run.cells else ''}"
         for group in groups
     ]
 

@@ -21,6 +21,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from omr_kedro.runners.resources import Resources
+from omr_kedro.sandbox import Usage
 from omr_kedro.shards.files import whole_file
 
 _TAIL_LINES = 15
@@ -84,7 +85,7 @@ class Result(BaseModel):
 
 
 class Progress(BaseModel):
-    """How far a task is. What was paid, written and spent counts all lives of the task, the rest this one."""
+    """How far a task is. What was paid, run, written and spent counts all lives of the task, the rest this one."""
 
     node: str = ""
     lives: int = 0
@@ -107,6 +108,8 @@ class Progress(BaseModel):
     completion_tokens: int = 0
     money: float = 0
     """In the currency of the prices; 0 where they are not known."""
+    code_run: Usage = Usage()
+    """Use of the sandbox."""
     seconds: float = 0
     """At work."""
     first_call_s: float | None = None

@@ -19,6 +19,7 @@ from omr_kedro.llm.calls import CallPlan, Prompt
 from omr_kedro.llm.endpoint import Spending
 from omr_kedro.llm.engine import ChatModel, PaidCalls, is_paid
 from omr_kedro.resources import Resource
+from omr_kedro.sandbox import Sandbox, Usage
 from omr_kedro.shards import Recipe, Source, code_digest
 from omr_kedro.shards.identity import fingerprint
 
@@ -51,6 +52,11 @@ class GroupWork:
     def models(self) -> list[ChatModel]:
         """The models that the group asks; one, unless somebody groups otherwise."""
         return list(self.named_models.values())
+
+    @property
+    def code_run(self) -> Usage:
+        """Use that was made of the group's sandboxes in this process."""
+        return sum((value.metrics.usage for value in self.constants.values() if isinstance(value, Sandbox)), Usage())
 
     def release(self) -> None:
         """End what the group's resources have started: servers, processes, indexes."""

@@ -2,7 +2,7 @@
 
 from omr_kedro.sandbox.errors import SandboxError, SandboxRefusedError
 from omr_kedro.sandbox.limits import CUT_MARK, Limits, Result, Status
-from omr_kedro.sandbox.metrics import Metrics
+from omr_kedro.sandbox.metrics import Metrics, Usage
 from omr_kedro.sandbox.pool import MODULES, Isolation, Plan, Pool
 from omr_kedro.sandbox.probe import Report, probe
 from omr_kedro.sandbox.sandbox import Sandbox, SandboxSession
@@ -24,5 +24,6 @@ __all__ = [
     "SandboxSession",
     "Session",
     "Status",
+    "Usage",
     "probe",
 ]

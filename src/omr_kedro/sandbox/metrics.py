@@ -3,14 +3,50 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from omr_kedro.sandbox.limits import Result, Status
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Use that was made of a sandbox, as runs and jobs keep account of it; sums are over sandboxes and jobs."""
+
+    cells: int = 0
+    """All of them; those without an end of the following kinds were completed."""
+    errors: int = 0
+    timeouts: int = 0
+    kills: int = 0
+    crashes: int = 0
+    """Ended with their process, or answered what no session says."""
+    state_lost: int = 0
+    unavailable: int = 0
+    seconds: float = 0.0
+    """In which cells ran, by the clock, all added up."""
+    peak_memory_mb: float = 0.0
+    """Of the largest session; the larger one of two in a sum."""
+
+    def __add__(self, other: Usage) -> Usage:
+        mine, theirs = asdict(self), asdict(other)
+        sums = {name: mine[name] + theirs[name] for name in mine}
+        return Usage(**{**sums, "peak_memory_mb": max(self.peak_memory_mb, other.peak_memory_mb)})
+
+    def __str__(self) -> str:
+        counts = {
+            "raised": self.errors,
+            "timed out": self.timeouts,
+            "killed": self.kills,
+            "crashed": self.crashes,
+            "not run": self.state_lost + self.unavailable,
+        }
+        ends = ", ".join(f"{count:,} {end}" for end, count in counts.items() if count)
+        cells = f"{self.cells:,} cell{'' if self.cells == 1 else 's'}{f' ({ends})' if ends else ''}"
+        return f"{cells}, {self.seconds:,.0f} s together, largest session {self.peak_memory_mb:,.0f} MB"
+
+
 @dataclass
 class Metrics:
-    """Tallies of all cells and sessions since the pool was made."""
+    """Tallies of all cells and sessions of a sandbox, or of one pool."""
 
     cells: Counter[Status] = field(default_factory=Counter)
     """By their end."""
@@ -42,18 +78,23 @@ class Metrics:
         self.cpu_seconds += cpu_seconds
         self.peak_memory_mb = max(self.peak_memory_mb, peak_kb / 1024)
 
+    @property
+    def usage(self) -> Usage:
+        """What a run or a job keeps of them. Any thread may ask, while cells go on to be counted."""
+        return Usage(
+            cells=sum(self.cells[status] for status in Status),
+            errors=self.cells[Status.ERROR],
+            timeouts=self.cells[Status.TIMEOUT],
+            kills=self.cells[Status.KILLED],
+            crashes=self.cells[Status.CRASHED] + self.cells[Status.BROKEN],
+            state_lost=self.cells[Status.STATE_LOST],
+            unavailable=self.cells[Status.UNAVAILABLE],
+            seconds=round(self.seconds, 3),
+            peak_memory_mb=round(self.peak_memory_mb, 1),
+        )
+
     def row(self) -> dict[str, int | float]:
         """All of them by name, as a table or a log has them."""
-        counts = {
-            "cells": self.cells.total(),
-            "errors": self.cells[Status.ERROR],
-            "timeouts": self.cells[Status.TIMEOUT],
-            "kills": self.cells[Status.KILLED],
-            "crashes": self.cells[Status.CRASHED] + self.cells[Status.BROKEN],
-            "state_lost": self.cells[Status.STATE_LOST],
-            "unavailable": self.cells[Status.UNAVAILABLE],
-        }
-        times = {name: round(getattr(self, name), 3) for name in ("seconds", "waited_seconds", "cpu_seconds")}
+        times = {name: round(getattr(self, name), 3) for name in ("waited_seconds", "cpu_seconds")}
         names = ("sessions", "rebuilt", "evicted", "zygotes")
-        memory = {"peak_memory_mb": round(self.peak_memory_mb, 1)}
-        return {**counts, **times, **memory, **{name: getattr(self, name) for name in names}}
+        return {**asdict(self.usage), **times, **{name: getattr(self, name) for name in names}}

@@ -33,6 +33,8 @@ _OPEN_SECONDS = 10.0
 """In which a new process is confined; a zygote that takes longer is hung."""
 _END_SECONDS = 10.0
 """In which the zygote tells of a killed process; one that does not is hung."""
+_CLOSE_SECONDS = 2.0
+"""In which sessions without a cell end one by one, and are counted, before the rest ends with the zygote."""
 _SPARE_DESCRIPTORS = 256
 
 
@@ -61,17 +63,25 @@ class Plan:
 class Pool:
     """Sessions of one event loop. Nothing is started before the first cell, and `close` ends everything."""
 
-    def __init__(self, plan: Plan | None = None, limits: Limits | None = None, *, python: str = sys.executable) -> None:
+    def __init__(
+        self,
+        plan: Plan | None = None,
+        limits: Limits | None = None,
+        *,
+        python: str = sys.executable,
+        metrics: Metrics | None = None,
+    ) -> None:
         """Describe the pool.
 
         Args:
             plan: its size and kind.
             limits: of each session and cell.
             python: interpreter whose libraries cells import.
+            metrics: to go on with; new ones when None.
         """
         self.plan = plan or Plan()
         self.limits = limits or Limits()
-        self.metrics = Metrics()
+        self.metrics = metrics or Metrics()
         self.closed = False
         self.level = ""
         """Level of isolation, once it runs."""
@@ -229,6 +239,10 @@ class Pool:
     async def close(self) -> None:
         """End all sessions and zygotes. Cells under way and later ones are `unavailable`."""
         self.closed = True
+        for session in list(self._idle):
+            session.lose()
+        if self._tasks:  # for what the zygote tells of their ends
+            await asyncio.wait(self._tasks, timeout=_CLOSE_SECONDS)
         for zygote in (self._zygote, *self._retired):
             if zygote:
                 await zygote.close()

@@ -34,6 +34,8 @@ class Sandbox:
         self._lock = threading.Lock()
         self._thread: _LoopThread | None = None
         self._pool: Pool | None = None
+        self.metrics = Metrics()
+        """Counts of all its pools, one after the other."""
 
     def __enter__(self) -> Self:
         return self
@@ -47,17 +49,12 @@ class Sandbox:
         versions = {name: _version(name) for name in self._plan.modules}
         return {**self._limits.identity, "python": ".".join(platform.python_version_tuple()[:2]), **versions}
 
-    @property
-    def metrics(self) -> Metrics:
-        """Counts since the last start."""
-        return self._pool.metrics if self._pool else Metrics()
-
     def session(self, key: str, earlier: Sequence[tuple[str, Status]] = ()) -> SandboxSession:
         """A session; see `Pool.session`."""
         with self._lock:
             if self._thread is None or self._pool is None:
                 self._thread = _LoopThread()
-                self._pool = Pool(self._plan, self._limits)
+                self._pool = Pool(self._plan, self._limits, metrics=self.metrics)
             return SandboxSession(self._thread, self._pool.session(key, earlier))
 
     def close(self) -> None:
@@ -69,8 +66,8 @@ class Sandbox:
             return
         thread.submit(pool.close()).result()
         thread.close()
-        if pool.metrics.cells:
-            logger.info("sandbox: %s", ", ".join(f"{name} {value:,}" for name, value in pool.metrics.row().items()))
+        if self.metrics.cells:
+            logger.info("sandbox: %s", ", ".join(f"{name} {value:,}" for name, value in self.metrics.row().items()))
 
 
 class SandboxSession:
