@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,18 +54,19 @@ class Walls:
         return cls(level, ruleset, seccomp.filter_program(writable=bool(writable)))
 
 
-def confine_session(walls: Walls, address_space: int, scratch: int) -> None:
+def confine_session(walls: Walls, parent: int, address_space: int, scratch: int) -> None:
     """Put all walls around this process, after `keep_only`; what it runs from now on is a stranger's.
 
     Args:
         walls: that are to stand.
+        parent: process whose end ends this one.
         address_space: limit in bytes.
         scratch: size of its own directory in bytes, where it has one.
 
     Raises:
         OSError: a wall cannot be built; in the kernel's words.
     """
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.die_with_parent(parent)
     if walls.level == NAMESPACES:
         room.mount_scratch(scratch)
     _set_limits(address_space, scratch)
@@ -79,9 +79,9 @@ def confine_session(walls: Walls, address_space: int, scratch: int) -> None:
     kernel.install_filter(seccomp.for_process(walls.program, os.getpid()))
 
 
-def limit_session(address_space: int) -> None:
+def limit_session(parent: int, address_space: int) -> None:
     """Put no wall around this process, only limits: what `isolation: none` means."""
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.die_with_parent(parent)
     # Nothing here forbids a fork, but only one of two processes may talk to the driver.
     os.register_at_fork(after_in_child=lambda: os.closerange(INBOX, OUTBOX + 1))
     _set_limits(address_space, None)
@@ -150,7 +150,7 @@ def _try_out(level: str) -> str:
         room.enter_own_root(readable)
     walls = Walls.make(level, readable)
     keep_only(OUTBOX, OUTBOX, walls.ruleset)
-    confine_session(walls, address_space=1024 * MB, scratch=MB)
+    confine_session(walls, os.getppid(), address_space=1024 * MB, scratch=MB)
     for deed, attempt in _FORBIDDEN.items():
         try:
             attempt()

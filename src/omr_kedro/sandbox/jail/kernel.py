@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import struct
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -104,9 +105,15 @@ def forbid_new_privileges() -> None:
     prctl(PR_SET_NO_NEW_PRIVS, 1)
 
 
-def die_with_parent(signal_number: int) -> None:
-    """Ask for a signal when the thread ends that forked this process."""
-    prctl(PR_SET_PDEATHSIG, signal_number)
+def die_with_parent(parent: int) -> None:
+    """Be killed when the thread ends that forked this process, or now where it has ended already.
+
+    Args:
+        parent: the process of that thread, as it is numbered here; 0 for one outside of this pid namespace.
+    """
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def forbid_dumps() -> None:

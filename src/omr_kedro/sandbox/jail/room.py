@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -68,7 +67,7 @@ def enter_namespaces() -> None:
     if child := os.fork():
         _, status = os.waitpid(child, 0)
         os._exit(os.waitstatus_to_exitcode(status) & 0xFF)
-    kernel.die_with_parent(signal.SIGKILL)
+    kernel.die_with_parent(0)
 
 
 def enter_own_root(readable: list[str]) -> None:

@@ -64,6 +64,7 @@ class _Template:
     def __init__(self, settings: Settings, level: str) -> None:
         self._characters = settings.characters
         self._scratch = settings.scratch_mb * MB
+        self._pid = os.getpid()
         # What the mathematics takes by itself is not the session's. Read while there is a /proc.
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         self._address_space = pages * os.sysconf("SC_PAGE_SIZE") + settings.memory_mb * MB
@@ -99,9 +100,9 @@ class _Template:
             _forget_history()
             warmth.seed(seed)
             if self._walls is None:
-                confinement.limit_session(self._address_space)
+                confinement.limit_session(self._pid, self._address_space)
             else:
-                confinement.confine_session(self._walls, self._address_space, self._scratch)
+                confinement.confine_session(self._walls, self._pid, self._address_space, self._scratch)
         except BaseException as error:
             words = str(error).encode("utf-8", "replace")[: frames.WORDS_BYTES]
             os.write(confinement.OUTBOX, frames.pack_reply(frames.UNCONFINED, b"", words))
