@@ -195,6 +195,16 @@ async def test_closing_a_pool_answers_every_cell() -> None:
     await until(lambda: not pids_of_sandboxes())
 
 
+async def test_closing_a_pool_whose_zygote_starts_leaves_none_behind() -> None:
+    pool = Pool(plan(), LIMITS)
+    cell = asyncio.create_task(pool.session("key").run("while True: pass"))
+    await until(pids_of_sandboxes)
+    assert pool.metrics.zygotes == 0, "it is not there yet"
+    await pool.close()
+    assert (await cell).status is Status.UNAVAILABLE
+    await until(lambda: not pids_of_sandboxes())
+
+
 async def test_a_pool_that_never_ran_a_cell_has_nothing_to_close() -> None:
     await Pool(plan(), LIMITS).close()
 

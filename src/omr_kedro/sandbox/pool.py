@@ -33,9 +33,10 @@ _OPEN_SECONDS = 10.0
 """In which a new process is confined; a zygote that takes longer is hung."""
 _END_SECONDS = 10.0
 """In which the zygote tells of a killed process; one that does not is hung."""
-_CLOSE_SECONDS = 2.0
+_CLOSE_SECONDS = 1.0
 """In which sessions without a cell end one by one, and are counted, before the rest ends with the zygote."""
 _SPARE_DESCRIPTORS = 256
+_CLOSED = "The sandbox is closed."
 
 
 @dataclass(frozen=True)
@@ -201,8 +202,12 @@ class Pool:
             if old and old.alive and old.opened < self.plan.recycle_after:
                 return old
             if self.closed:
-                raise NoProcessError("The sandbox is closed.")
-            self._zygote = await self._start_zygote()
+                raise NoProcessError(_CLOSED)
+            zygote = await self._start_zygote()
+            if self.closed:  # meanwhile
+                await zygote.close()
+                raise NoProcessError(_CLOSED)
+            self._zygote = zygote
             if old:
                 if old.alive and not old.idle:
                     self._retired.add(old)
@@ -252,8 +257,9 @@ class Pool:
             session.lose()
         if self._tasks:
             await asyncio.wait(self._tasks)
-        if self._folder:
-            self._folder.cleanup()
+        async with self._starting:  # a zygote that was about to be there has ended by then
+            if self._folder:
+                self._folder.cleanup()
 
 
 def _home() -> str:
