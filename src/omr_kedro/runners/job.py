@@ -173,6 +173,9 @@ class Job:
     def _on_term(self, number: int, frame: FrameType | None) -> None:
         self._terminated = True
         self._halt("Slurm ends this job", _GRACE_AFTER_TERM_S)
+        # Where Slurm keeps jobs in cgroups, this process alone is told; a cell would run until all are killed.
+        for sandbox in self._work.sandboxes if self._work else []:
+            sandbox.halt()
 
     def _halt(self, reason: str, grace_s: float) -> None:
         for model in self._work.models if self._work else []:

@@ -54,9 +54,14 @@ class GroupWork:
         return list(self.named_models.values())
 
     @property
+    def sandboxes(self) -> list[Sandbox]:
+        """Sandboxes in which the group has code run."""
+        return [value for value in self.constants.values() if isinstance(value, Sandbox)]
+
+    @property
     def code_run(self) -> Usage:
-        """Use that was made of the group's sandboxes in this process."""
-        return sum((value.metrics.usage for value in self.constants.values() if isinstance(value, Sandbox)), Usage())
+        """Use that was made of them in this process."""
+        return sum((sandbox.metrics.usage for sandbox in self.sandboxes), Usage())
 
     def release(self) -> None:
         """End what the group's resources have started: servers, processes, indexes."""

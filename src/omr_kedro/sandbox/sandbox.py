@@ -34,6 +34,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._thread: _LoopThread | None = None
         self._pool: Pool | None = None
+        self._halted = False
         self.metrics = Metrics()
         """Counts of all its pools, one after the other."""
 
@@ -55,11 +56,24 @@ class Sandbox:
             if self._thread is None or self._pool is None:
                 self._thread = _LoopThread()
                 self._pool = Pool(self._plan, self._limits, metrics=self.metrics)
+                self._pool.closed = self._halted
             return SandboxSession(self._thread, self._pool.session(key, earlier))
+
+    def halt(self) -> None:
+        """Begin to end all sessions, and wait for nothing, as a signal handler must.
+
+        Cells under way, and all that come before `close`, are `unavailable`.
+        """
+        self._halted = True
+        # No lock: the thread that the signal has interrupted may hold it.
+        thread, pool = self._thread, self._pool
+        if thread and pool and not thread.closed:
+            thread.submit(pool.close())
 
     def close(self) -> None:
         """End all sessions and processes. Cells under way get an answer."""
         with self._lock:
+            self._halted = False
             thread, self._thread = self._thread, None
             pool = self._pool
         if thread is None or pool is None:
