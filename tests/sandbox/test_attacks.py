@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.sandbox.attacks import ATTACKS
-from tests.sandbox.battlefield import held_at
+from tests.sandbox.battlefield import as_ordinary_user, held_at
 from tests.sandbox.support import folder_of_ordinary_user, refusals, run_as_ordinary_user
 
 LEVELS = ("namespaces", "landlock")
@@ -60,6 +60,19 @@ def test_an_attack_is_contained(faults: Faults, name: str) -> None:
 )
 def test_the_driver_stays_small(faults: Faults) -> None:
     assert "the whole" not in faults
+
+
+def test_attacks_are_made_by_an_ordinary_user_whoever_runs_the_tests() -> None:
+    with folder_of_ordinary_user() as folder:
+        done = run_as_ordinary_user(folder, "-c", "import os; print(*os.getresuid())")
+    assert done.returncode == 0, done.stderr
+    assert "0" not in done.stdout.split()
+
+
+def test_root_makes_no_attack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.getuid", lambda: 0)
+    with pytest.raises(SystemExit, match="an ordinary user"):
+        as_ordinary_user()
 
 
 def test_at_least_one_level_can_be_had_here() -> None:
