@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from omr_kedro.shards import TableBusyError
-from omr_kedro.shards.files import disk_full, remove_leftovers, sole_writer, whole_file, whole_lines
+from omr_kedro.shards.files import delete_for_good, disk_full, remove_leftovers, sole_writer, whole_file, whole_lines
 
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
@@ -26,6 +26,20 @@ def test_what_a_killed_writer_left_aside_is_removed(tmp_path: Path) -> None:
     left.touch()
     remove_leftovers(tmp_path)
     assert not left.exists()
+
+
+def test_several_tasks_may_delete_one_file_at_the_same_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / ".complete.json"
+    path.touch()
+    unlink = Path.unlink
+
+    def after_another(self: Path, missing_ok: bool = False) -> None:
+        unlink(self, missing_ok=True)
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", after_another)
+    delete_for_good(path)
+    assert not path.exists()
 
 
 def _hold(folder: Path, ready: Connection) -> None:

@@ -109,9 +109,9 @@ def make_folder(folder: Path) -> None:
 
 
 def delete_for_good(path: Path) -> None:
-    """Delete a file, if it is there, so that no power cut brings it back."""
+    """Delete a file, if it is there, so that no power cut brings it back; others may be deleting it as well."""
     if path.exists():
-        path.unlink()
+        path.unlink(missing_ok=True)
         sync_folder(path.parent)
 
 
