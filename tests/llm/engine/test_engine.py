@@ -20,6 +20,7 @@ from aiohttp import web
 from omr_kedro.llm.calls import Ask, EndpointError, StoppedError, TooManyFailuresError
 from omr_kedro.llm.calls.errors import JournalError, LoopError
 from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.endpoint.limits import Window
 from omr_kedro.llm.engine import ChatModel, ModelEntry, engine
 from tests.support.call_plans import (
     Gate,
@@ -136,6 +137,27 @@ def test_a_call_that_is_throttled_for_ever_fails_alone_and_holds_no_other_back(t
     assert (row["row_id"], row["error_kind"]) == ("a-0", "throttled")
     assert asked(server).count("question 0") < 40
     assert not table(tmp_path)._mark("a").settled, "the next run asks again"  # type: ignore[union-attr]
+
+
+def test_a_call_that_is_throttled_for_ever_neither_narrows_the_window_again_and_again_nor_hammers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picky(body: dict[str, Any]) -> str | web.Response:
+        soon = {"Retry-After": "0.01"}
+        return web.Response(status=429, headers=soon) if said(body) == "question 0" else "fine"
+
+    def refused(window: Window, *args: Any, **options: Any) -> None:
+        refusals.append(window)
+        whole(window, *args, **options)
+
+    refusals: list[Window] = []
+    whole = Window.refused
+    monkeypatch.setattr(Window, "refused", refused)
+    with ChatServer(picky, latency_s=0.01) as server:
+        table(tmp_path).save(call_plan(server, {"a": texts(400)}, max_in_flight=4, max_tries=2, patience_s=1))
+    assert [row["row_id"] for row in rows(tmp_path) if row["error_kind"]] == ["a-0"]
+    assert 1 <= len(refusals) <= 3, "by then it was known that others fare better"
+    assert asked(server).count("question 0") <= 12
 
 
 @pytest.mark.slow

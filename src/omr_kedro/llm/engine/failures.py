@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from omr_kedro.llm.calls.errors import Kind
 
 _MAX_BACKOFF_S = 30.0
-# Failures of a call between which others were answered: after a few it tells nothing of the endpoint, after many it
-# waits apart. A window of 512 that is far too wide needs 20 refusals to shrink, so a few may happen to any call.
-FEW_OUTRUN, MANY_OUTRUN = 5, 20
+# Failures of a call between which others were answered: after a few it tells nothing of the endpoint.
+FEW_OUTRUN = 5
+# After so many it waits apart. One is enough where most calls fare better; but a window of 512 that is far too wide
+# needs 20 refusals to shrink, and all its calls meet them.
+_ALONE_OUTRUN, _CROWD_OUTRUN = 1, 20
 
 
 @dataclass
@@ -25,14 +27,23 @@ class Failures:
     last_at: float = 0.0
     apart_since: float | None = None
     """From when on it seems to fail because of what it asks."""
+    tries_apart: int = 0
+    """Tries that failed since then."""
 
-    def note(self, kind: Kind, *, others_answered: bool) -> None:
-        """Take note of a try that failed just now."""
+    def note(self, kind: Kind, *, others_answered: bool, crowd: bool) -> None:
+        """Take note of a try that failed just now.
+
+        Args:
+            kind: of its error.
+            others_answered: whether others were answered since the try before.
+            crowd: whether most calls under way fare no better.
+        """
         self.last_at = time.monotonic()
         self.kinds[kind] += 1
         self.outrun += others_answered
-        if self.outrun > MANY_OUTRUN and self.apart_since is None:
+        if self.apart_since is None and self.outrun > (_CROWD_OUTRUN if crowd else _ALONE_OUTRUN):
             self.apart_since = self.last_at
+        self.tries_apart += self.apart_since is not None
 
 
 def backoff_s(tries: int) -> float:

@@ -14,7 +14,7 @@ from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.spending import Charge
 from omr_kedro.llm.engine import messages
-from omr_kedro.llm.engine.failures import FEW_OUTRUN, MANY_OUTRUN, Failures, backoff_s
+from omr_kedro.llm.engine.failures import FEW_OUTRUN, Failures, backoff_s
 from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.engine.session import ModelSession
 
@@ -31,6 +31,9 @@ class Tries:
         self._session = session
         self._tally = tally
         self._priority = priority
+        self._under_way = 0
+        self._throttled: set[str] = set()
+        """Keys of the calls under way that were throttled, and do not wait apart."""
         self._idle: set[asyncio.Task[object]] = set()
         """Those that wait for their turn, so that nothing is lost when they are cancelled."""
 
@@ -42,6 +45,14 @@ class Tries:
 
     async def outcome(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         """Try until there is an outcome; None when the run is stopping."""
+        self._under_way += 1
+        try:
+            return await self._tried(client, request, key, charge)
+        finally:
+            self._under_way -= 1
+            self._throttled.discard(key)
+
+    async def _tried(self, client: ChatClient, request: Request, key: str, charge: Charge) -> Completion | None:
         tries = 0
         failed = Failures()
         while not self.stopping:
@@ -55,7 +66,7 @@ class Tries:
             except CallError as error:
                 self._tally.note(error)
                 charge.failed(error)
-                failed.note(error.kind, others_answered=self._session.answered_since(failed.last_at or sent_at))
+                self._note(failed, error, key, sent_at)
                 self._check_start(error)
                 if await self._waits(client, error, key, sent_at, failed):
                     await self._refused(error, sent_at, failed)
@@ -75,13 +86,21 @@ class Tries:
                 self._tally.in_flight.pop(key, None)
         return None
 
+    def _note(self, failed: Failures, error: CallError, key: str, sent_at: float) -> None:
+        if error.kind == "throttled":
+            self._throttled.add(key)
+        others_answered = self._session.answered_since(failed.last_at or sent_at)
+        failed.note(error.kind, others_answered=others_answered, crowd=2 * len(self._throttled) > self._under_way)
+        if failed.apart_since is not None:
+            self._throttled.discard(key)
+
     async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: Failures) -> bool:
         """Whether an error is the endpoint's and not the row's, so that it uses up no try.
 
         Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
-        answered between its tries may be too large for what the caller may ask: it has failed when its own patience
-        ends. At the end of a run there may be no others: when few calls fail, the endpoint is asked whether it is
-        there, which costs nothing, and few that are throttled have failed when patience ends.
+        answered between its tries, and most are not throttled, may be too large for what the caller may ask: it has
+        failed when its own patience ends. At the end of a run there may be no others: when few calls fail, the endpoint
+        is asked whether it is there, which costs nothing, and few that are throttled have failed when patience ends.
 
         Raises:
             EndpointError: no other call will fare better.
@@ -129,8 +148,8 @@ class Tries:
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
         pause_s, left_s = error.retry_after_s or None, patience_s - silent_s
         if error.kind == "throttled" and failed.apart_since is not None:
-            # It tells nothing of the endpoint, and holds nobody back.
-            away_s = min(pause_s or backoff_s(failed.outrun - MANY_OUTRUN), patience_s)
+            # It tells nothing of the endpoint, and holds nobody back. What it was told to wait has not helped it.
+            away_s = min(max(pause_s or 0.0, backoff_s(failed.tries_apart)), patience_s)
             await self.idly(window.exchange(priority, again=True, after_s=away_s))
             return
         if silent_s > patience_s:
