@@ -14,7 +14,7 @@ help:
 	@echo "make lint    ruff, mypy --strict, import-linter, codespell"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
-	@echo "make trials  a thousand crash points, planted faults, a soak, hostile rows (an hour); SEED=n repeats a run"
+	@echo "make trials  a thousand crash points, planted faults, a soak, hostile threads (an hour); SEED=n repeats a run"
 	@echo "make viz     the lineage in a browser"
 	@echo "make bench   measurements        make lock    resolve requirements.lock anew"
 

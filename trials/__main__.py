@@ -1,7 +1,7 @@
-"""Crash points, a soak and hostile rows: `make trials`, or
+"""Crash points, a soak and hostile threads: `make trials`, or
 
     python -m trials [--points 1300] [--seed N] [--only calls power …] [--numbers 17 240] [--soak 200000] [--planted]
-                     [--hostile 100000]
+                     [--hostile 12000]
 
 Runs the real code in processes that are killed, starved of disk, doubled or given a wrong clock, at random places that
 the seed decides; lets each come to its end; and holds its tables against those of an undisturbed run, its calls against
@@ -29,6 +29,7 @@ from trials.point import HOW, Outcome
 from trials.server import running
 
 _MOST_TRIALS = 300
+_HOSTILE = "hostile threads, each a line of the input; its replies and answers are some eight more rows; 0: none"
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, nargs="+", help="try these again, of a run with the same seed")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--soak", type=int, default=200_000, help="calls; 0 for none")
-    parser.add_argument("--hostile", type=int, default=100_000, help="hostile rows, about; 0 for none")
+    parser.add_argument("--hostile", type=int, default=12_000, help=_HOSTILE)
     parser.add_argument("--planted", action="store_true", help="plant known faults, which must be found")
     parser.add_argument("--results", type=Path, help="file to write")
     options = parser.parse_args()

@@ -28,8 +28,6 @@ from trials.server import Bills, running
 
 MOST_MB = 600.0
 """Of any one process of a run."""
-_ROWS_OF_A_THREAD = 6
-"""Rows that come of a thread: the thread, replies about it and its problems, answers."""
 _MOST_RUNS = 8
 _SAMPLE_S = 0.2
 _SECRET = "nvapi-" + "q7w8e9/+%" * 5  # in small letters: the provider reads heads in these
@@ -84,11 +82,11 @@ class Endured:
         ]
 
 
-def run(rows: int, seed: int) -> Endured:
-    """Let about so many hostile rows through the pipeline."""
+def run(threads: int, seed: int) -> Endured:
+    """Let so many hostile threads, the lines of its input, through the pipeline."""
     folder = Path(tempfile.mkdtemp(prefix="hostile-"))
     with running() as bills:
-        endured = _endure(max(1, rows // _ROWS_OF_A_THREAD), seed, bills, folder)
+        endured = _endure(threads, seed, bills, folder)
     if endured.findings:
         print(f"What was found lies in {folder}")
     else:
@@ -127,7 +125,7 @@ def _prepared(path: Path, threads: int, seed: int) -> Project:
     limits = "    max_in_flight: 16\n    timeout_s: 60\n"
     assert text.count(limits) == 1
     # Each table may end with calls that are throttled until patience ends; a large one has many before it ends.
-    patience_s = max(2, min(15, threads // 100))
+    patience_s = max(2, min(5, threads // 100))
     settings.write_text(text.replace(limits, _LIMITS.format(patience_s=patience_s)), "utf-8")
     return project
 

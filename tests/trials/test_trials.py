@@ -17,11 +17,12 @@ def test_a_few_trials_find_nothing() -> None:
     assert "| calls paid twice | 0 |" in done.stdout
 
 
-def test_hostile_rows_end_with_an_outcome_each_and_leave_nothing_behind() -> None:
-    words = ["--points", "0", "--soak", "0", "--hostile", "300", "--seed", "1"]
+def test_hostile_threads_end_with_an_outcome_each_and_leave_nothing_behind() -> None:
+    words = ["--points", "0", "--soak", "0", "--hostile", "50", "--seed", "1"]
     done = subprocess.run(
         [sys.executable, "-m", "trials", *words], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "| findings | none |" in done.stdout
+    assert "| threads, replies, answers | 50 + " in done.stdout, "so many as were asked for"
     assert "in 0 ways" not in done.stdout
