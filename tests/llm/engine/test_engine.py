@@ -172,6 +172,22 @@ def test_many_calls_that_are_throttled_for_ever_do_not_keep_the_others_out(tmp_p
     assert failed == {f"a-{number}": "throttled" for number in range(2, 30, 5)}
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_rows_that_fail_for_ever_end_no_later_run_in_which_only_they_are_left(tmp_path: Path, status: int) -> None:
+    def picky(body: dict[str, Any]) -> str | web.Response:
+        return web.Response(status=status) if said(body).startswith("bad") else "fine"
+
+    shards = {"a": [*texts(20), *(f"bad {number}" for number in range(20))]}
+    limits: dict[str, Any] = {"max_in_flight": 16, "max_tries": 1, "patience_s": 0.5, "start_patience_s": 0.5}
+    with ChatServer(picky) as server:
+        table(tmp_path).save(call_plan(server, shards, **limits))
+        assert table(tmp_path).save(call_plan(server, shards, **limits)) == 1, "its failures may pass"
+        assert len(server.probes) >= 1
+    assert asked(server).count("question 0") == 1
+    failed = {row["row_id"] for row in rows(tmp_path) if row["error_kind"]}
+    assert failed == {f"a-{number}" for number in range(20, 40)}
+
+
 class _Narrow(ChatServer):
     """Takes two calls at a time, and refuses the others."""
 

@@ -24,6 +24,7 @@ class Failures:
     kinds: Counter[Kind] = field(default_factory=Counter)
     outrun: int = 0
     """Tries that failed after others had been answered since the try before."""
+    first_at: float = 0.0
     last_at: float = 0.0
     apart_since: float | None = None
     """From when on it seems to fail because of what it asks."""
@@ -39,6 +40,7 @@ class Failures:
             crowd: whether most calls under way fare no better.
         """
         self.last_at = time.monotonic()
+        self.first_at = self.first_at or self.last_at
         self.kinds[kind] += 1
         self.outrun += others_answered
         if self.apart_since is None and self.outrun > (_CROWD_OUTRUN if crowd else _ALONE_OUTRUN):

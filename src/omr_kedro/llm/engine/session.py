@@ -30,6 +30,7 @@ _KEPT = "Calls in flight were waited for, and every finished one is kept: the sa
 
 _REJECTED_IN_A_ROW = 20
 """Rejections (403, 404) without any reply between them that speak of the endpoint and not of rows."""
+_PROOF_S = 30.0
 
 
 class Caller(Protocol):
@@ -79,6 +80,9 @@ class ModelSession:
         self._thread: threading.Thread | None = None
         self._starting = asyncio.Lock()
         self._checking = asyncio.Lock()
+        self._proving = asyncio.Lock()
+        self.proved = False
+        """Whether the last reply was that to a call of one token, after all other calls had failed for long."""
         self._check: Callable[[ModelSession], Awaitable[None]] | None = None
         self._server: LocalServer | None = None
         self._deaths: list[str] = []
@@ -109,6 +113,7 @@ class ModelSession:
         self._tell_clash(served)
         self._answered_at = time.monotonic()
         self._silent_since = None
+        self.proved = False
         self._rejections = 0
         self._failing.clear()
         self.window.succeeded()
@@ -152,6 +157,21 @@ class ModelSession:
         """Whether any call was ever answered."""
         return self._answered_at is not None
 
+    async def proves_to_answer(self, client: ChatClient) -> bool:
+        """Whether an endpoint that has answered nothing for long answers a call of one token: the rows are at fault."""
+        asked_at = time.monotonic()
+        async with self._proving:
+            if self.answered_since(asked_at):  # others have asked meanwhile
+                return True
+            try:
+                async with asyncio.timeout(_PROOF_S):
+                    reply = await client.probe()
+            except (CallError, TimeoutError):
+                return False
+            self.answered(reply.model)
+            self.proved = True
+            return True
+
     def failing(self, key: str) -> int:
         """Take note of a call that failed; returns how many calls have failed since the last reply."""
         self._failing.add(key)
@@ -175,7 +195,7 @@ class ModelSession:
             if self._users == 0:
                 # Waiting calls and timers belong to a loop, so these are as young as it is.
                 self.window = Window(self.entry.limits.max_in_flight)
-                self._starting, self._checking = asyncio.Lock(), asyncio.Lock()
+                self._starting, self._checking, self._proving = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._run_loop, args=(self._loop,), name="calls", daemon=True)
                 self._thread.start()

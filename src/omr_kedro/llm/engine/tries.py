@@ -67,7 +67,6 @@ class Tries:
                 self._tally.note(error)
                 charge.failed(error)
                 self._note(failed, error, key, sent_at)
-                self._check_start(error)
                 if await self._waits(client, error, key, sent_at, failed):
                     await self._refused(error, sent_at, failed)
                     continue
@@ -97,63 +96,61 @@ class Tries:
     async def _waits(self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: Failures) -> bool:
         """Whether an error is the endpoint's and not the row's, so that it uses up no try.
 
-        Others that were answered meanwhile say that the endpoint is there. A call that is throttled while others are
-        answered between its tries, and most are not throttled, may be too large for what the caller may ask: it has
-        failed when its own patience ends. At the end of a run there may be no others: when few calls fail, the endpoint
-        is asked whether it is there, which costs nothing, and few that are throttled have failed when patience ends.
+        An endpoint that has answered nothing for as long as patience lasts is asked for one token: if it gives that,
+        the rows that are left are at fault, as they may be where all others were paid for by earlier runs.
 
         Raises:
             EndpointError: no other call will fare better.
         """
         session = self._session
-        patience_s = session.patience_s
-        if error.kind in STOPS:
-            raise messages.wrong_endpoint(session.entry, error) from error
-        if error.kind in REJECTIONS and session.rejected(error):
+        if error.kind in STOPS or (error.kind in REJECTIONS and session.rejected(error)):
             raise messages.wrong_endpoint(session.entry, error) from error
         if error.kind == "throttled" and failed.apart_since is not None:
-            return failed.last_at - failed.apart_since <= patience_s
-        if error.kind == "throttled":
-            others = failed.outrun <= FEW_OUTRUN and session.failing(key) > _FEW_CALLS
-            return others or session.silent_s() <= patience_s
-        if error.kind not in OUTAGES or session.answered_since(sent_at):
-            return False
-        return session.failing(key) > _FEW_CALLS or not await client.answers()
+            return failed.last_at - failed.apart_since <= session.patience_s
+        waits = await self._may_be_away(client, error, key, sent_at, failed)
+        at_start = error.kind in OUTAGES and not session.has_answered
+        if not (waits or at_start) or (silent_s := session.silent_s()) <= session.patience_s:
+            return waits
+        if not await session.proves_to_answer(client):
+            raise messages.no_answer(session.entry, silent_s, error, ever=session.has_answered) from error
+        return False
 
-    def _check_start(self, error: CallError) -> None:
-        """Stop a run to which nothing but errors was ever answered, when the patience with a start is used up.
+    async def _may_be_away(
+        self, client: ChatClient, error: CallError, key: str, sent_at: float, failed: Failures
+    ) -> bool:
+        """Whether an error may be the endpoint's.
 
-        Raises:
-            EndpointError: names the last error.
+        Others that were answered meanwhile say that it is there. A call that is throttled while others are answered
+        between its tries, and most are not throttled, may be too large for what the caller may ask: it has failed when
+        its own patience ends. At the end of a run there may be no others: when few calls fail, the endpoint is asked
+        whether it is there, which costs nothing, and few that are throttled have failed when patience ends.
         """
         session = self._session
-        if session.has_answered or error.kind not in OUTAGES:
-            return
-        if (silent_s := session.silent_s()) > session.patience_s:
-            raise messages.no_answer(session.entry, silent_s, error, ever=False)
+        if error.kind == "throttled" and session.proved:
+            return failed.last_at - failed.first_at <= session.patience_s
+        if error.kind == "throttled":
+            many = failed.outrun <= FEW_OUTRUN and session.failing(key) > _FEW_CALLS
+            return many or session.silent_s() <= session.patience_s
+        if error.kind not in OUTAGES or session.answered_since(sent_at):
+            return False
+        many = session.failing(key) > _FEW_CALLS and not session.proved
+        return many or not await client.answers()
 
     def _most_tries(self, failed: Counter[Kind]) -> int:
         # An answer that cannot be read was paid for, and mostly comes again.
         return _MOST_UNREADABLE if failed["garbage"] >= _MOST_UNREADABLE else self._session.entry.limits.max_tries
 
     async def _refused(self, error: CallError, sent_at: float, failed: Failures) -> None:
-        """Wait for another turn.
-
-        Raises:
-            EndpointError: the endpoint has refused everything for as long as patience lasts.
-        """
+        """Wait for another turn."""
         session = self._session
-        window, priority = session.window, self._priority
-        silent_s, patience_s = session.silent_s(), session.patience_s
+        window, priority, patience_s = session.window, self._priority, session.patience_s
         # A Retry-After of 0, or a date that has passed, is no leave to hammer; one of a day is no leave to sleep.
-        pause_s, left_s = error.retry_after_s or None, patience_s - silent_s
+        pause_s, left_s = error.retry_after_s or None, max(0.0, patience_s - session.silent_s())
         if error.kind == "throttled" and failed.apart_since is not None:
             # It tells nothing of the endpoint, and holds nobody back. What it was told to wait has not helped it.
             away_s = min(max(pause_s or 0.0, backoff_s(failed.tries_apart)), patience_s)
             await self.idly(window.exchange(priority, again=True, after_s=away_s))
             return
-        if silent_s > patience_s:
-            raise messages.no_answer(session.entry, silent_s, error, ever=session.has_answered)
         narrow = error.kind in ("throttled", "overloaded")
         window.refused(sent_at, pause_s, narrow=narrow, most_s=left_s + _BEYOND_PATIENCE_S)
         await self.idly(window.exchange(priority, again=failed.kinds.total() > 1))
