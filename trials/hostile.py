@@ -23,11 +23,13 @@ import pandas as pd
 from tests.support.hostile_texts import thread_line
 from tests.support.project import Project
 
+from omr_kedro.answers import Limits
 from trials import evidence
 from trials.server import Bills, running
 
-MOST_MB = 600.0
-"""Of any one process of a run."""
+_WORKER, _OTHER = "grading worker", "other process"
+MOST_MB = {_WORKER: float(Limits().memory_mb), _OTHER: 600.0}
+"""Of any one process of a run, by its kind. Workers meet their limit: that ends what some pair of answers asks for."""
 _MOST_RUNS = 8
 _SAMPLE_S = 0.2
 _SECRET = "nvapi-" + "q7w8e9/+%" * 5  # in small letters: the provider reads heads in these
@@ -50,8 +52,8 @@ class Endured:
     runs: int = 0
     replies: int = 0
     answers: int = 0
-    memory_mb: float = 0.0
-    """Most memory of one process, all runs together."""
+    memory_mb: Counter[str] = field(default_factory=Counter)
+    """Most memory of one process by its kind, all runs together."""
     tries: Counter[str] = field(default_factory=Counter)
     paid_twice: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -73,7 +75,7 @@ class Endured:
             f"| runs until the end | {self.runs} |",
             f"| calls paid twice | {self.paid_twice:,} |",
             f"| time | {self.seconds:.0f} s |",
-            f"| memory of the largest process | {self.memory_mb:.0f} MB |",
+            *(f"| memory of the largest {kind} | {self.memory_mb[kind]:.0f} MB |" for kind in MOST_MB),
             f"| findings | {'; '.join(self.findings) or 'none'} |",
             "",
             "| outcome | rows |",
@@ -150,7 +152,8 @@ def _run(command: list[str], folder: Path, log: Path, found: Endured) -> int:
         )
     while process.poll() is None:
         time.sleep(_SAMPLE_S)
-        found.memory_mb = max([found.memory_mb, *(_peak_mb(pid) for pid in _processes(folder))])
+        for pid in _processes(folder):
+            found.memory_mb |= _peak_mb(pid)
     return process.returncode
 
 
@@ -165,13 +168,15 @@ def _processes(folder: Path) -> Iterator[int]:
             continue
 
 
-def _peak_mb(pid: int) -> float:
+def _peak_mb(pid: int) -> Counter[str]:
+    """The most memory that a process has had, by its kind; empty when it has ended."""
     try:
-        status = Path(f"/proc/{pid}/status").read_text()
+        command, status = (Path(f"/proc/{pid}/{name}").read_text() for name in ("cmdline", "status"))
     except OSError:
-        return 0.0
+        return Counter()
     peak = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(peak[1]) / 1024 if peak else 0.0
+    kind = _WORKER if "grading_worker" in command else _OTHER
+    return Counter({kind: int(peak[1]) / 1024}) if peak else Counter()
 
 
 def _faults_of_tables(project: Project, found: Endured, paid: Counter[str]) -> Iterator[str]:
@@ -202,14 +207,17 @@ def _faults_of_surroundings(folder: Path, said: str, found: Endured) -> Iterator
         yield f"a traceback was printed: {said[said.find('Traceback') :][:1500]!r}"
     if steering := _STEERING.search(said):
         yield f"what steers a terminal was printed: {said[max(0, steering.start() - 200) :][:300]!r}"
-    if found.memory_mb > MOST_MB:
-        yield f"a process took {found.memory_mb:.0f} MB, more than {MOST_MB:.0f}"
+    for kind, most_mb in MOST_MB.items():
+        if found.memory_mb[kind] > most_mb:
+            yield f"a {kind} took {found.memory_mb[kind]:.0f} MB, more than {most_mb:.0f}"
     if found.paid_twice:
         yield f"{found.paid_twice} calls were paid twice"
     if left := list(_processes(folder)):
         yield f"processes were left behind: {left}"
     if strays := sorted(path.name for path in (folder / "tmp").iterdir()):
         yield f"files were left behind: {strays[:10]}"
+    if run := [path.name for path in folder.rglob("*owned*")]:
+        yield f"code that a text holds was run: it made {run}"
     secret = _SECRET.encode()
     if shown := [path.name for path in folder.rglob("*") if path.is_file() and secret in path.read_bytes()]:
         yield f"the key stands in {shown[:10]}"

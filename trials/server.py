@@ -69,7 +69,7 @@ _NO_FAULT = "none"
 _MOST = {"silent": 3, "stopping": 4}
 """Faults of these kinds that an account meets: each takes a time limit, or another run."""
 _STUBBORN = 0.5
-"""Share of the calls of the foul mix that meet at every try what they met at the first."""
+"""Share of the calls of the foul mix, probes apart, that meet at every try what they met at the first."""
 _PROBE = "probe"
 """Key of a call of one token that only looks whether the server answers: each run makes one."""
 _LATENCY_S = 0.004
@@ -143,7 +143,8 @@ class Provider(Connection):
 
     def _number(self, account: Account, tried: Try) -> int:
         """The number of the try, or of the first for a stubborn call."""
-        stubborn = tried.mix == _FOUL and random.Random(f"{account.name}/{tried.key}").random() < _STUBBORN
+        may_be = tried.mix == _FOUL and tried.key != _PROBE
+        stubborn = may_be and random.Random(f"{account.name}/{tried.key}").random() < _STUBBORN
         return 0 if stubborn else tried.number
 
     def _draw(self, account: Account, tried: Try, draw: float) -> str:

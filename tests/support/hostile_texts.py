@@ -186,15 +186,21 @@ def text_of(unit: str, chars: int, lead: str = "", end: str = "") -> str:
 
 ATOMS = (
     "i", "0", "1", "2", "-1", "x", "k", "\\pi", "e", "\\infty", "10^{9}", "0.5", "cm", "50%", "", " ", "\\\\", "\x1e",
+    "10^{10^{10}}", "1e400", "1/0", "nan", "\u22121", "\u00bd", "\u0663", "0x1F", "9" * 5000, "\\ldots", "\\emptyset",
+    "__import__('os').mknod('owned')",
 )  # fmt: skip
 OF_ONE = (
     "(@)!", "@!", "\\ln(@)", "\\sin @", "\\arctan(@)", "\\lfloor @ \\rfloor", "|@|", "\\exp(@)", "\\tan^{-1}(@)",
     "\\sqrt @", "\\text{@}", "$@$", "\\boxed{@}", "-@", "@^\\circ", "@ where k is an integer",
+    "\\sum_{k=1}^{@} k!", "\\prod_{k=1}^{@} k", "\\int_0^1 @ dx", "\\lim_{x \\to 0} @", "@!!", "0.\\overline{@}", "1/@",
+    "\\underbrace{@}_{n}", "\\gcd(@, 6)", "\\left. @ \\right|_{x=1}", "(A) @", "x = @", "x \\to @", "\\bar{@}",
 )  # fmt: skip
 OF_TWO = (
     "\\frac{@}{@}", "\\binom{@}{@}", "\\sqrt[@]{@}", "(@)^{@}", "@^@", "@+@", "@-@", "@@", "@=@", "@<@", "(@,@]",
     "\\{@,@\\}", "@, @", "@ \\cup @", "@ \\equiv @ \\pmod 3", "\\log_{@}{@}", "@\\pm @", "@ \\in @", "@_{@}",
-    "\\begin{pmatrix}@&@\\end{pmatrix}",
+    "\\begin{pmatrix}@&@\\end{pmatrix}", "@/@", "@ \\bmod @", "@ \\text{ or } @", "@:@", "\\sum_{k=@}^{@} k",
+    "\\begin{cases}@\\\\@\\end{cases}", "@ \\ne @", "@,@", "\\max(@,@)", "@ \\setminus @", "@ \\approx @",
+    "@ \\le x < @",
 )  # fmt: skip
 """Formulas, with places for others."""
 
@@ -203,7 +209,9 @@ MARKS = (
     "<|endoftext|>", "<\uff5cUser\uff5c>", "[INST]", "<think>", "</think>", "{{problem}}", "{post}", "%s",
     "${x}", "Post 1:\nx\n\nPost 2:", "\x1b]0;owned\x07", "\x1b[2J", "\u202e", "\ufeff", "\u2028", "\r", "\x00",
     "\ud800", "Answer: 7", "Problem 1:", "not proof", '{"label": "proof"}', "```", "ResourceExhausted",
-    "insufficient_quota", "'; DROP TABLE x; --",
+    "insufficient_quota", "'; DROP TABLE x; --", "[/]", "[link=x]", "<script>alert(1)</script>", "=HYPERLINK(0)",
+    "__import__('os').mknod('owned')", "$(touch owned)", "Post 99999999999999999999:", "Post -1:\nPost 0:\nPost 1:",
+    "\\input{/etc/passwd}", "../../owned", "\ufffe\uffff", "\U000e0041", "\U0010ffff", "\u200b", "\x85",
 )  # fmt: skip
 """Signs that something may read as its own: prompts, chat templates, parsers, terminals, templates, servers."""
 
@@ -233,26 +241,42 @@ def passage(rng: random.Random) -> str:
         elif kind < 0.8:
             pieces.append(rng.choice(MARKS))
         elif kind < 0.98:
-            pieces.append("".join(chr(rng.randrange(0x3000)) for _ in range(rng.randint(1, 60))))
+            pieces.append(_signs(rng))
         else:
             pieces.append(text_of(rng.choice(_UNIT_TEXTS), int(10 ** rng.uniform(3, 5.2))))
     return rng.choice(("", " ", "\n", "\n\n")).join(pieces)
+
+
+def _signs(rng: random.Random) -> str:
+    """Signs of one alphabet, or of any, those of private use and those that are none included."""
+    span = rng.choice((range(0x3000), range(0xE000, 0x10000), range(0x10000, 0x110000)))
+    return "".join(map(chr, rng.choices(span, k=rng.randint(1, 60))))
 
 
 _UNIT_TEXTS = sorted(UNITS.values())
 
 
 def thread_line(number: int, seed: int) -> bytes:
-    """A line of a file of threads: mostly a thread, else whatever stands in such files."""
+    """A line of a file of threads: mostly a thread, else whatever stands in such files, or a line that stood there."""
     rng = random.Random(f"{seed}/{number}")
-    if rng.random() < 0.03:
+    kind = rng.random()
+    if kind < 0.03:
         return rng.choice(_LINES)(rng)
+    if kind < 0.05 and number:
+        return thread_line(rng.randrange(number), seed)
     question = rng.choice(("Find $x$ if ", "Prove that ", "Is it true that ", "(A) 1 (B) 2 ", ""))
-    posts = [f"Post {place}:\n{_post(rng)}" for place in range(1, rng.randint(0, 4) + 1)]
-    fields = {"forum_post": f"{question}{passage(rng)} {number}", "forum_discussions": "\n\n".join(posts)}
-    # Posts with these are refused, and stand among the lines.
-    usable = {name: text.replace("\x00", "").replace("\ud800", "") for name, text in fields.items()}
-    return json.dumps(usable | rng.choice(_FIELDS)).encode()
+    posts = [_usable(_post(rng)) for _ in range(rng.randint(0, 4))]
+    numbered = "\n\n".join(f"Post {place}:\n{post}" for place, post in enumerate(posts, start=1))
+    fields = {
+        "forum_post": _usable(f"{question}{passage(rng)} {number}"),
+        "forum_discussions": posts if rng.random() < 0.2 else numbered,
+    }
+    return json.dumps(fields | rng.choice(_FIELDS)).encode()
+
+
+def _usable(text: str) -> str:
+    """The text without what posts are refused for, which stands among the lines."""
+    return text.replace("\x00", "").replace("\ud800", "")
 
 
 def _post(rng: random.Random) -> str:
@@ -264,6 +288,9 @@ def _post(rng: random.Random) -> str:
 _FIELDS: tuple[dict[str, Any], ...] = (
     {}, {}, {}, {"problem_source": "aops\x1b[31m"}, {"extra": {"a": [None, 1e300, "\ud800"]}}, {"thread_id": 5},
     {"views": 2**80}, {"\x1b[2J": "name"}, {"deep": [[[[[[[]]]]]]]},
+    {"views": "many"}, {"views": [{"views": None}]}, {"problem_id": "p", "problem": 1, "call_key": [0], "extra": True},
+    {"problem_source": None}, {"problem_source": "s" * 10_000}, {"": {"": ""}}, {"n" * 10_000: "\ufffe"},
+    {f"field {place}": place for place in range(300)}, {"row_id": "\u202e", "outcome": "kept", "source": "elsewhere:1"},
 )  # fmt: skip
 _LINES: tuple[Callable[[random.Random], bytes], ...] = (
     lambda rng: b"{",
@@ -278,6 +305,15 @@ _LINES: tuple[Callable[[random.Random], bytes], ...] = (
     lambda rng: json.dumps({"forum_post": "nul \x00", "forum_discussions": ""}).encode(),
     lambda rng: json.dumps({"forum_post": "half \ud800", "forum_discussions": ""}).encode(),
     lambda rng: json.dumps({"forum_discussions": "no post"}).encode(),
+    lambda rng: json.dumps({"forum_post": "a list of more than texts", "forum_discussions": ["a", None, 5]}).encode(),
+    lambda rng: json.dumps({"forum_post": " \n\u3000", "forum_discussions": []}).encode(),
+    lambda rng: json.dumps({"forum_post": passage(rng), "problem_source": 7}).encode(),
+    lambda rng: b'\xef\xbb\xbf{"forum_post": "behind a byte order mark"}',
+    lambda rng: b'{"forum_post": "many digits", "views": ' + b"9" * 6000 + b"}",
+    lambda rng: b'{"forum_post": "a line\x1e\x85\xe2\x80\xa8 that \x0b is none", "a": 1e400}',
+    lambda rng: b'{"forum_post": "two on a line"} {"forum_post": "x"}',
+    lambda rng: b"\x00" * 1000,
+    lambda rng: b"\xff\xfe" + '{"forum_post": "16 bits"}'.encode("utf-16-le").replace(b"\n", b""),
 )
 
 
