@@ -157,9 +157,9 @@ def http(body: bytes) -> bytes:
 
 
 def read_stages(folder: Path) -> dict[str, str]:
-    """Stage by the system text of its prompt."""
+    """Stage by the system text of its prompt; those whose prompt has none are not served."""
     prompts = {path.stem: yaml.safe_load(path.read_text("utf-8")) for path in folder.glob("*.yml")}
-    return {content["system"].strip(): stem for stem, content in prompts.items()}
+    return {content["system"].strip(): stem for stem, content in prompts.items() if "system" in content}
 
 
 async def serve(host: str, port: int) -> None:
