@@ -186,13 +186,13 @@ def text_of(unit: str, chars: int, lead: str = "", end: str = "") -> str:
 
 ATOMS = (
     "i", "0", "1", "2", "-1", "x", "k", "\\pi", "e", "\\infty", "10^{9}", "0.5", "cm", "50%", "", " ", "\\\\", "\x1e",
-    "10^{10^{10}}", "1e400", "1/0", "nan", "\u22121", "\u00bd", "\u0663", "0x1F", "9" * 5000, "\\ldots", "\\emptyset",
+    "1e400", "1/0", "nan", "\u22121", "\u00bd", "\u0663", "0x1F", "9" * 5000, "\\ldots", "\\emptyset",
     "__import__('os').mknod('owned')",
 )  # fmt: skip
 OF_ONE = (
     "(@)!", "@!", "\\ln(@)", "\\sin @", "\\arctan(@)", "\\lfloor @ \\rfloor", "|@|", "\\exp(@)", "\\tan^{-1}(@)",
     "\\sqrt @", "\\text{@}", "$@$", "\\boxed{@}", "-@", "@^\\circ", "@ where k is an integer",
-    "\\sum_{k=1}^{@} k!", "\\prod_{k=1}^{@} k", "\\int_0^1 @ dx", "\\lim_{x \\to 0} @", "@!!", "0.\\overline{@}", "1/@",
+    "\\int_0^1 @ dx", "\\lim_{x \\to 0} @", "@!!", "0.\\overline{@}", "1/@",
     "\\underbrace{@}_{n}", "\\gcd(@, 6)", "\\left. @ \\right|_{x=1}", "(A) @", "x = @", "x \\to @", "\\bar{@}",
 )  # fmt: skip
 OF_TWO = (
