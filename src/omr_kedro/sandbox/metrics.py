@@ -80,7 +80,7 @@ class Metrics:
 
     @property
     def usage(self) -> Usage:
-        """What a run or a job keeps of them. Any thread may ask, while cells go on to be counted."""
+        """Counts that a run or a job keeps. Any thread may ask, while cells go on to be counted."""
         return Usage(
             cells=sum(self.cells[status] for status in Status),
             errors=self.cells[Status.ERROR],
