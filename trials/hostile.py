@@ -36,7 +36,7 @@ _SECRET = "nvapi-" + "q7w8e9/+%" * 5  # in small letters: the provider reads hea
 _MARK = "PYTHON_HOSTILE_TRIAL"  # Workers get no other variables than those of Python.
 _STEERING = re.compile("\x1b\\]|\x1b\\[2J|[\u202a-\u202e]")
 _LIMITS = """    max_in_flight: 64
-    timeout_s: 2
+    timeout_s: 6
     patience_s: {patience_s}
     max_tries: 2
 """
