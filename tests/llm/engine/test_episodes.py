@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
@@ -26,12 +29,17 @@ from omr_kedro.llm.calls import (
     StepFailedError,
     Steps,
 )
+from omr_kedro.llm.calls.errors import ModelServerError, SpendingLimitError, StoppedError, TooManyFailuresError
+from omr_kedro.llm.calls.prompt import Message
 from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.endpoint.spending import Price, Spending, SpendingLimits
 from omr_kedro.llm.engine import ChatModel, ModelEntry, PaidCalls, is_paid
-from tests.support.call_plans import echo, said, session_of, table
+from omr_kedro.llm.engine.journal import paid_calls
+from omr_kedro.llm.engine.live_steps import LiveSteps
+from tests.support.call_plans import Gate, echo, said, saving, scratch_in, session_of, table
 from tests.support.chat_server import ChatServer
 from tests.support.episodes import CountedSandbox, Outcome, rows, under_chance
-from tests.support.waiting import wait_until
+from tests.support.waiting import PATIENCE_S, wait_until
 
 
 class Play(Protocol):
@@ -415,3 +423,303 @@ def test_the_closing_line_tells_of_episodes_and_of_code(tmp_path: Path, caplog: 
     runs = sum(row["kind"] == "code" for row in rows(tmp_path))
     assert f"{len(server.calls)} calls to m" in caplog.text
     assert f"0 failed; 12 episodes; {runs} runs of code; " in caplog.text
+
+
+async def three_rounds(steps: Steps, row: str) -> None:
+    for start in (0, 2, 4):
+        await steps.together(steps.ask(question(row, f"{n}", sample_index=n)) for n in (start, start + 1))
+
+
+def test_later_rounds_go_before_episodes_that_are_not_open_yet(tmp_path: Path) -> None:
+    with ChatServer(echo) as server:
+        table(tmp_path).save(plan(server, three_rounds, {"a": 10}, max_in_flight=1))
+    begun = [said(call.body).partition(":")[0] for call in server.calls]
+    assert begun == [f"a-{number}" for number in range(10) for _ in range(6)]
+
+
+def test_tables_that_ask_one_model_share_the_places_for_open_episodes(tmp_path: Path) -> None:
+    most = list[int]()
+
+    async def counted(steps: Steps, row: str) -> None:
+        most.append(sum(len(tally.open_episodes) for tally in session_of(one).tallies))
+        await steps.run(steps.session(question(row)), "print(1)")
+        await steps.ask(question(row))
+
+    with ChatServer(echo) as server:
+        options = EpisodeOptions(CountedSandbox(tmp_path, longest_s=0.1))
+        one = plan(server, counted, {"a": 20}, options, max_in_flight=2)
+        tables = [replace(one, priority=(0, number)) for number in range(5)]
+        threads = [saving(tmp_path / f"{number}", calls) for number, calls in enumerate(tables)]
+        for thread in threads:
+            thread.join()
+    assert len(most) == 100
+    assert max(most) <= 4
+    assert session_of(one).window.in_flight == session_of(one).episodes.in_flight == 0
+
+
+def test_an_episode_that_waits_for_the_step_of_another_holds_no_slot(tmp_path: Path) -> None:
+    same: list[Message] = [{"role": "user", "content": "the same"}]
+    turn = asyncio.Event()
+
+    async def one(steps: Steps, row: str) -> None:
+        if row == "a-0":
+            await steps.run(steps.session(question(row)), "print(1)")
+            turn.set()
+        else:
+            await turn.wait()  # it was opened with the only slot, and the other has begun the same step meanwhile
+        await steps.ask(replace(question(row), messages=same))
+
+    with ChatServer(echo) as server:
+        options = EpisodeOptions(CountedSandbox(tmp_path))
+        saved = saving(tmp_path, plan(server, one, {"a": 2}, options, max_in_flight=1))
+        saved.join(PATIENCE_S)
+        assert not saved.is_alive()
+    assert len(server.calls) == 1
+    assert [row["text"] for row in rows(tmp_path) if row["kind"] == "model"] == ["re the same"] * 2
+
+
+async def deaf(steps: Steps, row: str) -> None:
+    """Asks four times, whatever happens."""
+    for turn in range(4):
+        with suppress(BaseException):
+            await steps.ask(question(row, f"turn {turn}", turn=turn))
+
+
+async def four_turns(steps: Steps, row: str) -> None:
+    for turn in range(4):
+        await steps.ask(question(row, f"turn {turn}", turn=turn))
+
+
+@pytest.mark.parametrize("play", [four_turns, deaf])
+def test_a_limit_of_spending_in_the_middle_of_episodes_costs_no_step_twice(tmp_path: Path, play: Play) -> None:
+    with ChatServer(echo, latency_s=0.002) as server:
+        calls = plan(server, play, {"a": 8, "b": 8, "c": 8})
+        session = session_of(calls)
+        for _ in range(20):
+            session.charge(Spending(SpendingLimits(total_tokens=400)), Price())
+            try:
+                table(tmp_path).save(calls)
+                break
+            except SpendingLimitError:
+                assert session.window.in_flight == session.episodes.in_flight == 0
+    assert len(server.calls) == len(set(server.keys)) == len(rows(tmp_path)) == 96
+    assert not any(row["error_kind"] for row in rows(tmp_path))
+
+
+def test_what_was_not_paid_for_is_missing_also_where_the_episode_takes_no_notice(tmp_path: Path) -> None:
+    with ChatServer(echo) as server:
+        table(tmp_path).save(plan(server, four_turns, {"a": 2}))
+        calls = plan(server, deaf, {"a": 2})
+        assert is_paid(calls, "a", table(tmp_path).scratch("a"))
+        assert not is_paid(plan(server, deaf, {"a": 3}), "a", table(tmp_path).scratch("a"))
+
+
+def test_an_episode_that_catches_every_error_is_ended_by_its_limit(tmp_path: Path) -> None:
+    async def endless(steps: Steps, row: str) -> None:
+        turn = 0
+        while True:
+            with suppress(Exception):
+                await steps.together([steps.ask(question(row, turn=turn))])
+            turn += 1
+
+    options = EpisodeOptions(limits=EpisodeLimits(steps=3))
+    with ChatServer(echo) as server:
+        calls = plan(server, endless, {"a": 2}, options)
+        table(tmp_path).save(calls)
+        assert [row["error_kind"] for row in rows(tmp_path)] == [None, None, None, "step_limit"] * 2
+        assert is_paid(calls, "a", table(tmp_path).scratch("a"))
+
+
+def test_an_episode_that_takes_no_notice_of_its_limit_has_reached_it(tmp_path: Path) -> None:
+    with ChatServer(echo) as server:
+        table(tmp_path).save(plan(server, deaf, {"a": 1}, EpisodeOptions(limits=EpisodeLimits(steps=2))))
+    assert [row["error_kind"] for row in rows(tmp_path)] == [None, None, "step_limit"]
+
+
+async def by_a_timeout(step: Awaitable[Completion]) -> None:
+    async with asyncio.timeout(0.01):
+        await step
+
+
+async def by_wait_for(step: Awaitable[Completion]) -> None:
+    await asyncio.wait_for(step, 0.01)
+
+
+async def by_a_task(step: Awaitable[Completion]) -> None:
+    task = asyncio.ensure_future(step)
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with suppress(Exception):
+        await task
+    raise TimeoutError
+
+
+@pytest.mark.parametrize(
+    ("impatiently", "ends"),
+    [(by_a_timeout, {"a-1": "episode_crashed"}), (by_wait_for, {"a-1": "episode_crashed"}), (by_a_task, {})],
+)
+def test_an_episode_that_does_not_wait_for_its_step_costs_its_row_alone(
+    tmp_path: Path, impatiently: Callable[[Awaitable[Completion]], Awaitable[None]], ends: dict[str, str]
+) -> None:
+    async def hasty(steps: Steps, row: str) -> None:
+        await steps.ask(question(row))
+        if row == "a-1":
+            with suppress(TimeoutError):
+                await impatiently(steps.ask(question(row, "slow", turn=1)))
+        await steps.ask(question(row, "more", turn=2))
+
+    with Gate("slow", reply=echo) as server:
+        calls = plan(server, hasty, {"a": 3, "b": 1})
+        saved = saving(tmp_path, calls)
+        saved.join(PATIENCE_S)
+        assert not saved.is_alive()
+        server.open()
+    assert session_of(calls).window.in_flight == 0
+    assert {row["row_id"]: row["error_kind"] for row in rows(tmp_path) if row["kind"] == "end"} == ends
+    assert sum(row["row_id"] != "a-1" for row in rows(tmp_path)) == 6
+
+
+async def code_between(steps: Steps, row: str) -> None:
+    """Rounds of two samples, each of which runs code before it goes on."""
+    for start in (0, 2):
+        await steps.together(asks_and_runs(steps, row, number) for number in (start, start + 1))
+
+
+async def asks_and_runs(steps: Steps, row: str, number: int) -> None:
+    request = question(row, f"{number}", sample_index=number)
+    await steps.ask(request)
+    await steps.run(steps.session(request), "print(1)")
+    await steps.ask(replace(request, turn=1))
+
+
+@pytest.mark.parametrize("grace_s", [PATIENCE_S, 0.0])
+@pytest.mark.parametrize("after", [1, 12, 40])
+def test_a_stop_in_the_middle_of_rounds_and_code_leaves_nothing_open_and_costs_no_finished_step(
+    tmp_path: Path, grace_s: float, after: int
+) -> None:
+    sandbox = CountedSandbox(tmp_path, longest_s=0.05)
+    with ChatServer(echo, latency_s=0.005) as server:
+        calls = plan(server, code_between, {"a": 10, "b": 10}, EpisodeOptions(sandbox), max_in_flight=6)
+        session = session_of(calls)
+        saved = saving(tmp_path, calls, StoppedError)
+        wait_until(lambda: len(server.calls) + len(sandbox.ran()) >= after)
+        session.halt("time is up", grace_s)
+        saved.join(PATIENCE_S)
+        assert not saved.is_alive()
+        assert session.window.in_flight == session.episodes.in_flight == sandbox.open == 0
+        session.resume()
+        paid = {found.call_key for shard in "ab" for found in paid_calls(table(tmp_path).scratch(shard))}
+        asked, ran = len(server.calls), len(sandbox.ran())
+        table(tmp_path).save(calls)
+    assert paid.isdisjoint(server.keys[asked:])
+    assert len(server.calls[asked:]) + len(sandbox.ran()[ran:]) + len(paid) == len(rows(tmp_path)) == 20 * 12
+    assert sandbox.open == 0
+
+
+class Waiting(CountedSandbox):
+    """Its code runs until it is told to end."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.ends = threading.Event()
+
+    def session(self, key: str, earlier: Any = ()) -> Any:
+        session = super().session(key, earlier)
+        session.run = self._wait  # type: ignore[method-assign]
+        return session
+
+    async def _wait(self, code: str) -> Outcome:
+        self.log.touch()
+        await asyncio.to_thread(self.ends.wait, PATIENCE_S)
+        return Outcome("completed", code)
+
+
+def test_a_stop_waits_for_code_that_runs_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    sandbox = Waiting(tmp_path)
+    calls = plan("http://127.0.0.1:9/v1", one_piece, {"a": 2}, EpisodeOptions(sandbox))
+    finished = calls.finished(["a"], scratch_in(tmp_path))
+    with ThreadPoolExecutor() as pool:
+        pool.submit(next, finished)
+        wait_until(sandbox.log.exists)
+        tally = session_of(calls).tallies[0]
+        wait_until(lambda: tally.code_in_flight == 2)
+        session_of(calls).halt("time is up", PATIENCE_S)
+        wait_until(lambda: tally.under_way == "2 runs of code")
+        sandbox.ends.set()
+    assert len(list(paid_calls(scratch_in(tmp_path)("a")))) == 2
+
+
+def test_the_death_of_a_server_ends_episodes_at_once_and_the_next_run_goes_on(tmp_path: Path) -> None:
+    with Gate("turn 2", reply=echo) as server:
+        calls = plan(server, four_turns, {"a": 6}, max_in_flight=3)
+        session = session_of(calls)
+        saved = saving(tmp_path, calls, ModelServerError)
+        wait_until(lambda: sum(said(call.body).endswith("turn 2") for call in server.calls) == 3)
+        session._deaths.append("it died")
+        saved.join(PATIENCE_S)
+        assert not saved.is_alive()
+        assert session.window.in_flight == session.episodes.in_flight == 0
+        asked = len(server.calls)
+        server.open()
+        table(tmp_path).save(calls)
+    assert len(server.calls) - asked == 24 - 6, "the first two turns of three episodes were paid for"
+
+
+def test_a_task_that_was_only_just_started_gives_its_slot_back_when_calls_are_given_up(tmp_path: Path) -> None:
+    with ChatServer(echo) as server:
+        calls = plan(server, two_turns, {"a": 4})
+        session = session_of(calls)
+
+        def give_up() -> None:
+            (engine,) = session._callers
+            engine.stop(StoppedError("now"))
+            engine.give_up()
+
+        def asks(shard: str) -> Iterator[Ask]:
+            asyncio.get_running_loop().call_soon(give_up)  # it comes before the first turn of what is started next
+            yield from calls.asks(shard)
+
+        with pytest.raises(StoppedError):
+            table(tmp_path).save(replace(calls, asks=asks))
+    assert session.window.in_flight == session.episodes.in_flight == 0
+
+
+def test_the_share_of_failures_is_that_of_the_calls_that_episodes_made_and_not_of_the_estimate(tmp_path: Path) -> None:
+    def picky(body: dict[str, Any]) -> str | web.Response:
+        return web.Response(status=400) if said(body) in ("a-1: begin", "a-2: begin") else echo(body)
+
+    with ChatServer(picky) as server:
+        few = replace(plan(server, two_turns, {"a": 6}), expected={"a": 1000}, max_failed_share=0.1)
+        with pytest.raises(TooManyFailuresError, match="2 of 10 calls"):
+            table(tmp_path).save(few)
+
+
+def test_code_that_no_sandbox_runs_is_a_failure_that_names_the_sandbox(tmp_path: Path) -> None:
+    calls = plan("http://127.0.0.1:9/v1", one_piece, {"a": 3}, EpisodeOptions(Dying(tmp_path, deaths=99)))
+    with pytest.raises(TooManyFailuresError, match="sandbox_unavailable: died before"):
+        table(tmp_path).save(replace(calls, max_failed_share=0.1))
+
+
+@pytest.mark.filterwarnings("ignore:coroutine")  # of the branch that was made before the one that cannot be
+def test_an_episode_whose_branches_cannot_be_made_ends_the_same_way_when_it_is_played_again(tmp_path: Path) -> None:
+    async def odd(steps: Steps, row: str) -> None:
+        await steps.together(steps.ask(question(row, f"{1 / n}", sample_index=n)) for n in (1, 0))
+
+    with ChatServer(echo) as server:
+        calls = plan(server, odd, {"a": 1})
+        table(tmp_path).save(calls)
+        assert [row["error"] for row in rows(tmp_path)] == ["ZeroDivisionError: division by zero"]
+        assert is_paid(calls, "a", table(tmp_path).scratch("a"))
+
+
+def test_of_an_episode_that_ended_memory_holds_keys_alone(tmp_path: Path) -> None:
+    with Gate("a-63: go on", reply=echo) as server:
+        calls = plan(server, two_turns, {"a": 64})
+        saved = saving(tmp_path, calls)
+        wait_until(lambda: session_of(calls).tallies and session_of(calls).tallies[0].episodes == 63)
+        gc.collect()
+        left = Counter(map(type, gc.get_objects()))
+        server.open()
+        saved.join()
+    assert left[LiveSteps] == 1
+    assert left[Request] <= 2, "of the episode that is open"

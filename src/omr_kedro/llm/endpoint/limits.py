@@ -70,6 +70,14 @@ class Window:
         """
         await self._admitted((_FOLLOWING if following else _NEW, *priority))
 
+    def may_follow(self, priority: Priority = ()) -> bool:
+        """Whether the slot of a call that has ended may be used at once for one that goes on from it.
+
+        Not where others go before it, where calls are held back, or where there are too many in flight already.
+        """
+        overtaken = self._again or (self._waiting and self._waiting[0][0] < (_FOLLOWING, *priority))
+        return not overtaken and self.in_flight <= int(self.slots) and time.monotonic() >= self._resume_at
+
     async def exchange(self, priority: Priority = (), *, again: bool = False, after_s: float = 0.0) -> None:
         """Give the slot of a call that was refused to whoever may go, and wait for another one.
 

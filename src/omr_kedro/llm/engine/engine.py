@@ -35,10 +35,6 @@ _TICK_S = 0.5
 _MOST_UNWRITTEN = 1  # Finished shards that may wait for the disk: more would be memory that grows with the table.
 _WRITER_POLL_S = 0.01
 _YIELD_EVERY = 64  # Requests found in the journal, after which the feeder lets the calls in flight have the loop.
-_TURNS_TO_FOLLOW = 3
-"""Turns of the event loop from the end of a call to the next step of its episode: branches are awaited in between."""
-_OPEN_PER_SLOT = 2
-"""Episodes that may be open for each slot of the window: some run code, or wait for it, and hold no slot."""
 
 
 class Engine:
@@ -59,13 +55,13 @@ class Engine:
             price=session.price,
         )
         self._writer = JournalWriter()
-        self._tries = Tries(session, self.tally, plan.priority or ())
+        self._priority = plan.priority or ()
+        self._tries = Tries(session, self.tally, self._priority)
         self._client: ChatClient | None = None
         self._connecting = asyncio.Lock()
         self._server_number = 0
         self._tasks: set[asyncio.Task[None]] = set()
         """Of each request, and of each episode."""
-        self._episodes = asyncio.Semaphore(_OPEN_PER_SLOT * session.entry.limits.max_in_flight)
         self._open: set[OpenShard] = set()
         self._fatal: BaseException | None = None
         self._feeder: asyncio.Task[None] | None = None
@@ -97,11 +93,11 @@ class Engine:
     def _wind_up(self, calls: Future[None]) -> None:
         if not calls.done():
             self._session.call_soon(self.stop, None)
-            if sent := len(self.tally.in_flight):
+            if under_way := self.tally.under_way:
                 logger.warning(
-                    "%s: stopping; waiting for the %d calls in flight, which are paid for. Ctrl-C again gives them up.",
+                    "%s: stopping; waiting for the %s, which are paid for. Ctrl-C again gives them up.",
                     self._plan.name,
-                    sent,
+                    under_way,
                 )
         try:
             self._fatal = calls.exception() or self._fatal
@@ -129,6 +125,8 @@ class Engine:
                 shard.journal.close()
             if self._client:
                 await self._client.__aexit__(None, None, None)
+        if self._fatal is None and self.tally.episodes:
+            self.tally.expected = self.tally.done  # nobody could know before how many calls they would make
         if self._fatal is None and self.tally.failed > self._allowed_failures():
             self._fatal = self._too_many_failures()
         if isinstance(self._fatal, SpendingLimitError):
@@ -157,31 +155,43 @@ class Engine:
 
     async def _begin(self, shard: OpenShard, number: int, ask: Ask) -> None:
         if isinstance(ask, Episode):
-            await self._episodes.acquire()
-            await self.slot()
-            shard.playing += 1
-            self._start(self._play(shard, number, ask))
+            await self._session.episodes.acquire(self._priority)
+            try:
+                await self._session.window.acquire(self._priority)
+            except asyncio.CancelledError:
+                self._session.episodes.release()
+                raise
+            self._start(shard, self._play(shard, number, ask))
             return
         key = ask.key(self._session.entry.identity)
         shard.rows.append((number, ask.identity(), key))
         if key in shard.journal:
             self.tally.reused += 1
         elif key not in shard.asked:
-            await self._connect()
-            await self.slot()
-            shard.asked[key] = asyncio.get_running_loop().create_future()
-            self._start(self._call(shard, ask, key))
+            if self._client is None:
+                await self._connect()
+            await self._session.window.acquire(self._priority)
+            shard.begin(key)
+            self._start(shard, self._call(shard, ask, key))
 
-    def _start(self, work: Coroutine[None, None, None]) -> None:
+    def _start(self, shard: OpenShard, work: Coroutine[None, None, None]) -> None:
+        shard.under_way += 1
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            self.stop(error)
 
     async def _call(self, shard: OpenShard, request: Request, key: str) -> None:
         try:
             await self.call(shard, request, key)
         finally:
             self._session.window.release()
+            shard.abandon(key)
+        shard.under_way -= 1
         self._hand_out(shard)
 
     async def _play(self, shard: OpenShard, number: int, episode: Episode) -> None:
@@ -191,10 +201,10 @@ class Engine:
             end = await steps.play()
         finally:
             self.tally.open_episodes.pop(id(steps))
-            self._episodes.release()
+            self._session.episodes.release()
             await steps.close()
         shard.add(number, steps.steps, end)
-        shard.playing -= 1
+        shard.under_way -= 1
         self.tally.end_episode(end.completion.error_kind if end else None)
         self._hand_out(shard)
 
@@ -208,27 +218,27 @@ class Engine:
         """Whether no step may start any more."""
         return self._tries.stopping
 
-    async def slot(self, *, following: bool = False) -> None:
-        """Wait for a slot of the window; whoever gets it makes a call, or gives it back."""
-        acquired = self._session.window.acquire(self._plan.priority or (), following=following)
-        await (self._tries.idly(acquired) if following else acquired)
+    @property
+    def may_follow(self) -> bool:
+        """Whether a slot in which a call has ended may be used for the next one of its episode at once."""
+        return self._session.window.may_follow(self._priority)
 
-    def give_back(self, turns: int = _TURNS_TO_FOLLOW) -> None:
-        """Give back a slot, after the episode that had it was able to ask for its next call: that one goes first."""
-        if turns:
-            asyncio.get_running_loop().call_soon(self.give_back, turns - 1)
-        else:
-            self._session.window.release()
+    async def following_slot(self) -> None:
+        """Wait for a slot of the window, before all that is not open yet."""
+        await self._tries.idly(self._session.window.acquire(self._priority, following=True))
+
+    def give_back(self) -> None:
+        """Give back a slot."""
+        self._session.window.release()
 
     async def call(self, shard: OpenShard, request: Request, key: str) -> Completion:
-        """Make a call that `shard.asked` knows; the caller holds a slot.
+        """Make a call that the shard knows to have begun; the caller holds a slot.
 
         Raises:
             CancelledError: the run is stopping. Errors of the run are kept by the engine, and not raised here.
         """
-        waiting = shard.asked[key]
         try:
-            client = await self._connect()
+            client = self._client or await self._connect()
             with self._session.spending.call(self._plan.name, self._session.price, request) as charge:
                 completion = await self._tries.outcome(client, request, key, charge)
             if completion is None:
@@ -239,13 +249,10 @@ class Engine:
         except BaseException as error:  # the run ends with it, after the calls in flight
             self.stop(error)
             raise asyncio.CancelledError from error
-        finally:
-            waiting.cancel()
         return completion
 
-    async def run_code(self, shard: OpenShard, key: str, run: Awaitable[Completion]) -> Completion:
-        """Have code run that `shard.asked` knows; errors as of `call`."""
-        waiting = shard.asked[key]
+    async def run_code(self, shard: OpenShard, run: Awaitable[Completion]) -> Completion:
+        """Have code run that the shard knows to have begun; errors as of `call`."""
         try:
             with self.tally.running():
                 completion = await run
@@ -255,8 +262,6 @@ class Engine:
         except BaseException as error:  # the sandbox does not start: the run ends, after the calls in flight
             self.stop(error)
             raise asyncio.CancelledError from error
-        finally:
-            waiting.cancel()
         return completion
 
     async def _settle(self, shard: OpenShard, completion: Completion, *, code: bool = False) -> None:
@@ -266,13 +271,13 @@ class Engine:
             self.tally.code_runs += 1
         else:
             self.tally.add(completion)
+            if code:
+                self.tally.last_error = f"{completion.error_kind}: {completion.error}"
         shard.settle(completion)
         if completion.error_kind:
             self._check_failures()
 
     async def _connect(self) -> ChatClient:
-        if self._client:
-            return self._client
         # Held across the start of a server: a second caller waits for it, and starts none when it failed.
         async with self._connecting:
             if self.stopping:
@@ -298,6 +303,10 @@ class Engine:
 
     def give_up(self) -> None:
         """Abandon the calls in flight; they are paid for and lost."""
+        # A turn later: a task that was not even begun would never give back the slot that it was started with.
+        asyncio.get_running_loop().call_soon(self._cancel_all)
+
+    def _cancel_all(self) -> None:
         for task in self._tasks:
             task.cancel()
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Iterable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from omr_kedro.llm.calls.episode import NO_SANDBOX, CodeRunner, CodeSession, Episode, OpenSession
 from omr_kedro.llm.calls.plan import CallPlan
 from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.engine.open_shard import OpenShard
 from omr_kedro.llm.engine.progress import Tally
-from omr_kedro.llm.engine.steps import PYTHON, EpisodeSteps, Step, raise_first
+from omr_kedro.llm.engine.steps import PYTHON, End, EpisodeError, EpisodeSteps, Step, raise_first
 from omr_kedro.shards.printable import printable_line
 
 Result = TypeVar("Result")
@@ -19,6 +19,8 @@ Result = TypeVar("Result")
 _MOST_SESSIONS = 3
 """Sessions in which a piece of code is tried, where the sandbox dies before it has an outcome."""
 _DETAIL_CHARS = 300
+_TURNS_TO_FOLLOW = 6
+"""Turns of the event loop from the end of a call to the next step of its episode: branches are awaited in between."""
 
 
 class Maker(Protocol):
@@ -36,8 +38,13 @@ class Maker(Protocol):
         """Whether no step may start any more."""
         ...
 
-    async def slot(self, *, following: bool = False) -> None:
-        """Wait for a slot of the window."""
+    @property
+    def may_follow(self) -> bool:
+        """Whether a slot in which a call has ended may be used for the next one of its episode at once."""
+        ...
+
+    async def following_slot(self) -> None:
+        """Wait for a slot of the window, before all that is not open yet."""
         ...
 
     def give_back(self) -> None:
@@ -48,7 +55,7 @@ class Maker(Protocol):
         """Make a call; whoever asks for it holds a slot."""
         ...
 
-    async def run_code(self, shard: OpenShard, key: str, run: Awaitable[Completion]) -> Completion:
+    async def run_code(self, shard: OpenShard, run: Awaitable[Completion]) -> Completion:
         """Have code run."""
         ...
 
@@ -56,7 +63,8 @@ class Maker(Protocol):
 class LiveSteps(EpisodeSteps):
     """Steps of an episode that was opened with a slot for its first call.
 
-    A slot of the window is held only while a call is in flight, and a core of the sandbox only while code runs.
+    A slot of the window is held while a call is in flight, and for the few turns of the event loop in which the episode
+    can ask for its next one; a core of the sandbox only while code runs.
     """
 
     keeps_texts = False
@@ -65,56 +73,99 @@ class LiveSteps(EpisodeSteps):
         super().__init__(episode, maker.plan.model.identity, maker.plan.episodes)
         self._maker = maker
         self._shard = shard
-        self._has_slot = True
+        self._slots = 1
+        """Slots that it holds with no call in them."""
+        self._tasks: set[asyncio.Task[Any] | None] = set()
+        """Its own task, and those of its branches."""
         self._processes: dict[CodeSession, OpenSession] = {}
+
+    async def play(self) -> End | None:
+        """Play the episode to its end; see `EpisodeSteps`.
+
+        Raises:
+            CancelledError: the run is stopping.
+        """
+        self._tasks.add(asyncio.current_task())
+        try:
+            end = await super().play()
+        except asyncio.CancelledError:
+            if self._maker.stopping:
+                raise
+            end = self._crashed("the episode did not wait for the end of its own step")
+        if end:
+            self.steps = [step for step in self.steps if self._shard.has(step.key)]
+        return end
 
     async def together(self, branches: Iterable[Awaitable[Result]]) -> list[Result]:
         """The results of branches that wait at the same time; see `calls.Steps`."""
-        results = await asyncio.gather(*branches, return_exceptions=True)
+        tasks = [asyncio.ensure_future(branch) for branch in list(branches)]
+        self._tasks.update(tasks)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        self._tasks.difference_update(tasks)
         raise_first([result for result in results if isinstance(result, BaseException)])
         return [result for result in results if not isinstance(result, BaseException)]
 
     async def close(self) -> None:
-        """End the episode's sessions, and give back the slot that was not used."""
-        self._free_slot()
-        for process in self._processes.values():
-            await process.close()
+        """End the episode's sessions, and give back the slots that are not used."""
+        self._free_slots()
+        closing = [process.close() for process in self._processes.values()]
+        if closing:
+            await asyncio.gather(*closing)
+
+    def _take(self, step: Step) -> None:
+        # Whoever waits for it otherwise might be gone when it ends.
+        if asyncio.current_task() not in self._tasks:
+            raise EpisodeError("steps wait at the same time by `steps.together` alone")
+        super()._take(step)
 
     async def _outcome(self, step: Step) -> Completion:
         if found := await self._found(step.key):
             return found
-        waiting = self._shard.asked[step.key] = asyncio.get_running_loop().create_future()
+        self._shard.begin(step.key)
         try:
             if step.request is None:
-                self._free_slot()
-                return await self._maker.run_code(self._shard, step.key, self._run(step))
+                self._free_slots()
+                return await self._maker.run_code(self._shard, self._run(step))
             return await self._call(step.request, step.key)
         finally:
-            waiting.cancel()  # whoever waits for a step that has no outcome ends with it
+            self._shard.abandon(step.key)
 
     async def _call(self, request: Request, key: str) -> Completion:
-        if self._has_slot:
-            self._has_slot = False
+        if self._slots and self._maker.may_follow:
+            self._slots -= 1
         else:
-            await self._maker.slot(following=True)
+            await self._maker.following_slot()
         try:
             return await self._maker.call(self._shard, request, key)
         finally:
-            self._maker.give_back()
+            self._slots += 1
+            self._free_soon(_TURNS_TO_FOLLOW)
 
     async def _found(self, key: str) -> Completion | None:
         """The outcome of a step that was made before, or that another episode makes just now."""
-        if found := self._shard.known(key):
-            self._maker.tally.reused += 1
-            return found
-        if self._maker.stopping:
-            raise asyncio.CancelledError
-        waiting = self._shard.asked.get(key)
-        return await asyncio.shield(waiting) if waiting else None
+        while True:
+            if found := self._shard.known(key):
+                self._maker.tally.reused += 1
+                return found
+            if self._maker.stopping:
+                raise asyncio.CancelledError
+            if key not in self._shard.asked:
+                return None
+            self._free_slots()  # the other step may wait for them
+            if made := await self._shard.outcome(key):
+                return made
 
-    def _free_slot(self) -> None:
-        if self._has_slot:
-            self._has_slot = False
+    def _free_soon(self, turns: int) -> None:
+        """Give a slot back, unless the next call of the episode takes it within these turns of the event loop."""
+        if turns:
+            asyncio.get_running_loop().call_soon(self._free_soon, turns - 1)
+        elif self._slots:
+            self._slots -= 1
+            self._maker.give_back()
+
+    def _free_slots(self) -> None:
+        while self._slots:
+            self._slots -= 1
             self._maker.give_back()
 
     async def _run(self, step: Step) -> Completion:

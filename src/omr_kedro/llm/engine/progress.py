@@ -76,6 +76,14 @@ class Tally:
         return self.reused + self.paid + self.failed
 
     @property
+    def under_way(self) -> str:
+        """Calls in flight and code that runs, in words; empty where there are none."""
+        calls, code = len(self.in_flight), self.code_in_flight
+        parts = [f"{calls:,} calls in flight"] if calls else []
+        parts += [f"{code:,} runs of code"] if code else []
+        return " and ".join(parts)
+
+    @property
     def used(self) -> str:
         """Tokens, and money where the price is known, in words."""
         money = self.price.of(self.prompt_tokens, self.completion_tokens)

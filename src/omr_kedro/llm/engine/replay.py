@@ -17,7 +17,7 @@ from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from omr_kedro.llm.engine.messages import healed
 from omr_kedro.llm.engine.open_shard import OpenShard
-from omr_kedro.llm.engine.steps import End, EpisodeSteps, Step, raise_first
+from omr_kedro.llm.engine.steps import End, EpisodeOverError, EpisodeSteps, Step, raise_first
 from omr_kedro.shards import Check, Finished, Scratch
 from omr_kedro.shards.spools import RowIndex
 
@@ -71,8 +71,8 @@ def _played(plan: CallPlan, number: int, episode: Episode, paid: Paid) -> Replay
     return Replayed(number, episode.row_id, steps.steps, missing=False, end=end)
 
 
-class _NotPaidError(BaseException):
-    """A step was not paid for. No `Exception`, which an episode might take for a failure of its own."""
+class _NotPaidError(EpisodeOverError):
+    """A step was not paid for."""
 
 
 class _ReplaySteps(EpisodeSteps):
@@ -86,10 +86,10 @@ class _ReplaySteps(EpisodeSteps):
         """The results of branches, one after the other; each is played as far as it goes."""
         results: list[Result] = []
         errors: list[BaseException] = []
-        for branch in branches:
+        for branch in list(branches):  # all at first, as while they are made
             try:
                 results.append(await branch)
-            except (Exception, _NotPaidError) as error:
+            except (Exception, EpisodeOverError) as error:
                 errors.append(error)
         raise_first(errors)
         return results

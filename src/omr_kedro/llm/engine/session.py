@@ -26,8 +26,8 @@ from omr_kedro.shards.printable import printable_name
 logger = logging.getLogger(__name__)
 
 _KEPT = "Calls in flight were waited for, and every finished one is kept: the same command resumes."
-
-
+_OPEN_PER_SLOT = 2
+"""Episodes that may be open for each slot of the window: some run code, or wait for it, and hold no slot."""
 _REJECTED_IN_A_ROW = 20
 """Rejections (403, 404) without any reply between them that speak of the endpoint and not of rows."""
 _PROOF_S = 30.0
@@ -60,7 +60,7 @@ class ModelSession:
 
     def __init__(self, entry: ModelEntry) -> None:
         self.entry = entry
-        self.window = Window(entry.limits.max_in_flight)
+        self._make_windows()
         self.pacer = Pacer(entry.limits.requests_per_minute)
         self.dialect = Dialect(entry.name)
         self._answered_at: float | None = None
@@ -89,6 +89,12 @@ class ModelSession:
         self._team: Team | None = None
         self.server_started_in_s: float | None = None
         """How long the local server took to answer, when it was last started."""
+
+    def _make_windows(self) -> None:
+        slots = self.entry.limits.max_in_flight
+        self.window = Window(slots)
+        self.episodes = Window(_OPEN_PER_SLOT * slots)
+        """Places for open episodes."""
 
     @property
     def spending(self) -> Spending:
@@ -194,7 +200,7 @@ class ModelSession:
         with self._lock:
             if self._users == 0:
                 # Waiting calls and timers belong to a loop, so these are as young as it is.
-                self.window = Window(self.entry.limits.max_in_flight)
+                self._make_windows()
                 self._starting, self._checking, self._proving = asyncio.Lock(), asyncio.Lock(), asyncio.Lock()
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=self._run_loop, args=(self._loop,), name="calls", daemon=True)

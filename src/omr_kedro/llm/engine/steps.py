@@ -34,7 +34,11 @@ class EpisodeError(Exception):
     """An episode asked for something that no episode may."""
 
 
-class LimitReachedError(Exception):
+class EpisodeOverError(BaseException):
+    """An episode is over, whatever it makes of this. No `Exception`, which it might take for the failure of a step."""
+
+
+class LimitReachedError(EpisodeOverError):
     """An episode has reached one of its limits (`EpisodeLimits`)."""
 
     def __init__(self, kind: str, message: str) -> None:
@@ -86,6 +90,8 @@ class EpisodeSteps(ABC):
         self._taken: dict[tuple[object, ...], str] = {}
         self._counted = 0
         self._tokens = 0
+        self._over: BaseException | None = None
+        """The reason why a step has no outcome, which no episode may pass over."""
         self.began = time.monotonic()
         """When it was opened (monotonic seconds)."""
 
@@ -94,15 +100,21 @@ class EpisodeSteps(ABC):
 
         Errors of single steps end it as well; their rows say why. An error of its own code costs this row alone.
         """
+        error: BaseException | None = None
         try:
             await self._episode.play(self)
         except StepFailedError:
+            pass
+        except (Exception, EpisodeOverError) as raised:
+            error = raised
+        error = self._over or error
+        if error is None:
             return None
-        except LimitReachedError as limit:
-            return self._end(limit.kind, str(limit))
-        except Exception as error:
-            return self._end(CRASHED, printable_line(f"{type(error).__name__}: {error}", _DETAIL_CHARS))
-        return None
+        if isinstance(error, LimitReachedError):
+            return self._end(error.kind, str(error))
+        if isinstance(error, Exception):
+            return self._crashed(f"{type(error).__name__}: {error}")
+        raise error
 
     async def ask(self, request: Request) -> Completion:
         """The reply to a request; see `calls.Steps`."""
@@ -131,9 +143,17 @@ class EpisodeSteps(ABC):
         """The outcome of a step, from wherever it comes."""
 
     async def _step(self, step: Step) -> Completion:
-        self._check_limits()
-        self._take(step)
-        completion = await self._outcome(step)
+        try:
+            self._check_limits()
+            self._take(step)
+            completion = await self._outcome(step)
+        except Exception:
+            raise
+        except BaseException as over:
+            # The end of the run counts for more than a limit of the episode.
+            if self._over is None or isinstance(self._over, LimitReachedError):
+                self._over = over
+            raise
         self._tokens += completion.completion_tokens
         if completion.error_kind:
             raise StepFailedError(completion)
@@ -163,6 +183,9 @@ class EpisodeSteps(ABC):
             raise LimitReachedError(TIME_LIMIT, f"longer than {limits.seconds:g} s; the next run goes on from here")
         self._counted += 1
 
+    def _crashed(self, message: str) -> End:
+        return self._end(CRASHED, printable_line(message, _DETAIL_CHARS))
+
     def _end(self, kind: str, message: str) -> End:
         row_id, prompt_hash = self._episode.row_id, self._episode.prompt_hash
         key = hashlib.sha256(orjson.dumps(["end", row_id, kind, self._model])).hexdigest()[:32]
@@ -171,6 +194,6 @@ class EpisodeSteps(ABC):
 
 
 def raise_first(errors: Sequence[BaseException]) -> None:
-    """Raise the first error, if there is one; of all the end of the run, which is no failure of a step."""
+    """Raise the first error, if there is one; before all others what ends the episode, and is no failure of a step."""
     for error in sorted(errors, key=lambda error: isinstance(error, Exception)):
         raise error

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import replace
+from typing import Any
 
 from omr_kedro.llm.calls.errors import OUTAGES, REJECTIONS, STOPS, CallError, Kind
 from omr_kedro.llm.calls.plan import Priority
@@ -155,8 +156,11 @@ class Tries:
         window.refused(sent_at, pause_s, narrow=narrow, most_s=left_s + _BEYOND_PATIENCE_S)
         await self.idly(window.exchange(priority, again=failed.kinds.total() > 1))
 
-    async def idly(self, wait: Awaitable[None]) -> None:
+    async def idly(self, wait: Coroutine[Any, Any, None]) -> None:
         """Wait for something that is no call; cancelled when the run stops."""
+        if self.stopping:
+            wait.close()
+            raise asyncio.CancelledError
         task = asyncio.current_task()
         assert task is not None, "calls are tasks"  # noqa: S101
         self._idle.add(task)
