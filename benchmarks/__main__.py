@@ -47,6 +47,11 @@ SCRIPTS = (
         "peak memory with long replies, many lanes at once",
         ("--lanes", "4", "--shards", "4", "8", "--rows", "4", "--repeat", "1"),
     ),
+    Script(
+        "episodes",
+        "memory, use of the server and cost of long episodes",
+        ("--episodes", "600", "700", "--turns", "4", "--mean-latency", "0.3"),
+    ),
     Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
     Script(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.project import KEDRO, copy_project, kedro_run, run_and_weigh, write_threads
 from benchmarks.results import emit, figure, spread
-from benchmarks.stage_server import answered, running
+from benchmarks.stage_server import running, stats
 
 MOST_S = 5.0
 
@@ -37,13 +37,13 @@ def main() -> None:
         with running("--prompts", str(folder / "conf/base/prompts")) as endpoint:
             words = kedro_run(folder, endpoint, options.shards)
             _, first = run_and_weigh(words, folder)
-            asked = answered(endpoint)
+            asked = stats(endpoint).answered
             print(f"the first run: {asked:,} calls, {first:.1f} s", flush=True)
             times: dict[str, list[float]] = {"run": [], "floor": []}
             for _ in range(options.repeat):
                 times["run"].append(run_and_weigh(words, folder)[1])
                 times["floor"].append(run_and_weigh([KEDRO, "registry", "list"], folder)[1])
-            again = answered(endpoint) - asked
+            again = stats(endpoint).answered - asked
             if options.profile:
                 profile(words, folder)
     run, floor = spread(times["run"]), spread(times["floor"])

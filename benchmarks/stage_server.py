@@ -4,7 +4,7 @@
 
 It knows a stage by the prompt's system text, and draws its answer from a hash of the row's text, so that equal calls
 get equal replies and the funnel looks like a real one. Prints `PORT <n>` when it listens;
-GET /stats returns its counts.
+GET /stats returns its counts (`Stats`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ import math
 import random
 import subprocess
 import sys
+import time
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from urllib.request import urlopen
 
 import orjson
@@ -52,11 +53,26 @@ def reply(stage: str, text: str) -> str:
     return "False"
 
 
+class Stats(NamedTuple):
+    """State of a server at one moment."""
+
+    answered: int
+    """Calls that were answered since it began."""
+    busy: int
+    """Slots in which a call is served."""
+    slot_s: float
+    """Seconds in which slots served calls, of all slots together."""
+    at: float
+    """The moment (monotonic seconds of this machine)."""
+
+
 class Slots:
     """Serves so many requests at a time, each for a lognormal while; the others wait their turn."""
 
     def __init__(self, count: int, mean_latency_s: float, spread: float = 0.5) -> None:
-        self._free = count
+        self._count = self._free = count
+        self._slot_s = 0.0
+        self._changed_at = time.monotonic()
         self._waiting: deque[tuple[Connection, Any]] = deque()
         self._random = random.Random(11)
         # The mean of a lognormal is exp(mu + sigma^2 / 2).
@@ -68,7 +84,7 @@ class Slots:
         if self._mu is None:
             connection.answer(body)
         elif self._free:
-            self._free -= 1
+            self._take(1)
             delay = self._random.lognormvariate(self._mu, self._spread)
             asyncio.get_running_loop().call_later(delay, self._finish, connection, body)
         else:
@@ -76,9 +92,20 @@ class Slots:
 
     def _finish(self, connection: Connection, body: bytes) -> None:
         connection.answer(body)
-        self._free += 1
+        self._take(-1)
         if self._waiting:
             self.submit(*self._waiting.popleft())
+
+    def _take(self, slots: int) -> None:
+        now = time.monotonic()
+        self._slot_s += (self._count - self._free) * (now - self._changed_at)
+        self._free -= slots
+        self._changed_at = now
+
+    def stats(self, answered: int) -> Stats:
+        """State of the server now."""
+        self._take(0)
+        return Stats(answered, self._count - self._free, self._slot_s, self._changed_at)
 
 
 class Connection(asyncio.Protocol):
@@ -114,15 +141,18 @@ class Connection(asyncio.Protocol):
         elif head.startswith(b"get ") and b"/models " in head:
             self.transport.write(http(orjson.dumps({"object": "list", "data": [{"id": "bench", "object": "model"}]})))
         else:
-            self.transport.write(http(orjson.dumps({"answered": self.answered})))
+            self.transport.write(http(orjson.dumps(self.slots.stats(self.answered)._asdict())))
 
     def answer(self, body: Any) -> None:
         """Write the reply to one request; `body` is what was submitted to the slots."""
         Connection.answered += 1
-        messages = orjson.loads(body)["messages"]
-        # Some libraries probe with no message at all.
-        stage = self.stages.get(messages[0]["content"], "") if messages else ""
-        text = self.filler() if self.filler and not stage else reply(stage, messages[-1]["content"])
+        if self.filler and not self.stages:
+            text = self.filler()
+        else:
+            messages = orjson.loads(body)["messages"]
+            # Some libraries probe with no message at all.
+            stage = self.stages.get(messages[0]["content"], "") if messages else ""
+            text = self.filler() if self.filler and not stage else reply(stage, messages[-1]["content"])
         self.transport.write(http(completion(text, len(body) // 4)))
         if self.last:
             self.transport.close()
@@ -169,11 +199,10 @@ async def serve(host: str, port: int) -> None:
     await server.serve_forever()
 
 
-def answered(endpoint: str) -> int:
-    """How many calls the server has answered."""
+def stats(endpoint: str) -> Stats:
+    """State of a server now."""
     with urlopen(f"{endpoint.removesuffix('/v1')}/stats") as response:
-        counts: dict[str, int] = orjson.loads(response.read())
-    return counts["answered"]
+        return Stats(**orjson.loads(response.read()))
 
 
 @contextmanager
@@ -192,6 +221,7 @@ def running(*words: str, host: str = "127.0.0.1") -> Iterator[str]:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=Path, default=Path("conf/base/prompts"))
+    parser.add_argument("--no-stages", action="store_true", help="requests are not read; needs --reply-chars")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--slots", type=int, default=512)
@@ -201,7 +231,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     if "uvloop" in sys.modules:
         uvloop.install()
-    Connection.stages = read_stages(options.prompts)
+    Connection.stages = {} if options.no_stages else read_stages(options.prompts)
     Connection.slots = Slots(options.slots, options.mean_latency)
     if options.reply_chars:
         Connection.filler = staticmethod((salad if options.salad else same)(options.reply_chars))
