@@ -9,8 +9,8 @@ with conversations that do not grow: the difference is the price of sending them
 
 Memory is the peak RSS of the asking process, and CPU its process time, both with the writing of the table. The time
 used is the integral of the server's busy slots over that of all its slots, from the moment when it had got as many
-calls as it has slots to the moment when the last episode was opened; it tells how soon the next turn comes, so it depends on the latency, and on
-a machine whose cores are not taken.
+calls as it has slots to the moment when the last episode was opened. It tells how soon the next turn comes, so it
+depends on the latency, and on a machine whose cores are not taken.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import Completion, Request, Sampling
+from omr_kedro.llm.calls.request import ConversationKeys
 
 REQUEST = Request("row", [{"role": "user", "content": "2 + 2?"}], Sampling(seed=3), "prompt", ("a", "b"))
 
@@ -35,6 +36,28 @@ def test_a_call_of_earlier_versions_is_found_by_the_key_that_it_had() -> None:
     sampling = Sampling(0.7, 0.95, 100, 3)
     asked = Request("row", [{"role": "user", "content": "2 + 2?"}], sampling, "prompt", ("a", "b"), "part", 2)
     assert asked.key("model") == "4ddc36a64bb0e824ac4726c927849264"
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), TEXTS, st.integers(0, 3), st.booleans()), max_size=8))
+def test_a_conversation_has_the_keys_of_its_requests_whatever_they_have_in_common(
+    turns: list[tuple[int, str, int, bool]],
+) -> None:
+    keys, messages = ConversationKeys('mod"el'), list(REQUEST.messages)
+    for kept, text, turn, continued in turns:
+        messages = messages[:kept] + ([{"role": "assistant", "content": text}] if text else [])
+        asked = replace(REQUEST, messages=messages, turn=turn, prompt_ids=[1] if continued else None)
+        assert keys.key(asked) == asked.key('mod"el')
+
+
+def test_a_message_that_was_changed_in_place_changes_the_key() -> None:
+    keys, message = ConversationKeys("model"), {"role": "user", "content": "2 + 2?"}
+    asked = replace(REQUEST, messages=[message])
+    before = keys.key(asked)
+    message["content"] = "2 + 3?"
+    assert keys.key(asked) == asked.key("model") != before
 
 
 def test_a_completion_of_earlier_versions_is_not_taken_for_damaged() -> None:

@@ -100,13 +100,16 @@ class Request:
         Args:
             model: `Model.identity` of whoever is asked.
         """
-        sampling = self.sampling.wire(self.sample_index, self.turn)
         messages = self.messages if self.prompt_ids is None else []
-        asked = [model, messages, sampling, self.choices, self.sample_index]
+        return _key(hashlib.sha256(orjson.dumps([model, messages, *self._asked()])))
+
+    def _asked(self) -> list[Any]:
+        """All that is asked beside the model and the messages."""
+        asked = [self.sampling.wire(self.sample_index, self.turn), self.choices, self.sample_index]
         # What is not used says nothing, so that a call of before these fields is found by the key that it had.
         if later := {name: value for name in _LATER_FIELDS if (value := getattr(self, name))}:
             asked.append(later)
-        return hashlib.sha256(orjson.dumps(asked)).hexdigest()[:32]
+        return asked
 
     def identity(self) -> CallIdentity:
         """The columns that say whose call this is; small, unlike the messages."""
@@ -115,6 +118,41 @@ class Request:
 
 
 _LATER_FIELDS = ("turn", "stop", "extra_body", "prompt_ids")
+
+
+def _key(asked: hashlib._Hash) -> str:
+    return asked.hexdigest()[:32]
+
+
+class ConversationKeys:
+    """Keys of requests that go on from each other: messages that they have in common are hashed once.
+
+    They are the keys of `Request.key`, which hashes a conversation anew at each of its turns. Messages are compared
+    with those of the last request, whose texts are held here.
+    """
+
+    def __init__(self, model: str) -> None:
+        """Keys of requests to one model; see `Request.key`."""
+        self._model = model
+        self._begin = hashlib.sha256(b"[%s,[" % orjson.dumps(model))
+        self._said: list[tuple[tuple[str, str], ...]] = []
+        """Messages of the last request. The same texts are mostly the same objects, and so compared at once."""
+        self._hashed = self._begin
+
+    def key(self, request: Request) -> str:
+        """The key of a request."""
+        if request.prompt_ids is not None:
+            return request.key(self._model)
+        said = [tuple(message.items()) for message in request.messages]
+        known = len(self._said)
+        if said[:known] != self._said:
+            known, self._hashed = 0, self._begin
+        self._said, hashed = said, self._hashed.copy()
+        for number in range(known, len(said)):
+            hashed.update(b"," * bool(number) + orjson.dumps(request.messages[number]))
+        self._hashed = hashed.copy()
+        hashed.update(b"],%s" % orjson.dumps(request._asked())[1:])
+        return _key(hashed)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from omr_kedro.llm.calls.episode import NO_SANDBOX, CodeRunner, CodeSession, Episode, OpenSession
 from omr_kedro.llm.calls.plan import CallPlan
-from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.calls.request import Completion, ConversationKeys, Request
 from omr_kedro.llm.engine.open_shard import OpenShard
 from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.engine.steps import PYTHON, End, EpisodeError, EpisodeSteps, Step, raise_first
@@ -75,8 +75,8 @@ class LiveSteps(EpisodeSteps):
         self._shard = shard
         self._slots = 1
         """Slots that it holds with no call in them."""
-        self._tasks: set[asyncio.Task[Any] | None] = set()
-        """Its own task, and those of its branches."""
+        self._tasks: dict[asyncio.Future[Any] | None, ConversationKeys] = {}
+        """Its own task and those of its branches, each with a conversation of its own."""
         self._processes: dict[CodeSession, OpenSession] = {}
 
     async def play(self) -> End | None:
@@ -85,7 +85,7 @@ class LiveSteps(EpisodeSteps):
         Raises:
             CancelledError: the run is stopping.
         """
-        self._tasks.add(asyncio.current_task())
+        self._tasks[asyncio.current_task()] = ConversationKeys(self._model)
         try:
             end = await super().play()
         except asyncio.CancelledError:
@@ -99,9 +99,10 @@ class LiveSteps(EpisodeSteps):
     async def together(self, branches: Iterable[Awaitable[Result]]) -> list[Result]:
         """The results of branches that wait at the same time; see `calls.Steps`."""
         tasks = [asyncio.ensure_future(branch) for branch in list(branches)]
-        self._tasks.update(tasks)
+        for task in tasks:
+            self._tasks[task] = ConversationKeys(self._model)
+            task.add_done_callback(self._tasks.pop)
         results = await asyncio.gather(*tasks, return_exceptions=True)
-        self._tasks.difference_update(tasks)
         raise_first([result for result in results if isinstance(result, BaseException)])
         return [result for result in results if not isinstance(result, BaseException)]
 
@@ -112,10 +113,14 @@ class LiveSteps(EpisodeSteps):
         if closing:
             await asyncio.gather(*closing)
 
-    def _take(self, step: Step) -> None:
-        # Whoever waits for it otherwise might be gone when it ends.
-        if asyncio.current_task() not in self._tasks:
+    def _conversation(self) -> ConversationKeys:
+        found = self._tasks.get(asyncio.current_task())
+        if found is None:  # the episode might be over when the step ends
             raise EpisodeError("steps wait at the same time by `steps.together` alone")
+        return found
+
+    def _take(self, step: Step) -> None:
+        self._conversation()
         super()._take(step)
 
     async def _outcome(self, step: Step) -> Completion:

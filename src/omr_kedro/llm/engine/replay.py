@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 from omr_kedro.llm.calls.episode import Episode
 from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.plan import CallPlan
-from omr_kedro.llm.calls.request import Completion, Request
+from omr_kedro.llm.calls.request import Completion, ConversationKeys, Request
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from omr_kedro.llm.engine.messages import healed
 from omr_kedro.llm.engine.open_shard import OpenShard
@@ -81,6 +81,10 @@ class _ReplaySteps(EpisodeSteps):
     def __init__(self, episode: Episode, plan: CallPlan, paid: Paid) -> None:
         super().__init__(episode, plan.model.identity, plan.episodes)
         self._paid = paid
+        self._keys = ConversationKeys(self._model)
+
+    def _conversation(self) -> ConversationKeys:
+        return self._keys
 
     async def together(self, branches: Iterable[Awaitable[Result]]) -> list[Result]:
         """The results of branches, one after the other; each is played as far as it goes."""

@@ -20,7 +20,7 @@ from omr_kedro.llm.calls.episode import (
     EpisodeOptions,
     StepFailedError,
 )
-from omr_kedro.llm.calls.request import CallIdentity, Completion, Request
+from omr_kedro.llm.calls.request import CallIdentity, Completion, ConversationKeys, Request
 from omr_kedro.shards.printable import printable_line
 
 Result = TypeVar("Result")
@@ -120,7 +120,7 @@ class EpisodeSteps(ABC):
         """The reply to a request; see `calls.Steps`."""
         if request.row_id != self._episode.row_id:
             raise EpisodeError(f"an episode about {self._episode.row_id} asks about {request.row_id}")
-        return await self._step(Step(request.identity(), request.key(self._model), request))
+        return await self._step(Step(request.identity(), self._conversation().key(request), request))
 
     def session(self, request: Request) -> CodeSession:
         """A fresh namespace for code; see `calls.Steps`."""
@@ -133,6 +133,14 @@ class EpisodeSteps(ABC):
         completion = await self._step(Step(*session.next(code), session=session, code=code))
         session.earlier.append((code, completion.finish_reason or ""))
         return completion
+
+    @abstractmethod
+    def _conversation(self) -> ConversationKeys:
+        """Keys of the conversation that the caller leads: the episode, or one of its branches.
+
+        Raises:
+            EpisodeError: the caller is neither.
+        """
 
     @abstractmethod
     async def together(self, branches: Iterable[Awaitable[Result]]) -> list[Result]:
