@@ -29,12 +29,18 @@ from omr_kedro.llm.calls import (
     StepFailedError,
     Steps,
 )
-from omr_kedro.llm.calls.errors import ModelServerError, SpendingLimitError, StoppedError, TooManyFailuresError
+from omr_kedro.llm.calls.errors import (
+    JournalError,
+    ModelServerError,
+    SpendingLimitError,
+    StoppedError,
+    TooManyFailuresError,
+)
 from omr_kedro.llm.calls.prompt import Message
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.endpoint.spending import Price, Spending, SpendingLimits
 from omr_kedro.llm.engine import ChatModel, ModelEntry, PaidCalls, is_paid
-from omr_kedro.llm.engine.journal import paid_calls
+from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from omr_kedro.llm.engine.live_steps import LiveSteps
 from tests.support.call_plans import Gate, echo, said, saving, scratch_in, session_of, table
 from tests.support.chat_server import ChatServer
@@ -723,3 +729,38 @@ def test_of_an_episode_that_ended_memory_holds_keys_alone(tmp_path: Path) -> Non
         saved.join()
     assert left[LiveSteps] == 1
     assert left[Request] <= 2, "of the episode that is open"
+
+
+def test_a_journal_that_cannot_be_read_ends_the_run_and_is_no_failure_of_an_episode(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(journal: ShardJournal, key: str) -> Completion:
+        raise OSError("input/output error")
+
+    with ChatServer(echo) as server:
+        calls = plan(server, two_turns, {"a": 3})
+        table(tmp_path).save(calls)
+        made = rows(tmp_path)
+        changed = replace(calls, fingerprints={"a": "other code"})
+        with monkeypatch.context() as patch:
+            patch.setattr(ShardJournal, "completion", broken)
+            with pytest.raises(OSError, match="input/output error"):
+                table(tmp_path).save(changed)
+            with pytest.raises(JournalError, match="is gone"):
+                table(tmp_path).save(PaidCalls(changed))
+        table(tmp_path).save(changed)
+    assert rows(tmp_path) == made
+    assert len(server.calls) == 6
+
+
+def test_what_is_left_of_a_damaged_shard_of_episodes_is_counted_when_they_have_ended(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with ChatServer(echo) as server:
+        calls = plan(server, two_turns, {"a": 4})
+        table(tmp_path).save(calls)
+        path = tmp_path / "table/a.jsonl"
+        path.write_bytes(path.read_bytes().replace(b"re a-2: begin", b"re a-2: BEGIN", 1))
+        table(tmp_path).save(plan(server, two_turns, {"a": 4}))
+    assert len(server.calls) == 9
+    assert "a: 7 replies of the damaged shard are there still, 1 are asked again." in caplog.text

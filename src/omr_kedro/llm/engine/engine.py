@@ -140,17 +140,13 @@ class Engine:
                 await asyncio.sleep(_WRITER_POLL_S)
             # In a thread: what earlier runs have left may be long, and calls are in flight.
             scratch = self._scratch(shard_id)
-            shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, scratch))
+            shard = OpenShard(shard_id, await asyncio.to_thread(ShardJournal, scratch), damaged=scratch.damaged)
             self._open.add(shard)
-            before = self.tally.reused
             for number, ask in enumerate(self._plan.asks(shard_id)):
                 await self._begin(shard, number, ask)
                 if number % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
             shard.fed = True
-            if scratch.damaged:
-                found = self.tally.reused - before
-                logger.warning(messages.healed(self._plan.name, shard_id, found, len(shard.rows) - found))
             self._hand_out(shard)
 
     async def _begin(self, shard: OpenShard, number: int, ask: Ask) -> None:
@@ -167,6 +163,7 @@ class Engine:
         shard.rows.append((number, ask.identity(), key))
         if key in shard.journal:
             self.tally.reused += 1
+            shard.found += 1
         elif key not in shard.asked:
             if self._client is None:
                 await self._connect()
@@ -292,6 +289,8 @@ class Engine:
     def _hand_out(self, shard: OpenShard) -> None:
         if shard.ended and shard in self._open:
             self._open.discard(shard)
+            if shard.damaged:
+                logger.warning(messages.healed(self._plan.name, shard.id, shard.found, shard.made))
             self._finished.put(shard)
 
     def stop(self, error: BaseException | None) -> None:

@@ -59,6 +59,10 @@ class Maker(Protocol):
         """Have code run."""
         ...
 
+    def stop(self, error: BaseException | None) -> None:
+        """End the run, after what is under way."""
+        ...
+
 
 class LiveSteps(EpisodeSteps):
     """Steps of an episode that was opened with a slot for its first call.
@@ -124,7 +128,12 @@ class LiveSteps(EpisodeSteps):
         super()._take(step)
 
     async def _outcome(self, step: Step) -> Completion:
-        if found := await self._found(step.key):
+        try:
+            found = await self._found(step.key)
+        except Exception as error:  # the journal cannot be read: that is no failure of the episode
+            self._maker.stop(error)
+            raise asyncio.CancelledError from error
+        if found:
             return found
         self._shard.begin(step.key)
         try:
@@ -151,6 +160,7 @@ class LiveSteps(EpisodeSteps):
         while True:
             if found := self._shard.known(key):
                 self._maker.tally.reused += 1
+                self._shard.found += 1
                 return found
             if self._maker.stopping:
                 raise asyncio.CancelledError

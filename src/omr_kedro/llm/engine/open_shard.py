@@ -16,9 +16,11 @@ from omr_kedro.shards import Finished
 class OpenShard:
     """A shard some of whose calls are still to come."""
 
-    def __init__(self, shard_id: str, journal: ShardJournal) -> None:
+    def __init__(self, shard_id: str, journal: ShardJournal, *, damaged: bool = False) -> None:
+        """Open a shard; `damaged` says that its file was, so that people want to know what is asked again."""
         self.id = shard_id
         self.journal = journal
+        self.damaged = damaged
         self.rows: list[tuple[int, CallIdentity, str]] = []
         """Of each row of the table: number of the request or episode in the plan, identity, and key of the call. No
         texts, which are large."""
@@ -28,6 +30,8 @@ class OpenShard:
         """Steps under way, by key; each with a future once somebody else waits for its outcome."""
         self.under_way = 0
         """Requests and episodes that have not come to their end."""
+        self.found = self.made = 0
+        """Steps that were found in the journal, and those that were made since it was opened."""
         self.fed = False
         self._ends: dict[str, Completion] = {}
         self._ends_settled = True
@@ -61,6 +65,7 @@ class OpenShard:
 
     def settle(self, completion: Completion) -> None:
         """Take the outcome of a step; the journal has it already, unless it may pass."""
+        self.made += 1
         key = completion.call_key
         if not completion.settled:
             self.failures[key] = completion

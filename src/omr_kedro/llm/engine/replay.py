@@ -101,7 +101,10 @@ class _ReplaySteps(EpisodeSteps):
     async def _outcome(self, step: Step) -> Completion:
         if step.key not in self._paid:
             raise _NotPaidError
-        return self._paid.completion(step.key)
+        try:
+            return self._paid.completion(step.key)
+        except (LookupError, TypeError, OSError) as error:  # gone, or damaged, since it was looked for
+            raise _NotPaidError from error
 
 
 def _at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
