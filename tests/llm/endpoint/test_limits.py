@@ -26,6 +26,20 @@ async def test_no_more_calls_than_slots_are_in_flight() -> None:
     assert window.in_flight == 3
 
 
+async def test_a_slot_goes_on_to_the_next_call_of_its_episode_unless_calls_are_held_back_or_others_go_before() -> None:
+    window = Window(4)
+    for _ in range(4):
+        await window.acquire()
+    new, following = (asyncio.create_task(window.acquire((1,), following=which)) for which in (False, True))
+    await asyncio.sleep(0)
+    assert window.may_follow((1,))
+    assert not window.may_follow((2,)), "one of an earlier table waits"
+    window.refused(time.monotonic(), retry_after_s=3600)
+    assert not window.may_follow(), "a refusal asked for a pause, and cut the window"
+    new.cancel()
+    following.cancel()
+
+
 def test_a_burst_of_refusals_cuts_the_window_once() -> None:
     window = Window(100)
     sent = time.monotonic()
