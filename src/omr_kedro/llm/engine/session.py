@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
@@ -31,6 +32,10 @@ _OPEN_PER_SLOT = 2
 _REJECTED_IN_A_ROW = 20
 """Rejections (403, 404) without any reply between them that speak of the endpoint and not of rows."""
 _PROOF_S = 30.0
+_SWITCH_S = 0.0005
+"""Time that another thread may keep Python from the loop of calls, which lets go of it at each read and write of a
+socket. With Python's own 5 ms the loop stands still while a finished shard is written: on busy cores that left a fifth
+of a server's slots empty (benchmarks/episodes.py)."""
 
 
 class Caller(Protocol):
@@ -219,6 +224,7 @@ class ModelSession:
                     loop.close()
 
     def _run_loop(self, loop: asyncio.AbstractEventLoop) -> None:
+        sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
         while True:
             try:
                 loop.run_forever()
