@@ -12,11 +12,16 @@ from omr_kedro.pipelines import (
     deduplicate,
     extract_answers,
     extract_problems,
+    judge_cot,
     merge_problems,
     model_preparation,
     prepare_threads,
     raw_data,
     report,
+    settle_cot,
+    solve_cot,
+    split_problems,
+    summarise_cot,
 )
 
 _PREPARATION = {"raw_data": raw_data, "model_preparation": model_preparation, "benchmarks": benchmarks}
@@ -35,12 +40,33 @@ _PROBLEM_GENERATION = {
     "deduplicate": deduplicate,
     "decontaminate": decontaminate,
 }
+_SOLUTION_GENERATION = {
+    "split_problems": split_problems,
+    "solve_cot": solve_cot,
+    "judge_cot": judge_cot,
+    "settle_cot": settle_cot,
+    "summarise_cot": summarise_cot,
+}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The pipelines of preparation, each stage by itself, and `problem_generation`: all stages, and the default."""
+    """The pipelines of preparation, each stage by itself, and the sums of stages.
+
+    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
+    both.
+    """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
-    stages = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
-    parts = {**stages, "report": report.create_pipeline(stages.values())}
-    problem_generation = sum(parts.values(), start=Pipeline([]))
-    return {**preparation, **parts, "problem_generation": problem_generation, "__default__": problem_generation}
+    problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
+    problems["report"] = report.create_pipeline(problems.values())
+    solutions = {name: module.create_pipeline() for name, module in _SOLUTION_GENERATION.items()}
+    solutions["solutions_report"] = report.create_pipeline(solutions.values(), prefix="solutions_")
+    problem_generation = sum(problems.values(), start=Pipeline([]))
+    solution_generation = sum(solutions.values(), start=Pipeline([]))
+    return {
+        **preparation,
+        **problems,
+        **solutions,
+        "problem_generation": problem_generation,
+        "solution_generation": solution_generation,
+        "__default__": problem_generation + solution_generation,
+    }

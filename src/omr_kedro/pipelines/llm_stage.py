@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -60,6 +60,8 @@ class CallOptions(BaseModel):
     max_tokens: int = Field(default=4096, gt=0)
     """Tokens of a reply at most, reasoning included."""
     seed: int | None = None
+    extra_body: dict[str, Any] = {}
+    """More fields of each request, such as `repetition_detection` of vLLM."""
     max_failed_share: float = Field(default=0.05, ge=0, le=1)
     """Share of a stage's calls, and of its rows, that may fail before the run stops."""
 
@@ -119,7 +121,9 @@ def ask(
         episodes: means and bounds of episodes.
     """
     episodes = episodes or EpisodeOptions()
-    how = [prompt.hash, model.identity, options.model_dump(exclude={"max_failed_share"})]
+    # Of fields that were added later only those that are used, so that tables of before them stay made.
+    used = {"extra_body"} if not options.extra_body else set()
+    how = [prompt.hash, model.identity, options.model_dump(mode="json", exclude={"max_failed_share", *used})]
     if episodes.sandbox:
         how.append(episodes.sandbox.identity)
     return CallPlan(
@@ -136,7 +140,15 @@ def ask(
 
 def request(row_id: str, prompt: Prompt, options: CallOptions, values: Mapping[str, str], part: str = "") -> Request:
     """One call about a row, with the prompt's fields filled by `values`."""
-    return Request(row_id, prompt.messages(**values), options.sampling, prompt.hash, prompt.choices, part)
+    return Request(
+        row_id,
+        prompt.messages(**values),
+        options.sampling,
+        prompt.hash,
+        prompt.choices,
+        part,
+        extra_body=options.extra_body,
+    )
 
 
 def settle(
@@ -217,11 +229,14 @@ def sole_reply(completions: list[Completion]) -> str | Failed:
     if not completions:
         return Failed("not_asked", "the completions table holds no call for this row")
     completion = completions[0]
+    return not_whole(completion) or completion.text
+
+
+def not_whole(completion: Completion) -> Failed | None:
+    """Why a call has no whole reply; None where it has one."""
     if completion.error_kind:
         return Failed(completion.error_kind, (completion.error or "")[:_DETAIL_CHARS])
-    if completion.cut:
-        return _cut(completion)
-    return completion.text
+    return _cut(completion) if completion.cut else None
 
 
 _CUT = {

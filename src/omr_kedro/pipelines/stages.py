@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from kedro.pipeline import Node, Pipeline
 
 _DROPPED = "_dropped"
-_PER = "per_"
-# Older than the rule, and a table in every workspace.
-_NAMED_OTHERWISE = {"threads_dropped": "prepare_threads"}
+_PER, _OF = "per_", "of_"
+# The first is older than the rule, and a table in every workspace; the second has all columns of a solution.
+_NAMED_OTHERWISE = {"threads_dropped": "prepare_threads", "cot_rejected": "settle_cot"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class AskingStage:
         """The node `ask_<name>`: makes the calls about the rows of the first table."""
         return Node(function, self._inputs(function, tables), self.completions, name=f"ask_{self.name}", tags="gpu")
 
-    def read(self, function: Callable[..., Any], *tables: str, kept: Sequence[str], per: str = "") -> Node:
+    def read(
+        self, function: Callable[..., Any], *tables: str, kept: Sequence[str], per: str = "", unit: str = ""
+    ) -> Node:
         """The node `read_<name>`: settles the rows of the first table by the replies.
 
         Args:
@@ -54,8 +56,9 @@ class AskingStage:
             tables: what it reads beside the stage's own.
             kept: tables of the rows that go on.
             per: what is counted in the funnel, where one row may give several; see `Stage.per`.
+            unit: see `Stage.unit`.
         """
-        tags = ["by_shard", *([_PER + per] if per else [])]
+        tags = ["by_shard", *([_PER + per] if per else []), *([_OF + unit] if unit else [])]
         outputs = [*kept, self.name + _DROPPED]
         return Node(function, self._inputs(function, tables), outputs, name=f"read_{self.name}", tags=tags)
 
@@ -83,6 +86,8 @@ class Stage(NamedTuple):
     kept: tuple[str, ...]
     dropped: str
     """Table of the rows that it did not keep."""
+    unit: str = ""
+    """Name for one of its rows (`answer`, `sample`), where it is neither a problem nor a record."""
     per: str = ""
     """`thread` where one thread may give several rows: kept are the threads that gave some. Empty where each row that
     is kept gives one."""
@@ -98,10 +103,10 @@ def stages_of(pipelines: Iterable[Pipeline]) -> list[Stage]:
 
     A node that makes a table `<stage>_dropped` settles that stage's rows. Its other tables hold what was kept. Its rows
     come from its first input, and from those after it that are tables which another stage has kept; the first that is
-    not is evidence. A tag `per_<unit>` says that a unit may give several rows.
+    not is evidence. A tag `per_<unit>` says that a unit may give several rows; a tag `of_<unit>` says what a row is.
     """
     nodes = dict.fromkeys(node for pipeline in pipelines for node in pipeline.nodes)
-    settling = [(node, name) for node in nodes for name in node.outputs if name.endswith(_DROPPED)]
+    settling = [(node, name) for node in nodes for name in node.outputs if _is_dropped(name)]
     kept = {name for node, dropped in settling for name in node.outputs if name != dropped}
     return [_stage(node, dropped, kept) for node, dropped in settling]
 
@@ -112,8 +117,17 @@ def _stage(node: Node, dropped: str, kept: set[str]) -> Stage:
         given=tuple(_rows_of(node, kept)),
         kept=tuple(name for name in node.outputs if name != dropped),
         dropped=dropped,
-        per=next((tag.removeprefix(_PER) for tag in node.tags if tag.startswith(_PER)), ""),
+        per=_tagged(node, _PER),
+        unit=_tagged(node, _OF),
     )
+
+
+def _is_dropped(table: str) -> bool:
+    return table.endswith(_DROPPED) or table in _NAMED_OTHERWISE
+
+
+def _tagged(node: Node, prefix: str) -> str:
+    return next((tag.removeprefix(prefix) for tag in node.tags if tag.startswith(prefix)), "")
 
 
 def _rows_of(node: Node, kept: set[str]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from omr_kedro.shards.errors import (
     UnmadeError,
 )
 from omr_kedro.shards.identity import MOST_SHARDS, content_id, shard_names, shard_of
-from omr_kedro.shards.joins import join
+from omr_kedro.shards.joins import join, join_all
 from omr_kedro.shards.marks import Mark
 from omr_kedro.shards.printable import printable, printable_name
 from omr_kedro.shards.recipes import (
@@ -33,7 +33,7 @@ from omr_kedro.shards.recipes import (
     map_shards,
 )
 from omr_kedro.shards.records import Record
-from omr_kedro.shards.siblings import SiblingShards, map_siblings
+from omr_kedro.shards.siblings import SiblingShards, map_joined, map_siblings
 from omr_kedro.shards.source import Part, Source, checked_text
 from omr_kedro.shards.splits import SplitShards, split_stream
 from omr_kedro.shards.store import TableStore
@@ -73,6 +73,8 @@ __all__ = [
     "fingerprints_of",
     "identifier",
     "join",
+    "join_all",
+    "map_joined",
     "map_parts",
     "map_shards",
     "map_siblings",

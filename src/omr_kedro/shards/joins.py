@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from itertools import groupby
 from operator import itemgetter
@@ -45,6 +45,15 @@ def join(
             else:
                 index = index or until_done.enter_context(closing(_index(evidence, evidence_key, scratch)))
                 yield row, index[wanted]
+
+
+def join_all(
+    rows: Shard, key: str, evidence: Sequence[tuple[Shard, str]], scratch: Scratch
+) -> Iterator[tuple[Row, tuple[list[Row], ...]]]:
+    """Each row with its evidence of several tables, each with the column that refers to it; see `join`."""
+    joined = [join(rows, key, table, column, scratch) for table, column in evidence]
+    for found in zip(*joined, strict=True):
+        yield found[0][0], tuple(pieces for _, pieces in found)
 
 
 def _index(evidence: Shard, evidence_key: str, scratch: Scratch) -> RowIndex:

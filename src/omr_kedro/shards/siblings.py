@@ -59,6 +59,21 @@ def map_siblings(
     return tuple(SiblingShards(made_by(name), name, one_pass) for name in names)
 
 
+def map_joined(make: Callable[..., Iterable[Row]], *tables: Shards, by: object = None) -> SiblingShards:
+    """Map shards to shards of the same id by a function that joins rows.
+
+    Args:
+        make: takes a `Scratch`, as `join` needs it, and one `Shard` of each table; yields the rows of the new shard.
+        tables: tables with the same shard ids.
+        by: whatever else decides the rows, as JSON can hold it.
+    """
+
+    def rows(*shards: Any) -> Iterator[tuple[str, Row]]:
+        return (("rows", row) for row in make(*shards))
+
+    return map_siblings(rows, ["rows"], *tables, by=by)[0]
+
+
 class OnePass:
     """The shared part of sibling tables: how their rows are made, and those that are laid aside."""
 

@@ -90,6 +90,14 @@ class StopRule(BaseModel):
         """Samples drawn by the end of the round in which problems are given up; None where that is no earlier end."""
         return next((drawn for drawn in self.schedule[:-1] if drawn >= self.give_up_after), None)
 
+    @property
+    def usual_draws(self) -> int:
+        """Samples of a problem that are expected before any is drawn.
+
+        Half of the most, as in benchmarks/stop_rule.py (simulated: 14 to 17 of 32, by the rule).
+        """
+        return self.fixed if self.fixed is not None else max(self.rounds[0], self.rounds[-1] // 2)
+
     def next_round(self, drawn: int) -> range:
         """Indices of the samples to draw when so many are there; none when all rounds are drawn.
 

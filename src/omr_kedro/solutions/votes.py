@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from omr_kedro.answers import extract_boxed
 from omr_kedro.answers.readings import MAX_CHARS
 from omr_kedro.solutions.answer_classes import AnswerClass, Equal, answer_classes, equal_answers
 from omr_kedro.text import final_text
+from omr_kedro.text.boxes import final_box
 from omr_kedro.text.final_answer import short_form
 
 NO_BOX = "no_box"
@@ -78,11 +78,12 @@ def read_sample(index: int, reply: str, why_not_whole: str | None = None) -> Sam
 
 
 def final_answer(reply: str) -> str | None:
-    """The short form of the last complete box behind the reasoning block.
+    """The short form of the last box behind the reasoning block.
 
-    None without one, for an empty one, and for one of more than `MAX_CHARS` characters, which holds no short answer.
+    None without one, for an empty one or one that never closes,
+    and for one of more than `MAX_CHARS` characters, which holds no short answer.
     """
-    answer = short_form(extract_boxed(final_text(reply)) or "")
+    answer = short_form(final_box(final_text(reply)) or "")
     return answer if 0 < len(answer) <= MAX_CHARS else None
 
 

@@ -7,9 +7,19 @@ from omr_kedro.tables.deduplicate import DUPLICATES
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
+from omr_kedro.tables.solutions import (
+    ANSWERS,
+    REFERENCE_ANSWERS,
+    REJECTED_SOLUTIONS,
+    SAMPLES,
+    SOLUTIONS,
+    SUMMARIES,
+    VOTES,
+)
 from omr_kedro.tables.stages import COMPLETIONS, DROPPED
 
 __all__ = [
+    "ANSWERS",
     "ANSWER_QUALITY",
     "BENCHMARKS",
     "COMPLETIONS",
@@ -19,9 +29,15 @@ __all__ = [
     "DUPLICATES",
     "FORUM_THREADS",
     "PROBLEMS",
+    "REFERENCE_ANSWERS",
     "REJECTED_RECORDS",
+    "REJECTED_SOLUTIONS",
     "REPOSTS",
     "REPOST_REPLIES",
+    "SAMPLES",
     "SIMILAR",
+    "SOLUTIONS",
+    "SUMMARIES",
     "THREADS",
+    "VOTES",
 ]

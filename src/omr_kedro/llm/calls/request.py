@@ -94,6 +94,10 @@ class Request:
     """Token ids of the prompt. When given, the model goes on from exactly these (`/v1/completions`), whatever a chat
     template would make of `messages`, which are not sent then: so a reply is continued, and a turn follows a turn."""
 
+    def sample(self, index: int) -> Request:
+        """The same request for another sample."""
+        return replace(self, sample_index=index)
+
     def key(self, model: str) -> str:
         """32 hex digits of all that decides the reply. Equal keys of one shard are paid for once.
 

@@ -201,6 +201,8 @@ class LiveSteps(EpisodeSteps):
                     latency_s=round(outcome.seconds, 3),
                     tries=tries,
                 )
+            if self._maker.stopping:  # which the sandbox may have been told as well: this says nothing of the code
+                raise asyncio.CancelledError
             problem = printable_line(outcome.stderr or str(outcome.status), _DETAIL_CHARS)
             await self._processes.pop(session).close()
         return Completion(step.key, model=PYTHON, tries=_MOST_SESSIONS, error_kind=NO_SANDBOX, error=problem)

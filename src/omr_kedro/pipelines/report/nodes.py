@@ -89,7 +89,7 @@ def _count(stage: Stage, tables: Mapping[str, Shards | Source]) -> dict[str, Any
     dropped, failed = outcomes["dropped"], outcomes["failed"]
     return {
         "stage": stage.name,
-        "unit": stage.per or ("problem" if all(isinstance(table, Shards) for table in given) else "record"),
+        "unit": stage.per or stage.unit or _unit(given),
         "rows_in": rows_in,
         "kept": kept,
         "dropped": dropped,
@@ -97,6 +97,10 @@ def _count(stage: Stage, tables: Mapping[str, Shards | Source]) -> dict[str, Any
         "lost": rows_in - kept - dropped - failed,
         "rows_out": rows_out,
     }
+
+
+def _unit(given: Iterable[Shards | Source]) -> str:
+    return "problem" if all(isinstance(table, Shards) for table in given) else "record"
 
 
 def _branches(stage: Stage, stages: Sequence[Stage], tables: Mapping[str, Shards | Source]) -> str:
