@@ -27,6 +27,13 @@ def test_a_fixed_number_and_a_quota_that_was_missed_give_the_share() -> None:
     assert pass_rate([False] * 8, quota=3, give_up_at=8) == 0
 
 
+@pytest.mark.parametrize("quota", [1, 2])
+def test_hits_that_the_rule_did_not_know_of_when_it_went_on_have_a_rate_as_if_nothing_were_given_up(quota: int) -> None:
+    # A judge may call right what the rule could not tell, and wrong what the rule took for right.
+    late = [*[False] * 18, True, True]
+    assert pass_rate(late, quota=quota, give_up_at=16) == pass_rate(late, quota=quota)
+
+
 def test_a_rate_of_nothing_is_refused() -> None:
     with pytest.raises(ValueError, match="needs samples"):
         pass_rate([])

@@ -17,7 +17,7 @@ def samples(*answers: str | None) -> list[Sample]:
     [
         ("So $x = \\boxed{5}$.", "5"),
         ("First \\boxed{4}, no: \\boxed{\\frac{1}{2}}.", "\\frac{1}{2}"),
-        ("\\boxed{$7$.} and then a box that is cut: \\boxed{8", "7"),
+        ("\\boxed{$7$.} and then a box that is cut: \\boxed{8", None),
         ("<think>\\boxed{3}?</think>It is \\boxed{4}", "4"),
         ("\\boxed{\\text{no solution}}", "\\text{no solution}"),
         ("<think>It may be \\boxed{3}</think>I do not know.", None),

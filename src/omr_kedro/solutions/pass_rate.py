@@ -36,6 +36,8 @@ def pass_rate(hits: Sequence[bool], quota: int | None = None, give_up_at: int | 
     counts = list(accumulate(map(int, hits)))
     if not counts[-1]:
         return 0.0
+    if give_up_at is not None and not any(hits[:give_up_at]):
+        give_up_at = None  # whoever judged these hits came later, and sampling was not given up by them
     if quota is None or counts[-1] < quota:
         drawn, correct = len(hits), counts[-1]
         return _paths(drawn - 1, correct - 1) / _surviving(drawn, correct, give_up_at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from omr_kedro.answers import has_answer
 from omr_kedro.answers.readings import MAX_CHARS
 from omr_kedro.solutions.answer_classes import AnswerClass, Equal, answer_classes, equal_answers
 from omr_kedro.text import final_text
@@ -12,7 +13,7 @@ from omr_kedro.text.boxes import final_box
 from omr_kedro.text.final_answer import short_form
 
 NO_BOX = "no_box"
-"""Why a whole reply does not vote: its last complete box holds no short answer, or there is none."""
+"""Why a whole reply does not vote: its last box holds no short answer, or there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ def read_sample(index: int, reply: str, why_not_whole: str | None = None) -> Sam
 def final_answer(reply: str) -> str | None:
     """The short form of the last box behind the reasoning block.
 
-    None without one, for an empty one or one that never closes,
-    and for one of more than `MAX_CHARS` characters, which holds no short answer.
+    None without one, for one that never closes, one that holds nothing to compare (`?`, `-`, blanks), and one of more
+    than `MAX_CHARS` characters, which holds no short answer.
     """
     answer = short_form(final_box(final_text(reply)) or "")
-    return answer if 0 < len(answer) <= MAX_CHARS else None
+    return answer if len(answer) <= MAX_CHARS and has_answer(answer) else None
 
 
 def count_votes(samples: Sequence[Sample], equal: Equal = equal_answers) -> Votes:

@@ -14,7 +14,9 @@ _SAMPLE_INDEX = column("sample_index", INT, "number of the sample, from 0", requ
 _PREDICTED = column("predicted_answer", TEXT, "answer in the last complete box; empty where the sample has no vote")
 _ANSWER_CLASS = column("answer_class", INT, "number of its class among the problem's, by votes, from 0")
 _PASS_RATES = [
-    column("pass_rate", FLOAT, "unbiased estimate of the share of right samples; empty where nobody knows the answer"),
+    column(
+        "pass_rate", FLOAT, "unbiased estimate of the share of right samples; empty where nobody knows which are right"
+    ),
     column("pass_rate_first8", FLOAT, "share of right ones among the first 8 samples; empty where fewer were drawn"),
 ]
 _VOTES = [
@@ -86,7 +88,12 @@ REFERENCE_ANSWERS = pa.schema(
         THREAD_ID,
         column("expected_answer", TEXT, "the answer that counts; empty where nobody knows one"),
         column("answer_source", TEXT, "`extracted`, `majority`, `replaced_by_majority` or `none`", required=True),
-        column("suspect", BOOL, "whether no sample has the extracted answer", required=True),
+        column(
+            "suspect",
+            BOOL,
+            "whether samples have answers, and all are known to be other ones than the extracted",
+            required=True,
+        ),
         column("extracted_answer", TEXT, "answer from the discussion"),
         column("majority_answer", TEXT, "answer of the class with most votes"),
         *_VOTES,
@@ -104,7 +111,12 @@ SOLUTIONS = pa.schema(
         column("problem", TEXT, "the statement", required=True),
         column("expected_answer", TEXT, "the answer that counts (`reference_answers`)"),
         column("answer_source", TEXT, "where it comes from", required=True),
-        column("suspect", BOOL, "whether no sample has the extracted answer", required=True),
+        column(
+            "suspect",
+            BOOL,
+            "whether samples have answers, and all are known to be other ones than the extracted",
+            required=True,
+        ),
         column("problem_type", TEXT, "as in the table of problems"),
         column("problem_source", TEXT, "forum or collection that the thread comes from"),
         _MODE,

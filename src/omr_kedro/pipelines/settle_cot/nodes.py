@@ -47,18 +47,23 @@ def decide_reference_answers(
     def decided(scratch: Scratch, votes: Shard, answers: Shard) -> Iterator[Row]:
         for row, judged in join(votes, "problem_id", answers, "problem_id", scratch):
             reference = reference_answer(row, judged, options)
-            yield {**reference, **pass_rates(row, verdicts_of(judged, reference), solving.stop_rule)}
+            yield {**reference, **pass_rates(row, verdicts_of(judged, reference), reference, solving.stop_rule)}
 
     by = [options.model_dump(), solving.stop_rule.model_dump(mode="json")]
     return map_joined(decided, votes, answers, by=by)
 
 
 def reference_answer(votes: Row, answers: list[Row], options: SettlingOptions) -> Row:
-    """The answer that counts for one problem, from its votes and the judgements on its answers."""
+    """The answer that counts for one problem, from its votes and the judgements on its answers.
+
+    An extracted answer is suspect where samples have answers, and all of them are known to be other ones: not while one
+    is undecided, which may be the same.
+    """
     correct = sum(row["votes"] for row in answers if row["verdict"] == Correctness.CORRECT)
     extracted, majority = votes["extracted_answer"], votes["majority_answer"]
     settled = majority is not None and votes["stop_reason"] != StopReason.NO_MAJORITY
-    suspect = extracted is not None and not correct
+    incorrect = sum(row["verdict"] == Correctness.INCORRECT for row in answers)
+    suspect = extracted is not None and 0 < incorrect == len(votes["classes"])
     if extracted is None:
         source, answer = ("majority", majority) if settled else ("none", None)
     elif suspect and settled and options.suspect_answer == "replace":
@@ -81,11 +86,16 @@ def reference_answer(votes: Row, answers: list[Row], options: SettlingOptions) -
     }
 
 
-def pass_rates(votes: Row, verdicts: Mapping[int, Row], rule: StopRule) -> Row:
-    """The share of right samples that the model would have of this problem; empty where nobody knows what is right."""
-    if not verdicts:
-        return {"pass_rate": None, "pass_rate_first8": None}
+def pass_rates(votes: Row, verdicts: Mapping[int, Row], reference: Row, rule: StopRule) -> Row:
+    """The share of right samples that the model would have of this problem.
+
+    Empty where nobody knows what is right: there is no reference answer, or all that could be right is undecided.
+    Beside right samples undecided ones count as tries, so that the rate is none too high.
+    """
     right = {number for number, row in verdicts.items() if row["verdict"] == Correctness.CORRECT}
+    wrong = {number for number, row in verdicts.items() if row["verdict"] == Correctness.INCORRECT}
+    if reference["expected_answer"] is None or (not right and len(wrong) < len(votes["classes"])):
+        return {"pass_rate": None, "pass_rate_first8": None}
     correct = {index for number in right for index in votes["classes"][number]["samples"]}
     hits = [index in correct for index in range(votes["samples_drawn"])]
     quota = None if rule.fixed is not None else rule.correct

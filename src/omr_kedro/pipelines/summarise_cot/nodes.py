@@ -74,8 +74,9 @@ def summary_of(solution: Row, completion: Completion) -> Summary:
         return equal_both_ways(solution["predicted_answer"], answer, equal_answers)
 
     def count_tokens(text: str) -> int:
-        # The server's count holds for all of the reply; reasoning is no part of the summary.
-        return estimate_reply_tokens(text) if completion.reasoning else completion.completion_tokens
+        # The server's count holds for all of the reply; reasoning, wherever it stands, is no part of the summary.
+        alone = not completion.reasoning and len(text) == len(completion.text.strip())
+        return (alone and completion.completion_tokens) or estimate_reply_tokens(text)
 
     return read_summary(completion, same_answer, count_tokens)
 
@@ -101,6 +102,7 @@ def read_summarise_cot(solutions: Shards, candidates: Shards, options: SummaryOp
         key="solution_id",
         evidence_key="solution_id",
         of=dict,
+        max_failed_share=options.max_failed_share,
         settings=_settings(options),
     )
 
