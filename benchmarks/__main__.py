@@ -52,6 +52,11 @@ SCRIPTS = (
         "memory, use of the server and cost of long episodes",
         ("--episodes", "600", "700", "--turns", "4", "--mean-latency", "0.3"),
     ),
+    Script(
+        "solutions",
+        "peak memory of solutions against the number of problems, and CPU a sample",
+        ("--problems", "100", "200", "--reply-chars", "4000"),
+    ),
     Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
     Script(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks import ROOT
 
@@ -79,8 +80,24 @@ def kedro_run(folder: Path, endpoint: str, shards: int, top_k: int = 1) -> list[
     return [KEDRO, "run", "--runner-params", "where=here", "--params", given]
 
 
+class Cost(NamedTuple):
+    """Cost of a command."""
+
+    peak_mb: float
+    """Peak RSS of its process."""
+    seconds: float
+    cpu_seconds: float
+    """Of its process and of those that it waited for."""
+
+
 def run_and_weigh(command: list[str], folder: Path) -> tuple[float, float]:
     """Peak RSS in MB and wall time in seconds of a command that must succeed."""
+    cost = cost_of(command, folder)
+    return cost.peak_mb, cost.seconds
+
+
+def cost_of(command: list[str], folder: Path) -> Cost:
+    """Cost of a command that must succeed."""
     started = time.monotonic()
     with (folder / "run.log").open("wb") as log:
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
@@ -89,4 +106,4 @@ def run_and_weigh(command: list[str], folder: Path) -> tuple[float, float]:
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         sys.exit((folder / "run.log").read_text()[-4000:])
-    return usage.ru_maxrss / 1024, time.monotonic() - started
+    return Cost(usage.ru_maxrss / 1024, time.monotonic() - started, usage.ru_utime + usage.ru_stime)

@@ -50,6 +50,8 @@ def reply(stage: str, text: str) -> str:
         return "Answer not found." if draw < 30 else f"The second post gives it.\nAnswer: {draw}"
     if stage == "convert_proofs":
         return "Not convertible." if draw < 20 else f"Problem: Compute the constant of {text[-200:]}"
+    if stage == "summarise_solution":
+        return text[text.rfind("So it is") :].partition("</solution>")[0]
     return "False"
 
 
@@ -172,6 +174,12 @@ def salad(chars: int) -> Callable[[], str]:
     return lambda: text[(start := rng.randrange(len(text) - chars)) : start + chars]
 
 
+def solution(chars: int) -> Callable[[], str]:
+    """Such a piece as reasoning, and an answer behind it: three of five times the same, or one of some others."""
+    rng, thoughts = random.Random(6), salad(chars)
+    return lambda: f"<think>{thoughts()}</think>So it is $\\boxed{{{rng.choice([5, 5, 5, 7, rng.randrange(20)])}}}$."
+
+
 def completion(text: str, prompt_tokens: int = 10, model: str = "bench") -> bytes:
     """A reply with every field that OpenAI's own client insists on."""
     tokens = len(text) // 4
@@ -228,11 +236,13 @@ if __name__ == "__main__":
     parser.add_argument("--mean-latency", type=float, default=0.0, help="seconds; 0 answers at once, in any number")
     parser.add_argument("--reply-chars", type=int, default=0, help="of replies to prompts that are no stage's")
     parser.add_argument("--salad", action="store_true", help="random words in these, another reply to each call")
+    parser.add_argument("--solutions", action="store_true", help="the same as reasoning, and a boxed answer")
     options = parser.parse_args()
     if "uvloop" in sys.modules:
         uvloop.install()
     Connection.stages = {} if options.no_stages else read_stages(options.prompts)
     Connection.slots = Slots(options.slots, options.mean_latency)
     if options.reply_chars:
-        Connection.filler = staticmethod((salad if options.salad else same)(options.reply_chars))
+        filler = solution if options.solutions else salad if options.salad else same
+        Connection.filler = staticmethod(filler(options.reply_chars))
     asyncio.run(serve(options.host, options.port))
