@@ -11,7 +11,7 @@ _MODE = column("mode", TEXT, "`cot`", required=True)
 _SOLUTION_ID = column("solution_id", TEXT, "content id of the problem and of the call", required=True)
 _CALL_KEY = column("call_key", TEXT, "the call, in the table of completions", required=True)
 _SAMPLE_INDEX = column("sample_index", INT, "number of the sample, from 0", required=True)
-_PREDICTED = column("predicted_answer", TEXT, "answer in the last complete box; empty where the sample has no vote")
+_PREDICTED = column("predicted_answer", TEXT, "answer in the last box; empty where the sample has no vote")
 _ANSWER_CLASS = column("answer_class", INT, "number of its class among the problem's, by votes, from 0")
 _PASS_RATES = [
     column(
