@@ -64,7 +64,6 @@ def test_killed_at_any_moment_and_whatever_ends_first_the_same_samples_are_drawn
     found = under_chance(plan, reply, tmp_path, kills=kills)
     assert 2 * len(PROBLEMS) < found.steps < 6 * len(PROBLEMS), "problems have different numbers of rounds"
     assert found.kills >= kills
-    assert found.runs > 1
     assert found.different == 0
     assert found.again == []
 
