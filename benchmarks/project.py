@@ -77,7 +77,7 @@ def kedro_run(folder: Path, endpoint: str, shards: int, top_k: int = 1) -> list[
     }
     given = ",".join(f"{key}={value}" for key, value in params.items())
     # Here, also where there is a Slurm: it is this process that is measured.
-    return [KEDRO, "run", "--runner-params", "where=here", "--params", given]
+    return [KEDRO, "run", "--pipelines", "problem_generation", "--runner-params", "where=here", "--params", given]
 
 
 class Cost(NamedTuple):

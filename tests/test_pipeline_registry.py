@@ -3,12 +3,15 @@ from __future__ import annotations
 from omr_kedro.pipeline_registry import register_pipelines
 
 
-def test_problem_generation_is_every_stage_and_the_default() -> None:
+def test_the_default_is_every_stage_those_of_problems_and_then_those_of_solutions() -> None:
     pipelines = register_pipelines()
     before = {"raw_data", "model_preparation", "benchmarks"}
     stages = {node.name for name, stage in pipelines.items() if name not in before for node in stage.nodes}
-    assert {node.name for node in pipelines["problem_generation"].nodes} == stages
-    assert pipelines["__default__"] == pipelines["problem_generation"]
+    assert {node.name for node in pipelines["__default__"].nodes} == stages
+    problems, solutions = pipelines["problem_generation"], pipelines["solution_generation"]
+    assert set(pipelines["__default__"].nodes) == {*problems.nodes, *solutions.nodes}
+    assert not set(problems.nodes) & set(solutions.nodes)
+    assert not problems.inputs() & solutions.all_outputs(), "problems are made without solutions"
 
 
 def test_the_nodes_that_ask_a_model_and_only_they_want_a_gpu() -> None:

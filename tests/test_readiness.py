@@ -45,6 +45,16 @@ def test_remote_models_are_asked_for_one_token_each_at_the_same_time() -> None:
         assert found[name].told.endswith(f", as {name}-2024")
 
 
+def test_models_that_are_asked_alike_are_checked_once_and_each_is_named() -> None:
+    with ChatServer(lambda _: completion("1")) as server:
+        same = {"model": "m", "base_url": server.base_url}
+        found = look(judge=same, problem=same, other={**same, "model": {"name": "m", "extra_body": {"top_k": 1}}})
+    assert len(server.probes) == 2
+    assert found["judge"].told.startswith("m at ")
+    assert found["problem"] == Finding("problem", "the same model as judge", good=True)
+    assert found["other"].told.startswith("m at ")
+
+
 def test_what_is_wrong_with_one_is_told_beside_the_others(unused_tcp_port: int) -> None:
     with ChatServer(lambda _: completion("1")) as server:
         found = look(

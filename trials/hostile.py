@@ -1,4 +1,4 @@
-"""The whole pipeline on threads that strangers wrote to harm it, asked of a provider that does whatever can be done.
+"""Problem generation on threads that strangers wrote to harm it, asked of a provider that does whatever can be done.
 
 Posts, replies and answers are generated from a seed. Runs that the provider stops (a key that it takes for wrong, an
 account without money) are started again, as a person would do it. In the end each row has its outcome, nobody was paid
@@ -138,7 +138,8 @@ def _command(endpoint: str, project: Project, threads: int) -> list[str]:
         f"prepare_threads.shards={max(4, threads // 500)}", "prepare_threads.max_rejected_share=1",
         *(f"{stage}.max_failed_share=1" for stage in _STAGES),
     ]  # fmt: skip
-    return [str(Path(sys.executable).with_name("kedro")), "run", "--env", "offline", f"--params={','.join(params)}"]
+    words = ["run", "--env", "offline", "--pipelines=problem_generation", f"--params={','.join(params)}"]
+    return [str(Path(sys.executable).with_name("kedro")), *words]
 
 
 def _run(command: list[str], folder: Path, log: Path, found: Endured) -> int:

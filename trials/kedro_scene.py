@@ -1,4 +1,4 @@
-"""The whole pipeline: as `kedro run` runs it, and as the tasks of a job array do."""
+"""All of problem generation: as `kedro run` runs it, and as the tasks of a job array do."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class KedroRun:
         models.write_text(text.replace("\n    timeout_s: 60\n", "\n    timeout_s: 3\n"), "utf-8")
         bootstrap_project(folder)
         # Once and here, not in each child.
-        assert pipelines["__default__"]
+        assert pipelines["problem_generation"]
         _import_plugins()
 
     def run(self, folder: Path, endpoint: str, version: int, number: int) -> None:
-        """Run the default pipeline."""
+        """Generate problems."""
         del number
         kedro_run(folder, endpoint, version)
 
@@ -96,9 +96,13 @@ class JobTasks(KedroRun):
 
 
 def kedro_run(
-    folder: Path, endpoint: str | None, version: int, names: Sequence[str] | None = None, runner: Any = None
+    folder: Path,
+    endpoint: str | None,
+    version: int,
+    names: Sequence[str] = ("problem_generation",),
+    runner: Any = None,
 ) -> None:
-    """`kedro run`, in this process."""
+    """`kedro run`, in this process, of problem generation unless other pipelines are named."""
     bootstrap_project(folder)
     params = {
         "model": "trial",
@@ -109,7 +113,7 @@ def kedro_run(
     with settings.SESSION_CLASS.create(
         project_path=folder, env="offline", runtime_params=params, save_on_close=False
     ) as session:
-        session.run(pipeline_names=names, runner=runner)
+        session.run(pipeline_names=list(names), runner=runner)
 
 
 @cache

@@ -48,9 +48,25 @@ def check(
     """
     models = chat_models(pipeline, catalog)
     with ThreadPoolExecutor(max(1, len(models))) as pool:
-        findings = list(pool.map(lambda item: _model(*item, served_here=served_here), models.items()))
+        findings = list(pool.map(lambda alike: _alike(alike, served_here=served_here), _groups(models)))
     sandboxes = python_sandboxes(pipeline, catalog).values()
-    return [*findings, _sandbox([sandbox.levels for sandbox in sandboxes], served_here), *_machine(credentials)]
+    of_models = [finding for group in findings for finding in group]
+    return [*of_models, _sandbox([sandbox.levels for sandbox in sandboxes], served_here), *_machine(credentials)]
+
+
+def _groups(models: Mapping[str, ChatModelDataset]) -> list[dict[str, ChatModelDataset]]:
+    """The models, together with those that are asked in the same way."""
+    groups: dict[tuple[object, ...], dict[str, ChatModelDataset]] = {}
+    for name, model in models.items():
+        groups.setdefault(model.load().entry.asked_as, {})[name] = model
+    return list(groups.values())
+
+
+def _alike(models: Mapping[str, ChatModelDataset], *, served_here: bool) -> list[Finding]:
+    """A finding on the first of models that are asked in the same way, and a word on each of the others."""
+    first, *others = models
+    found = _model(first, models[first], served_here=served_here)
+    return [found, *(Finding(name, f"the same model as {first}", found.good) for name in others)]
 
 
 def _model(name: str, model: ChatModelDataset, *, served_here: bool) -> Finding:

@@ -52,7 +52,7 @@ def log(project: Project) -> Path:
 def run(project: Project, *words: str, status: int = 0, env: Mapping[str, str] | None = None) -> str:
     """`kedro run`; returns what it prints."""
     environment = {"PYTHONPATH": str(project.path / "src"), "COLUMNS": "600", "OMR_VERBOSE": "1", **(env or {})}
-    done = project.kedro("run", "--env", "offline", *words, env=environment)
+    done = project.kedro("run", "--env", "offline", "--pipelines=problem_generation", *words, env=environment)
     shown = " ".join((done.stdout + done.stderr).split())
     assert done.returncode == status, shown
     return shown

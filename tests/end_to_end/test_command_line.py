@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.waiting import PATIENCE_S
 
 SECRET = "nvapi-" + "x1Y2z3" * 8
@@ -24,7 +24,7 @@ def everything_written(folder: Path) -> str:
 def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_model(project: Project) -> None:
     done = project.kedro("run", "--env", "offline")
     assert done.returncode == 0, done.stderr
-    assert "Funnel: rows in = kept + dropped + failed" in done.stdout
+    assert "Funnel of problems: rows in = kept + dropped + failed" in done.stdout
     assert "data/03_primary/offline/problems" in done.stdout
     assert "no language model" not in done.stderr
     assert "simple rules in place of a language model" in done.stdout
@@ -34,7 +34,7 @@ def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_mode
 
 
 def test_a_run_of_one_stage_ends_with_what_it_made_and_where(project: Project) -> None:
-    project.run()
+    project.run(pipelines=PROBLEMS)
     done = project.kedro("run", "--env", "offline", "--pipelines", "extract_problems")
     assert done.returncode == 0, done.stderr
     problems = len(project.table("extracted_problems"))
@@ -54,14 +54,18 @@ def test_a_stage_whose_input_was_never_made_says_so_in_a_sentence(project: Proje
 
 def test_a_run_whose_reader_is_gone_goes_on_to_its_end(project: Project) -> None:
     kedro = Path(sys.executable).with_name("kedro")
-    words = f"{kedro} run --env offline 2> errors.txt | head -c 1; exit ${{PIPESTATUS[0]}}"
+    words = (
+        f"{kedro} run --env offline --pipelines=problem_generation 2> errors.txt | head -c 1; exit ${{PIPESTATUS[0]}}"
+    )
     done = subprocess.run(["bash", "-c", words], cwd=project.path, check=False, timeout=4 * PATIENCE_S)
     assert done.returncode == 0, (project.path / "errors.txt").read_text()
     assert project.table("problems")
 
 
 def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same(project: Project) -> None:
-    done = project.kedro("run", "--env", "offline", "--params=convert_proofs.enabled=false")
+    done = project.kedro(
+        "run", "--env", "offline", "--pipelines=problem_generation", "--params=convert_proofs.enabled=false"
+    )
     assert done.returncode == 0, done.stderr
     assert project.table("convert_proofs_completions") == []
     proofs = {row["problem_id"] for row in project.table("proofs")}
@@ -71,7 +75,7 @@ def test_converted_proofs_can_be_switched_off_and_are_accounted_for_all_the_same
 
 
 def test_the_offline_run_assesses_every_answer(project: Project) -> None:
-    project.run()
+    project.run(pipelines=PROBLEMS)
     quality = {row["problem_id"]: row for row in project.table("answer_quality")}
     assert set(quality) == {row["problem_id"] for row in project.table("all_problems")}
     assert {row["answer_parses"] for row in quality.values() if row["expected_answer"]} == {"yes"}
@@ -82,10 +86,10 @@ def test_the_offline_run_assesses_every_answer(project: Project) -> None:
 
 
 def test_a_second_offline_run_starts_no_server(project: Project) -> None:
-    project.kedro("run", "--env", "offline")
+    project.kedro("run", "--env", "offline", "--pipelines=problem_generation")
     log = project.path / "data/06_models/problem-offline-server.log"
     log.unlink()
-    again = project.kedro("run", "--env", "offline")
+    again = project.kedro("run", "--env", "offline", "--pipelines=problem_generation")
     assert again.returncode == 0
     assert not log.exists()
 
@@ -110,7 +114,8 @@ def test_a_machine_without_gpu_is_told_what_else_it_can_do(project: Project) -> 
 def test_one_setting_points_demo_at_another_endpoint_which_never_sees_the_key(project: Project) -> None:
     with OfflineModel(project) as model:
         params = f"endpoint={model.base_url},model=mine"
-        done = project.kedro("run", "--env", "demo", f"--params={params}", env={"NVIDIA_API_KEY": SECRET})
+        words = ("run", "--env", "demo", "--pipelines=problem_generation", f"--params={params}")
+        done = project.kedro(*words, env={"NVIDIA_API_KEY": SECRET})
     assert done.returncode == 0, done.stderr
     assert {call.authorization for call in model.calls} == {None}
     assert {row["model"] for row in project.table("problems", "demo")} == {"mine"}
@@ -130,10 +135,9 @@ def test_check_shows_each_thing_that_a_run_needs_and_never_a_key(project: Projec
         words = ("check", "--env", "demo", f"--params=endpoint={model.base_url}", "--params=model=mine")
         done = project.kedro(*words, env={"OMR_API_KEY": SECRET})
     assert done.returncode == 0, done.stderr
-    (line,) = [line for line in done.stdout.splitlines() if "problem_model" in line]
-    assert " ".join(line.split()).startswith(
-        f"ok problem_model mine at {model.base_url} answered a call of one token in "
-    )
+    first, *others = [" ".join(line.split()) for line in done.stdout.splitlines() if "_model" in line]
+    assert first.startswith(f"ok cot_model mine at {model.base_url} answered a call of one token in ")
+    assert others == [f"ok {name}_model the same model as cot_model" for name in ("judge", "problem", "summary")]
     assert [call.authorization for call in model.probes] == [f"Bearer {SECRET}"]
     shown = {name: told for name, *told in (line.split() for line in done.stdout.splitlines()) if name != "ok"}
     assert shown["OMR_API_KEY"] == ["set"]
@@ -215,12 +219,12 @@ def test_bad_input_loses_nothing_that_was_paid_for(project: Project) -> None:
     with OfflineModel(project) as model:
         params = f"--params=endpoint={model.base_url},raw_threads={path}"
         path.write_text(good)
-        assert project.kedro("run", "--env", "offline", params).returncode == 0
+        assert project.kedro("run", "--env", "offline", "--pipelines=problem_generation", params).returncode == 0
         calls = len(model.asked)
         path.write_text(good + "{\n")
-        assert project.kedro("run", "--env", "offline", params).returncode == 1
+        assert project.kedro("run", "--env", "offline", "--pipelines=problem_generation", params).returncode == 1
         path.write_text(good)
-        assert project.kedro("run", "--env", "offline", params).returncode == 0
+        assert project.kedro("run", "--env", "offline", "--pipelines=problem_generation", params).returncode == 0
         assert len(model.asked) == calls
 
 
@@ -267,7 +271,7 @@ def test_a_typing_error_is_answered_with_one_sentence_before_any_work(
 
 
 def test_a_changed_number_of_shards_is_refused_and_loses_nothing(project: Project) -> None:
-    assert project.kedro("run", "--env", "offline").returncode == 0
+    assert project.kedro("run", "--env", "offline", "--pipelines=problem_generation").returncode == 0
     before = project.final_tables()
     stopped = project.kedro("run", "--env", "offline", "--params=prepare_threads.shards=7")
     assert stopped.returncode == 1

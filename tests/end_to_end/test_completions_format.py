@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 
 STAGES = ("extract_problems", "convert_proofs", "decontaminate")
 
@@ -32,11 +32,11 @@ def suffixes(project: Project, stage: str) -> set[str]:
 def test_a_table_of_completions_becomes_parquet_without_a_call_and_is_read_as_before(project: Project) -> None:
     with OfflineModel(project) as model:
         where: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules"}
-        project.run(**where)
+        project.run(pipelines=PROBLEMS, **where)
         asked, before = Counter(model.asked), project.final_tables()
         calls = {stage: project.table(f"{stage}_completions") for stage in STAGES}
         keep_completions_as_parquet(project)
-        project.run(**where)
+        project.run(pipelines=PROBLEMS, **where)
         assert Counter(model.asked) == asked, "every reply was found in the former format"
         params = f"--params=endpoint={model.base_url},model=offline-rules"
         estimate = json.loads(project.kedro("estimate", "--env", "offline", "--json", params).stdout)

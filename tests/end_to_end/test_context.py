@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 
 
 def limit_context(project: Project, tokens: int) -> None:
@@ -32,7 +32,7 @@ def test_all_stages_that_ask_for_too_much_are_named_before_any_work(project: Pro
 def test_of_another_model_elsewhere_no_context_is_known(project: Project) -> None:
     limit_context(project, 4096)
     with OfflineModel(project) as model:
-        project.run(endpoint=model.base_url, model="mine")
+        project.run(pipelines=PROBLEMS, endpoint=model.base_url, model="mine")
         assert model.asked
 
 

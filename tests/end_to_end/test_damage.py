@@ -11,7 +11,7 @@ from aiohttp import web
 
 from tests.support.damage import files_below, flip
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.waiting import wait_until
 
 TABLES = {
@@ -35,13 +35,13 @@ def test_a_workspace_with_damage_everywhere_is_healed_by_the_next_run(project: P
     rng = random.Random(5)
     with OfflineModel(project) as model:
         where: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules", "prepare_threads": {"shards": 2}}
-        project.run(**where)
+        project.run(pipelines=PROBLEMS, **where)
         before, tables = len(model.asked), project.final_tables()
         contents = {what: damaged(project, pattern, rng) for what, pattern in TABLES.items()}
-        project.run(**where)
+        project.run(pipelines=PROBLEMS, **where)
         assert len(model.asked) <= before + 1, "the one reply that was damaged"
         assert project.final_tables() == tables
-        project.run(**where)
+        project.run(pipelines=PROBLEMS, **where)
         assert len(model.asked) <= before + 1
     kept = [path.read_bytes() for path in files_below(project.path / "data") if path.parent.name == ".damaged"]
     assert sorted(kept) == sorted(content for what, content in contents.items() if "mark" not in what)
@@ -67,7 +67,13 @@ class Held(OfflineModel):
 
 def test_a_run_whose_tables_another_one_makes_anew_ends_in_one_sentence(project: Project) -> None:
     with Held(project, "classify_mcq") as model, ThreadPoolExecutor() as pool:
-        words = ("run", "--env", "offline", f"--params=endpoint={model.base_url},model=offline-rules")
+        words = (
+            "run",
+            "--env",
+            "offline",
+            "--pipelines=problem_generation",
+            f"--params=endpoint={model.base_url},model=offline-rules",
+        )
         first = pool.submit(project.kedro, *words)
         try:
             wait_until(lambda: "classify_mcq" in model.asked)
@@ -83,4 +89,4 @@ def test_a_run_whose_tables_another_one_makes_anew_ends_in_one_sentence(project:
         assert "Stopped." in done.stderr
         assert sentence in done.stderr
         assert "Traceback" not in done.stdout + done.stderr
-    assert project.kedro("run", "--env", "offline").returncode == 0
+    assert project.kedro("run", "--env", "offline", "--pipelines=problem_generation").returncode == 0

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.threads import make_threads
 
 FAULTS = {
@@ -33,7 +33,8 @@ def test_every_row_has_an_outcome_whatever_the_endpoint_does(project: Project) -
     conf.write_text(conf.read_text().replace("    timeout_s: 60", "    timeout_s: 2\n    max_tries: 4"))
     threads = project.write_threads(make_threads(60))
     with OfflineModel(project, faults=FAULTS) as model:
-        project.run(endpoint=model.base_url, model="offline-rules", raw_threads=threads, **LENIENT)
+        where: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules", "raw_threads": threads}
+        project.run(pipelines=PROBLEMS, **where, **LENIENT)
     funnel = pd.read_csv(project.path / "data/08_reporting/offline/funnel.csv")
     assert (funnel["rows_in"] == funnel["kept"] + funnel["dropped"] + funnel["failed"]).all()
     assert funnel["rows_in"].iloc[0] == 60

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.threads import make_threads
 
 KILL_POINTS = 10
@@ -25,7 +25,7 @@ def test_a_run_killed_at_ten_random_moments_ends_as_if_nothing_had_happened(tmp_
         for _ in range(2):  # the first also starts the server that forks
             calm.forget_everything()
             began = time.monotonic()
-            calm.start(endpoint=model.base_url, model="offline-rules", raw_threads=threads).join()
+            calm.start(pipelines=PROBLEMS, endpoint=model.base_url, model="offline-rules", raw_threads=threads).join()
             a_little_more_than_a_run_s = 1.1 * (time.monotonic() - began)
     expected = calm.final_tables()
 
@@ -34,7 +34,7 @@ def test_a_run_killed_at_ten_random_moments_ends_as_if_nothing_had_happened(tmp_
         while kills < KILL_POINTS or not finished_runs:
             paid = killed.journalled_keys()
             before = len(model.keys)
-            run = killed.start(endpoint=model.base_url, model="offline-rules", raw_threads=threads)
+            run = killed.start(pipelines=PROBLEMS, endpoint=model.base_url, model="offline-rules", raw_threads=threads)
             run.join(rng.uniform(0, a_little_more_than_a_run_s) if kills < KILL_POINTS else None)
             if run.is_alive():
                 run.kill()

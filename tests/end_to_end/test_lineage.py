@@ -6,13 +6,13 @@ import json
 
 import pytest
 
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = Project.create(tmp_path_factory.mktemp("lineage") / "project")
-    project.run()
+    project.run(pipelines=PROBLEMS)
     return project
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.threads import make_threads
 
 
 def run(project: Project, model: OfflineModel, **params: Any) -> Counter[str]:
     """Calls that one run made, by stage."""
     before = Counter(model.asked)
-    project.run(endpoint=model.base_url, model="offline-rules", **params)
+    project.run(pipelines=PROBLEMS, endpoint=model.base_url, model="offline-rules", **params)
     return Counter(model.asked) - before
 
 

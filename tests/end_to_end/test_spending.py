@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.support.offline import OfflineModel
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 from tests.support.threads import make_threads
 
 
@@ -13,16 +13,15 @@ def test_runs_with_a_small_limit_end_as_one_run_without_any_and_pay_for_nothing_
     calm, poor = (Project.create(tmp_path / name) for name in ("calm", "poor"))
     threads = calm.write_threads(make_threads(12))
     with OfflineModel(calm) as model:
-        calm.run(endpoint=model.base_url, model="offline-rules", raw_threads=threads)
+        calm.run(pipelines=PROBLEMS, endpoint=model.base_url, model="offline-rules", raw_threads=threads)
         calls, tokens = sorted(model.keys), model.tokens
     limit = tokens // 3
     stops = 0
     with OfflineModel(poor) as model:
         while True:
             before = model.tokens
-            process = poor.start(
-                endpoint=model.base_url, model="offline-rules", raw_threads=threads, spending={"total_tokens": limit}
-            )
+            where = {"endpoint": model.base_url, "model": "offline-rules", "raw_threads": threads}
+            process = poor.start(pipelines=PROBLEMS, **where, spending={"total_tokens": limit})
             process.join()
             if process.exitcode == 0:
                 break

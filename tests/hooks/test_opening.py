@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from kedro.io import DatasetError
 
+from omr_kedro.hooks.opening import _Checks
 from omr_kedro.llm.calls import EndpointError
+from omr_kedro.llm.engine import ModelEntry, ModelSession
+from tests.support.chat_server import ChatServer, completion
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
@@ -39,6 +42,14 @@ def test_a_run_opens_with_what_it_reads_asks_and_may_spend_and_a_finished_one_as
     more = project.write_threads(make_threads(5), "more.jsonl")
     with pytest.raises(DatasetError, match="Nothing answers there"):
         project.run(endpoint=model.base_url, raw_threads=more, **one)
+
+
+async def test_sessions_that_are_asked_alike_are_checked_once(caplog: pytest.LogCaptureFixture) -> None:
+    with ChatServer(lambda _: completion("1")) as server:
+        check = _Checks()
+        for name in ("one", "one", "other"):
+            await check(ModelSession(ModelEntry(name, server.base_url)))
+        assert len(server.probes) == 2
 
 
 def test_an_endpoint_that_would_answer_nothing_stops_a_run_before_any_work(project: Project) -> None:

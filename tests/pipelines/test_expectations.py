@@ -50,6 +50,14 @@ def test_failures_and_stages_that_are_expected_to_keep_everything_have_a_measure
     assert told(10, dropped=8, stage="merge_problems")
 
 
+def test_a_stage_whose_rows_are_expected_to_fail_is_told_only_beyond_that() -> None:
+    expected = Expectations(failed={"settle_cot": 0.15})
+    assert not list(surprises(StageCounts("settle_cot", "sample", 68, 0, 10), expected))
+    (sentence,) = surprises(StageCounts("settle_cot", "sample", 68, 0, 34), expected)
+    assert sentence == "settle_cot failed 34 of 68 samples (50%; 15% was expected)"
+    assert list(surprises(StageCounts("other", "sample", 68, 0, 10), expected))
+
+
 @pytest.mark.parametrize(("usual", "quiet"), [(0.0, 3), (0.5, 16)])
 def test_a_stage_may_lose_a_few_rows_quietly_and_not_one_more(usual: float, quiet: int) -> None:
     expected = Expectations(dropped={"s": usual})

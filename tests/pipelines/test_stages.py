@@ -69,7 +69,7 @@ def test_tables_that_a_function_does_not_take_are_refused(tables: list[str]) -> 
 
 def test_rows_come_from_the_first_table_and_evidence_from_others() -> None:
     assert stages_of([solutions()]) == [
-        Stage("solve", ("split_problems",), ("solutions",), "solve_dropped", "problem"),
+        Stage("solve", ("split_problems",), ("solutions",), "solve_dropped", per="problem"),
         Stage("vote", ("solutions",), ("elected",), "vote_dropped"),
     ]
 
@@ -101,7 +101,21 @@ def test_the_stages_of_the_project_stand_in_the_order_of_its_pipelines() -> None
         ("assess_answers", ("all_problems",), ("assessed_problems",)),
         ("deduplicate", ("assessed_problems",), ("distinct_problems",)),
         ("decontaminate", ("distinct_problems",), ("problems",)),
+        ("split_problems", ("problems",), ("solve_problems",)),
+        ("solve_cot", ("solve_problems",), ("cot_samples",)),
+        ("judge_cot", ("cot_graded_answers",), ("cot_answers",)),
+        ("settle_cot", ("cot_samples",), ("cot_solutions",)),
+        ("summarise_cot", ("cot_solutions",), ("cot_summaries",)),
     ]
-    assert {stage.name for stage in found if stage.per} == {"extract_problems"}
+    assert {stage.name: stage.per for stage in found if stage.per} == {
+        "extract_problems": "thread",
+        "solve_cot": "problem",
+    }
+    assert {stage.name: stage.unit for stage in found if stage.unit} == {
+        "judge_cot": "answer",
+        "settle_cot": "sample",
+        "summarise_cot": "solution",
+    }
     assert stages_of([sum(pipelines.values(), start=Pipeline([]))]) != found, "a sum has no order of pipelines"
-    assert set(stages_of([pipelines["problem_generation"]])) == set(found)
+    parts = [set(stages_of([pipelines[name]])) for name in ("problem_generation", "solution_generation")]
+    assert (parts[0] | parts[1], parts[0] & parts[1]) == (set(found), set())

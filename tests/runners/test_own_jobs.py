@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from omr_kedro.runners.submission import JobSpec
-from tests.support.project import Project
+from tests.support.project import PROBLEMS, Project
 
 DISPATCHED = "omr_kedro.runners.SlurmRunner"
 
@@ -18,7 +18,7 @@ DISPATCHED = "omr_kedro.runners.SlurmRunner"
 @pytest.mark.slow
 def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
-    project.run()
+    project.run(pipelines=PROBLEMS)
     expected = project.table("similar_benchmarks")
     runner = project.path / "conf/offline/runner.yml"
     settings = yaml.safe_load(runner.read_text())
@@ -48,7 +48,7 @@ def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(t
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    project.run()
+    project.run(pipelines=PROBLEMS)
     assert project.table("similar_benchmarks") == expected
 
 

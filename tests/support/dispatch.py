@@ -39,7 +39,7 @@ class Work:
     """What a run is given to do."""
 
     pipelines: tuple[str, ...]
-    """Those of the command; none for all of problem generation."""
+    """Those of the command."""
     groups: int
     """So many job arrays come of it."""
     tasks: int
@@ -50,7 +50,7 @@ class Work:
     def calmly(self, folder: Path) -> Tables:
         """What it makes in one process."""
         project = project_with_threads(folder)
-        project.run(pipelines=list(self.pipelines) or None, raw_threads=str(project.path / THREADS))
+        project.run(pipelines=list(self.pipelines), raw_threads=str(project.path / THREADS))
         return self.made_by(project)
 
     def made_by(self, project: Project) -> Tables:
@@ -58,7 +58,7 @@ class Work:
         return {name: project.table(name) for name in self.tables}
 
 
-ALL_STAGES = Work(pipelines=(), groups=2, tasks=2, tables=FINAL_TABLES)
+ALL_STAGES = Work(pipelines=("problem_generation",), groups=2, tasks=2, tables=FINAL_TABLES)
 FIRST_STAGES = Work(
     pipelines=("prepare_threads", "extract_problems", "classify_problems"),
     groups=1,
@@ -83,8 +83,8 @@ class Dispatch:
         kedro = str(Path(sys.executable).with_name("kedro"))
         runner = "--runner=omr_kedro.runners.SlurmRunner"
         threads = f"--params=raw_threads={THREADS}"
-        pipelines = [f"--pipelines={','.join(self.work.pipelines)}"] if self.work.pipelines else []
-        return [kedro, "run", "--env", "offline", runner, f"--runner-params={given}", threads, *pipelines, *options]
+        pipelines = f"--pipelines={','.join(self.work.pipelines)}"
+        return [kedro, "run", "--env", "offline", runner, f"--runner-params={given}", threads, pipelines, *options]
 
     @contextmanager
     def running(

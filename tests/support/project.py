@@ -19,6 +19,9 @@ from kedro.framework.startup import bootstrap_project
 
 ROOT = Path(__file__).resolve().parents[2]
 
+PROBLEMS = ["problem_generation"]
+"""Pipelines of tests that look at problems alone: solving them would take several times as long."""
+
 FINAL_TABLES = ("problems", "all_problems", "contamination", "proofs", "extracted_problems", "decontaminate_dropped")
 
 

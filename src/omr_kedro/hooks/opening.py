@@ -41,17 +41,29 @@ class RunOpening:
             return
         say(printable(opening_line(pipeline, catalog, models)))
         remote = {name: model.load().session for name, model in models.items() if model.remote}
+        check = _Checks()
         for session in remote.values():
-            session.check_first(_check)
+            session.check_first(check)
         unfinished = [session for name, session in remote.items() if not _all_there(name, pipeline, catalog)]
-        with ThreadPoolExecutor(max(1, len(unfinished))) as pool:
-            list(pool.map(ModelSession.check_now, unfinished))
+        different = {session.entry.asked_as: session for session in reversed(unfinished)}.values()
+        with ThreadPoolExecutor(max(1, len(different))) as pool:
+            list(pool.map(ModelSession.check_now, different))
 
 
-async def _check(session: ModelSession) -> None:
-    reached = await check_endpoint(session)
-    if reached.doubt:
-        logger.warning("%s %s; the run tries all the same.", session.entry.place, reached.doubt)
+class _Checks:
+    """The checks of a run's endpoints: one for all models that are asked in the same way."""
+
+    def __init__(self) -> None:
+        self._done: set[tuple[object, ...]] = set()
+
+    async def __call__(self, session: ModelSession) -> None:
+        """Check a session's endpoint, unless another session's check was the same."""
+        if session.entry.asked_as in self._done:
+            return
+        reached = await check_endpoint(session)
+        self._done.add(session.entry.asked_as)
+        if reached.doubt:
+            logger.warning("%s %s; the run tries all the same.", session.entry.place, reached.doubt)
 
 
 def opening_line(pipeline: Pipeline, catalog: DataCatalog, models: Mapping[str, ChatModelDataset]) -> str:

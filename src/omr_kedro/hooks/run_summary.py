@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import textwrap
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,57 @@ from omr_kedro.datasets import ShardsDataset
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
 from omr_kedro.screen import add_numbers, say, stage_rows
-from omr_kedro.shards import READING_CRASHED, Shards, printable_name
+from omr_kedro.shards import READING_CRASHED, Row, Shards, printable_name
 from omr_kedro.shards.printable import printable
 
 _EXAMPLE_CHARS = 70
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A chain of stages that a run may go through, with a funnel of its own."""
+
+    rows: str
+    """Name for its rows, in the title of its funnel."""
+    funnel: str
+    """Dataset of its funnel, and beginning of the name of its plot's."""
+    results: Mapping[str, str]
+    """Datasets that it makes and a person looks at, with their meanings."""
+
+    @property
+    def plot(self) -> str:
+        """Node that draws its funnel."""
+        return f"{self.funnel}_plot"
+
+
+_CHAINS = [
+    Chain(
+        "problems",
+        "funnel",
+        {
+            "problems": "clean problems with answers:",
+            "contamination": "judged benchmark pairs:",
+            "contamination_review": "pairs without a clear verdict:",
+            "contamination_report": "contamination by benchmark:",
+            "answer_quality_summary": "what is doubtful about answers:",
+            "funnel": "the funnel of problems:",
+            "funnel_reasons": "what was not kept, by reason:",
+        },
+    ),
+    Chain(
+        "solutions",
+        "solutions_funnel",
+        {
+            "cot_solutions": "solutions with right answers:",
+            "cot_summaries": "their summaries:",
+            "reference_answers": "the answer to each problem:",
+            "cot_votes": "votes of the samples:",
+            "cot_rejected": "rejected samples, with reasons:",
+            "solutions_funnel": "the funnel of solutions:",
+            "solutions_funnel_reasons": "what was not kept, by reason:",
+        },
+    ),
+]
 
 
 class RunSummary:
@@ -44,8 +92,12 @@ class RunSummary:
         report = self._report
         if report.up_to_date:
             say(report.told_up_to_date())
-        if "funnel" in pipeline.all_outputs():
-            _show_funnel(pipeline, catalog)
+        chains = [chain for chain in _CHAINS if chain.funnel in pipeline.all_outputs()]
+        for chain in chains:
+            rich.get_console().print(funnel_table(catalog.load(chain.funnel), chain.rows))
+        if chains:
+            _show_results(chains, catalog)
+            _show_models(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():
             _show_preparation(catalog, env)
         else:
@@ -57,40 +109,53 @@ class RunSummary:
             say(f"Code in the sandbox: {report.code_run}.")
         for sentence in report.surprises:
             say(f"LOOK AT THIS: {sentence}.")
-        if "funnel" in pipeline.all_outputs():
-            _show_way_on(catalog, env)
+        if chains:
+            _show_way_on(chains, catalog, env)
 
 
-_RESULTS = {
-    "problems": "clean problems with answers:",
-    "contamination": "judged benchmark pairs:",
-    "contamination_review": "pairs without a clear verdict:",
-    "contamination_report": "contamination by benchmark:",
-    "answer_quality_summary": "what is doubtful about answers:",
-    "funnel": "the funnel:",
-    "funnel_reasons": "what was not kept, by reason:",
-    "funnel_plot": "the funnel as a plot:",
-}
+def _show_results(chains: list[Chain], catalog: DataCatalog) -> None:
+    for name, meaning in (item for chain in chains for item in chain.results.items()):
+        say(f"  {meaning:<32} {_where(catalog, name)}")
 
 
-def _show_funnel(pipeline: Pipeline, catalog: DataCatalog) -> None:
-    rich.get_console().print(funnel_table(catalog.load("funnel")))
-    for name, meaning in _RESULTS.items():
-        say(f"  {meaning:<34} {_where(catalog, name)}")
+def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Name the models, each once, with the word that the configuration has on them."""
+    names: dict[str, dict[str, None]] = {}
     for model in chat_models(pipeline, catalog).values():
-        note = f" ({model.note})" if model.note else ""
-        say(f"Replies came from {model.load().name}{note}.")
+        names.setdefault(model.note, {})[model.load().name] = None
+    for note, models in names.items():
+        say(f"Replies came from {', '.join(models)}{f' ({note})' if note else ''}.")
 
 
-def _show_way_on(catalog: DataCatalog, env: str) -> None:
-    problems = catalog.get("problems")
-    rows = problems.store.head(1, ["problem_id", "problem"]) if isinstance(problems, ShardsDataset) else []
-    for row in rows:
-        say(f"One problem: {_one_line(row['problem'])}")
-        say(f"  where it comes from:   kedro lineage {row['problem_id']} --env {env}")
-    if not rows:
-        say("No problem is left: the funnel and its reasons say where they went.")
-    say(f"  lineage and the plot:  kedro viz run --env {env}   (the plot is the node funnel_plot)")
+def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
+    result = next(iter(chains[-1].results))
+    example = _first(catalog, result) or _first(catalog, "problems")
+    if not _first(catalog, result):
+        say(f"No {chains[-1].rows.removesuffix('s')} is left: the funnel and its reasons say where they went.")
+    if example:
+        say(f"One problem: {_one_line(example['problem'])}")
+        if "solution_id" in example:
+            _show_solution(example, _first(catalog, "cot_summaries"))
+        say(f"  where it comes from:   kedro lineage {example['problem_id']} --env {env}")
+    plots = " and ".join(chain.plot for chain in chains)
+    say(f"  lineage and the plots: kedro viz run --env {env}   (plots: {plots})")
+
+
+def _show_solution(solution: Row, summary: Row | None) -> None:
+    if summary and summary["solution_id"] == solution["solution_id"]:
+        say(f"  one of its solutions:  {_one_line(summary['summary'])}")
+    else:
+        say(f"  one of its solutions:  {_one_line(solution['solution'])}")
+    answer = _one_line(solution["predicted_answer"])
+    votes = f"{solution['votes_for']:,} of {solution['samples_drawn']:,} samples have it"
+    say(f"  and its answer:        {answer} ({solution['verdict']}; {votes})")
+
+
+def _first(catalog: DataCatalog, name: str) -> Row | None:
+    """The first row of a table; None where it has none."""
+    dataset = catalog.get(name)
+    rows = dataset.store.head(1) if isinstance(dataset, ShardsDataset) else []
+    return rows[0] if rows else None
 
 
 def _one_line(text: str) -> str:
@@ -132,9 +197,9 @@ def _where(catalog: DataCatalog, name: str) -> str:
     return os.path.relpath(path) if Path(path).is_relative_to(Path.cwd()) else path
 
 
-def funnel_table(funnel: pd.DataFrame) -> Table:
+def funnel_table(funnel: pd.DataFrame, rows: str = "problems") -> Table:
     """The funnel for a screen of 80 columns or more; ways apart are told below their stage."""
-    table = stage_rows("Funnel: rows in = kept + dropped + failed")
+    table = stage_rows(f"Funnel of {rows}: rows in = kept + dropped + failed")
     table.add_column("unit", no_wrap=True)
     numbers = ("rows_in", "kept", "dropped", "failed", "rows_out")
     add_numbers(table, *(name.replace("rows_", "") for name in numbers))

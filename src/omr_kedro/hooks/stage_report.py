@@ -158,7 +158,7 @@ def _counts(stage: Stage, catalog: DataCatalog) -> StageCounts:
     outcomes = Counter(outcome for shard in dropped.values() for outcome in shard.column("outcome"))
     given = [catalog.get(name) for name in stage.given]
     if all(isinstance(dataset, ShardsDataset) for dataset in given):
-        unit = stage.per or "problem"
+        unit = stage.per or stage.unit or "problem"
         rows_in = sum(_table(catalog, name).count for name in stage.given)
     else:  # Files: counting their records again would be to read them again.
         unit = "record"

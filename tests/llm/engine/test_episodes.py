@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -312,6 +313,22 @@ def test_two_episodes_that_ask_the_same_pay_once(tmp_path: Path) -> None:
         table(tmp_path).save(plan(server, same, {"a": 5}))
     assert sum(said(call.body) == "same" for call in server.calls) == 1
     assert [row["text"] for row in rows(tmp_path)][::2] == ["re same"] * 5
+
+
+def test_a_call_of_several_episodes_is_counted_once_and_only_an_earlier_run_s_as_taken_from_one(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def same(steps: Steps, row: str) -> None:
+        await steps.ask(replace(question(row), messages=[{"role": "user", "content": "same"}]))
+
+    caplog.set_level("INFO")
+    with ChatServer(echo) as server:
+        table(tmp_path).save(plan(server, same, {"a": 3}, max_in_flight=1))
+        (first,) = re.findall(r"test: (.*) calls to .*, (.*) taken from earlier runs", caplog.text)
+        caplog.clear()
+        table(tmp_path).save(replace(plan(server, same, {"a": 5}, max_in_flight=1), fingerprints={"a": "more"}))
+        (second,) = re.findall(r"test: (.*) calls to .*, (.*) taken from earlier runs", caplog.text)
+    assert (first, second) == (("1", "0"), ("0", "1"))
 
 
 def test_later_steps_go_before_episodes_that_are_not_open_yet(tmp_path: Path) -> None:

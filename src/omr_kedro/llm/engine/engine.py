@@ -162,8 +162,7 @@ class Engine:
         key = ask.key(self._session.entry.identity)
         shard.rows.append((number, ask.identity(), key))
         if key in shard.journal:
-            self.tally.reused += 1
-            shard.found += 1
+            self.tally.reused += shard.reuse(key)
         elif key not in shard.asked:
             if self._client is None:
                 await self._connect()

@@ -159,8 +159,7 @@ class LiveSteps(EpisodeSteps):
         """The outcome of a step that was made before, or that another episode makes just now."""
         while True:
             if found := self._shard.known(key):
-                self._maker.tally.reused += 1
-                self._shard.found += 1
+                self._maker.tally.reused += self._shard.reuse(key)
                 return found
             if self._maker.stopping:
                 raise asyncio.CancelledError

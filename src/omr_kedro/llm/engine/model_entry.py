@@ -47,6 +47,12 @@ class ModelEntry:
         return f"{self.name} {orjson.dumps(self.extra_body, option=orjson.OPT_SORT_KEYS).decode()}"
 
     @property
+    def asked_as(self) -> tuple[object, ...]:
+        """All of the model that decides whether a call is answered: of equal ones, one check is enough."""
+        command = self.server.command if self.server else None
+        return self.identity, self.base_url, self.api_key, self.client, self.api_version, command
+
+    @property
     def place(self) -> str:
         """Model and address, for messages."""
         return f"{self.name} at {without_user(self.base_url) if self.base_url else 'the local server'}"

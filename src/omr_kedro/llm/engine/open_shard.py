@@ -35,6 +35,8 @@ class OpenShard:
         self.fed = False
         self._ends: dict[str, Completion] = {}
         self._ends_settled = True
+        self._counted: set[str] = set()
+        """Calls of this run, and those of earlier runs that were counted."""
 
     @property
     def ended(self) -> bool:
@@ -50,6 +52,13 @@ class OpenShard:
         if key in self.journal:
             return self.journal.completion(key)
         return self.failures.get(key)
+
+    def reuse(self, key: str) -> bool:
+        """Whether an earlier run has paid for a step; true once, however many rows share it."""
+        new = key in self.journal and key not in self._counted
+        self._counted.add(key)
+        self.found += new
+        return new
 
     def begin(self, key: str) -> None:
         """Take note of a step that is made from here on, until it is settled or abandoned."""
@@ -67,6 +76,7 @@ class OpenShard:
         """Take the outcome of a step; the journal has it already, unless it may pass."""
         self.made += 1
         key = completion.call_key
+        self._counted.add(key)
         if not completion.settled:
             self.failures[key] = completion
         elif self.failures:

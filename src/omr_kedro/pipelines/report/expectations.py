@@ -26,8 +26,8 @@ class Expectations(BaseModel):
 
     dropped: dict[str, Share] = {}
     """Expected share of a stage's rows that it drops; 0 for a stage that is not named."""
-    failed: Share = 0.0
-    """Expected share of any stage's rows that fail."""
+    failed: dict[str, Share] = {}
+    """Expected share of a stage's rows that fail; 0 for a stage that is not named."""
     tolerance: Share = 0.25
     """Added to an expected share of dropped rows: inputs and models differ."""
     failed_tolerance: Share = 0.05
@@ -57,7 +57,7 @@ def surprises(counts: StageCounts, expected: Expectations) -> Iterator[str]:
     usual = expected.dropped.get(counts.stage, 0.0)
     tests = [
         ("dropped", counts.dropped, usual, expected.tolerance),
-        ("failed", counts.failed, expected.failed, expected.failed_tolerance),
+        ("failed", counts.failed, expected.failed.get(counts.stage, 0.0), expected.failed_tolerance),
     ]
     for verb, number, share, tolerance in tests:
         if tail(number, counts.rows_in, min(share + tolerance, 1.0)) < expected.chance:
