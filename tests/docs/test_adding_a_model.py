@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.docs.test_adding_a_stage import copy, run  # noqa: F401 (a fixture)
+from tests.docs.test_adding_a_stage import PROBLEMS, copy, run  # noqa: F401 (a fixture)
 from tests.support.offline import OfflineModel
 from tests.support.project import ROOT, Project
 
@@ -52,24 +52,25 @@ def estimated(project: Project, *words: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.slow
 def test_the_section_gives_a_second_model_that_is_asked_priced_and_prepared(copy: Project) -> None:  # noqa: F811
     section = PAGE.read_text(encoding="utf-8").partition("## Adding a model")[2]
-    run(copy)
+    run(copy, PROBLEMS)
     touched = sorted(set(follow(section, copy.path)))
     print(f"a second model touches {len(touched)} files: {', '.join(touched)}")
     assert len(touched) <= MOST_FILES
 
-    again = run(copy)
+    again = run(copy, PROBLEMS)
     assert "decontaminate_completions: up to date" in again, "it is served under the same name, so nothing is new"
     prices = estimated(
-        copy, "--params=models.judge.name=another-judge,prices.problem_model.prompt=1,prices.problem_model.completion=2"
+        copy,
+        "--params=models.comparison.name=another-judge,prices.problem_model.prompt=1,prices.problem_model.completion=2",
     )
     assert prices["problem_model"]["money"] == prices["problem_model"]["calls"] == 0
-    judge = prices["judge_model"]
+    judge = prices["comparison_model"]
     assert judge["served_as"] == "another-judge"
     assert judge["money"] == pytest.approx((judge["prompt_tokens"] + judge["reply_tokens"]) * 0.9 / 1e6)
 
     with OfflineModel(copy) as elsewhere:
-        one = f"--params=models.judge.endpoint={elsewhere.base_url},models.judge.name=another-judge"
-        shown = run(copy, one)
+        one = f"--params=models.comparison.endpoint={elsewhere.base_url},models.comparison.name=another-judge"
+        shown = run(copy, PROBLEMS, one)
         assert set(elsewhere.asked) == {"judge_contamination"}, "only the judge is there"
         assert judge["calls"] == len(elsewhere.asked)
     assert "Replies came from another-judge" in shown
@@ -78,4 +79,4 @@ def test_the_section_gives_a_second_model_that_is_asked_priced_and_prepared(copy
 
     run(copy, "--pipelines", "model_preparation")
     manifest = json.loads((copy.path / "data/06_models/offline/manifest.json").read_text())
-    assert set(manifest) == {"problem", "judge"}
+    assert set(manifest) == {"problem", "comparison", "cot", "judge", "summary"}

@@ -18,6 +18,7 @@ PAGE = ROOT / "docs" / "adding-a-stage.md"
 _FILE = re.compile(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", re.DOTALL)
 _DIFF = re.compile(r"```diff\n--- (\S+)\n(.*?)```", re.DOTALL)
 _BLOCK = re.compile(r"^```\w+$", re.MULTILINE)
+PROBLEMS = "--pipelines=problem_generation"
 
 
 def follow(page: str, project: Path) -> list[str]:
@@ -65,10 +66,10 @@ def python(project: Project, *words: str) -> str:
 @pytest.mark.slow
 def test_the_page_gives_a_stage_that_runs_and_is_counted(copy: Project) -> None:
     page = PAGE.read_text(encoding="utf-8")
-    run(copy)
+    run(copy, PROBLEMS)
     touched = follow(page, copy.path)
     assert len(touched) == len(_BLOCK.findall(page)) - 1, "all blocks but that of commands"
-    shown = run(copy)
+    shown = run(copy, PROBLEMS)
     assert "classify_proof_completions: up to date" in shown, "what rests on none of the new code is not made again"
     (funnel,) = re.findall(r"label_topics\W+problem\W+(\d+)\W+(\d+)", shown)
     assert funnel[0] == funnel[1] != "0", "every problem has a topic"

@@ -45,6 +45,6 @@ def test_every_link_of_a_page_leads_somewhere(page: Path) -> None:
 
 def test_the_pages_on_design_name_the_file_of_each_step() -> None:
     pages = sorted((ROOT / "docs/design").glob("*.md"))
-    assert len(pages) == 3
+    assert len(pages) == 4
     for page in pages:
         assert len(set(named(page))) >= 8, page.name

@@ -2,15 +2,16 @@ from __future__ import annotations
 
 import asyncio
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kedro.io import DataCatalog
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import PythonSandboxDataset
+from omr_kedro.datasets import PythonSandboxDataset, ShardsDataset
 from omr_kedro.hooks import RunSummary, StageReport
-from omr_kedro.hooks.run_summary import _one_line, _show_crashes
+from omr_kedro.hooks.run_summary import _CHAINS, Chain, _one_line, _show_crashes, _show_way_on
 from omr_kedro.sandbox import Sandbox
 from omr_kedro.shards import READING_CRASHED, Row, Shards
 from tests.support.tables import shards_of
@@ -71,6 +72,62 @@ def test_a_run_that_used_the_sandbox_closes_with_how_its_code_ended(capsys: pyte
 
 def test_a_run_that_did_not_use_it_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_with_code([], capsys) == ""
+
+
+class Kept(ShardsDataset):
+    """A table as far as the summary looks at its first row."""
+
+    def __init__(self, row: Row | None) -> None:
+        self._rows = [row] if row else []
+
+    @property
+    def store(self) -> Any:
+        return SimpleNamespace(head=lambda count: self._rows[:count])
+
+
+SOLUTION = {
+    "solution_id": "s1", "problem_id": "p1", "problem": "Find $x$.", "solution": "The text.", "predicted_answer": "5",
+    "verdict": "correct", "votes_for": 6, "samples_drawn": 12,
+}  # fmt: skip
+
+
+def way_on(capsys: pytest.CaptureFixture[str], *chains: Chain, **rows: Row | None) -> str:
+    tables: dict[str, Row | None] = {"problems": None, "cot_solutions": None, "cot_summaries": None, **rows}
+    catalog: Any = {name: Kept(row) for name, row in tables.items()}
+    _show_way_on(list(chains), catalog, "offline")
+    return capsys.readouterr().out
+
+
+def test_the_example_of_a_run_of_solutions_is_one_of_them_with_its_summary_answer_and_verdict(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    summary = {"solution_id": "s1", "summary": "In short\nit is 5."}
+    said = way_on(capsys, *_CHAINS, cot_solutions=SOLUTION, cot_summaries=summary)
+    assert "One problem: Find $x$.\n  one of its solutions:  In short it is 5.\n" in said
+    assert "and its answer:        5 (correct; 6 of 12 samples have it)" in said
+    assert "kedro lineage p1 --env offline" in said
+    assert "plots: funnel_plot, solutions_funnel_plot" in said
+
+
+def test_a_solution_without_a_summary_of_its_own_shows_its_text(capsys: pytest.CaptureFixture[str]) -> None:
+    other = {"solution_id": "s2", "summary": "Of another one."}
+    assert "solutions:  The text." in way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, cot_summaries=other)
+
+
+@pytest.mark.parametrize(
+    ("chains", "rows", "said"),
+    [
+        (_CHAINS, {"problems": {"problem_id": "p", "problem": "Find $y$."}}, ["No solution is left", "Find $y$."]),
+        (_CHAINS[1:], {}, ["No solution is left"]),
+        (_CHAINS[:1], {}, ["No problem is left"]),
+    ],
+)
+def test_a_run_that_kept_nothing_says_so(
+    capsys: pytest.CaptureFixture[str], chains: list[Chain], rows: dict[str, Row], said: list[str]
+) -> None:
+    shown = way_on(capsys, *chains, **rows)
+    assert all(words in shown for words in said)
+    assert "one of its solutions" not in shown
 
 
 def test_an_example_is_one_short_line_that_steers_no_terminal() -> None:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import Completion, TooManyFailuresError
-from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept, Outcome, not_kept_row, settle, sole_reply
+from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome, not_kept_row, settle, sole_reply
 from omr_kedro.shards import Row, Shards, SiblingShards, TableStore, accept
 from omr_kedro.tables import COMPLETIONS, DROPPED, PROBLEMS
 from tests.support import tables
@@ -35,6 +35,11 @@ def read(row: Row, completions: list[Completion]) -> Outcome:
         return reply
     outcomes: dict[str, Outcome] = {"keep": Kept([row]), "drop": Dropped("no"), "other": Kept([row], to="other")}
     return outcomes.get(reply, Failed("why"))
+
+
+def test_a_field_of_requests_that_an_environment_sets_to_null_is_not_sent() -> None:
+    options = CallOptions(extra_body={"repetition_detection": None, "top_k": 20})
+    assert options.extra_body == {"top_k": 20}
 
 
 def problems(count: int) -> list[Row]:

@@ -13,12 +13,14 @@ Kind = TypeVar("Kind")
 
 
 def input_datasets(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Any]:
-    """Datasets that no node of the pipeline makes, by name and in its order."""
-    return {name: catalog.get(name) for name in sorted(pipeline.inputs())}
+    """Datasets that no node of the pipeline makes, by name and in the order in which nodes take them."""
+    given = pipeline.inputs()
+    taken = dict.fromkeys(name for node in pipeline.nodes for name in node.inputs)
+    return {name: catalog.get(name) for name in taken if name in given}
 
 
 def chat_models(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, ChatModelDataset]:
-    """Model entries that the pipeline asks, by name."""
+    """Model entries that the pipeline asks, by name, the first to be asked first."""
     return _of_kind(ChatModelDataset, pipeline, catalog)
 
 

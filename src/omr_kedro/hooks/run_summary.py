@@ -137,8 +137,8 @@ def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
         if "solution_id" in example:
             _show_solution(example, _first(catalog, "cot_summaries"))
         say(f"  where it comes from:   kedro lineage {example['problem_id']} --env {env}")
-    plots = " and ".join(chain.plot for chain in chains)
-    say(f"  lineage and the plots: kedro viz run --env {env}   (plots: {plots})")
+    plots = ", ".join(chain.plot for chain in chains)
+    say(f"  lineage and plots:     kedro viz run --env {env}   (plots: {plots})")
 
 
 def _show_solution(solution: Row, summary: Row | None) -> None:

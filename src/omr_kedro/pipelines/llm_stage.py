@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from omr_kedro.llm.calls import (
     Ask,
@@ -61,9 +61,15 @@ class CallOptions(BaseModel):
     """Tokens of a reply at most, reasoning included."""
     seed: int | None = None
     extra_body: dict[str, Any] = {}
-    """More fields of each request, such as `repetition_detection` of vLLM."""
+    """More fields of each request, such as `repetition_detection` of vLLM. One that is null is not sent: an environment
+    takes a field of conf/base away by it, since sections are merged."""
     max_failed_share: float = Field(default=0.05, ge=0, le=1)
     """Share of a stage's calls, and of its rows, that may fail before the run stops."""
+
+    @field_validator("extra_body")
+    @classmethod
+    def _of_values(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in given.items() if value is not None}
 
     @property
     def sampling(self) -> Sampling:
