@@ -23,7 +23,8 @@ Every table is a folder of shards (`shard-00003-of-00512.jsonl` or `.parquet`). 
 in the shard that follows from its id; the tables of `raw_data` are split as the dump is, and those of solutions, from
 `solve_problems` on, by `problem_id`. Columns marked * are always filled.
 Rows join by `thread_id`, `problem_id` and `solution_id`, which are hashes of content. `<workspace>` is the
-environment's: `base`, `demo` or `offline`. `python docs/render_data_model.py` writes this page from pipelines, catalog and schemas.
+environment's: `base`, `demo` or `offline`. `python docs/render_data_model.py` writes this page from pipelines, catalog
+and schemas.
 """
 
 

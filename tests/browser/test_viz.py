@@ -76,6 +76,7 @@ async def test_the_graph_shows_stages_tables_and_layers_and_what_is_in_them(chro
         await page.open(viz)
         await page.until("document.querySelectorAll('.pipeline-node').length > 50")
         assert {"extract_problems", "decontaminate", "raw_threads", "problem_model"} <= await drawn(page)
+        assert {"solve_cot", "settle_cot", "cot_model", "cot_solutions", "solutions_funnel_plot"} <= await drawn(page)
         layers = await page.evaluate("[...document.querySelectorAll('.pipeline-layer-name')].map(e => e.textContent)")
         assert {"raw", "prompts", "models", "intermediate", "primary", "reporting"} <= set(layers)
 

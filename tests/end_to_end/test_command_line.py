@@ -175,6 +175,7 @@ def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(
         "convert_proofs",
         "assess_answers",
         "decontaminate",
+        *("split_problems", "solve_cot", "judge_cot", "settle_cot", "summarise_cot", "solutions_report"),
     } <= set(graph["modular_pipelines"])
 
 
