@@ -165,12 +165,14 @@ def check_command(env: str | None, params: dict[str, Any], pipelines: list[str])
 @_takes("env", "params")
 @cli.command(cls=CalmCommand)
 @click.argument("id")
-@click.option("--full", is_flag=True, help="Show all messages of each call, worked examples included.")
+@click.option(
+    "--full", is_flag=True, help="Show each call whole: all messages, worked examples included, and long replies."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
 def lineage(id: str, env: str | None, params: dict[str, Any], full: bool, as_json: bool) -> None:
-    """Show where a problem or a thread comes from and what became of it.
+    """Show where a thread, a problem or a solution comes from and what became of it.
 
-    ID is a problem_id or a thread_id, or its first digits.
+    ID is a thread_id, a problem_id or a solution_id, or its first digits.
     """
     with _open_session(env, params) as session:
         found = trace(ProjectTables(every_pipeline.values(), session.load_context().catalog), id)

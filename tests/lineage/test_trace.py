@@ -15,12 +15,12 @@ from omr_kedro.lineage import Lineage, UnknownIdError, calls, trace
 from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.pipeline_registry import register_pipelines
 from omr_kedro.pipelines.stages import stages_of
-from omr_kedro.shards import TableStore
+from omr_kedro.shards import TableStore, shard_of
 from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
 
-STAGES = stages_of(register_pipelines().values())
+STAGES = stages_of([register_pipelines()["problem_generation"]])
 
 
 @contextmanager
@@ -42,7 +42,15 @@ def new_project(folder: Path) -> Project:
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = new_project(tmp_path_factory.mktemp("lineage"))
-    project.run(raw_threads=project.write_threads([*make_threads(30), make_threads(1)[0]]))
+    threads = project.write_threads([*make_threads(30), make_threads(1)[0]])
+    project.run(pipelines=["problem_generation"], raw_threads=threads)
+    return project
+
+
+@pytest.fixture(scope="module")
+def solved(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = new_project(tmp_path_factory.mktemp("solved"))
+    project.run(split_problems={"shards": 5})
     return project
 
 
@@ -57,21 +65,20 @@ def test_a_problem_of_the_result_was_kept_by_every_stage_that_it_came_to(ran: Pr
     assert lineage.thread["source"].startswith("mine.jsonl:")
     assert lineage.problems == [problem]
     order = [stage.name for stage in STAGES if not stage.name.startswith(("convert_proofs", "classify_converted"))]
-    assert decisions(lineage) == [(name, "kept") for name in order]
+    assert decisions(lineage) == [*((name, "kept") for name in order), ("split_problems", "open")]
 
 
-def test_every_call_about_a_problem_is_shown_with_the_messages_that_were_sent(ran: Project) -> None:
-    names = [
-        f"{stage.name}_completions"
-        for stage in STAGES
-        if (ran.path / f"data/07_model_output/offline/{stage.name}_completions").is_dir()
-    ]
-    problem = ran.table("problems")[0]
-    about = {problem["problem_id"], problem["thread_id"], problem["original_problem_id"]}
-    made = [row for name in names for row in ran.table(name) if row["row_id"] in about]
-    lineage = traced(ran, problem["problem_id"])
-    shown = [call for step in lineage.steps for call in step.calls]
+def test_every_call_about_a_problem_is_shown_with_the_messages_that_were_sent(solved: Project) -> None:
+    problem = solved.table("problems")[0]
+    own = problem["problem_id"]
+    parts = [*solved.table("cot_samples"), *solved.table("cot_answers")]
+    ids = {row.get("solution_id") or row["answer_id"] for row in parts if row["problem_id"] == own}
+    folders = (solved.path / "data/07_model_output/offline").glob("*_completions")
+    about = {own, problem["thread_id"], problem["original_problem_id"], *ids}
+    made = [row for folder in folders for row in solved.table(folder.name) if row["row_id"] in about]
+    shown = [call for step in traced(solved, own).steps for call in step.calls]
     assert sorted(call.call_key for call in shown) == sorted(row["call_key"] for row in made)
+    assert {call.table for call in shown} >= {"solve_cot_completions", "summarise_cot_completions"}
     assert all(call.messages and not call.note for call in shown)
     assert {call.reply for call in shown} == {row["text"] for row in made}
 
@@ -100,7 +107,7 @@ def test_each_dropped_row_tells_its_stage_and_reason(ran: Project) -> None:
 
 def test_verdicts_on_benchmark_pairs_are_evidence(ran: Project) -> None:
     pair = ran.table("contamination")[0]
-    step = traced(ran, pair["problem_id"]).steps[-1]
+    step = next(step for step in traced(ran, pair["problem_id"]).steps if step.stage == "decontaminate")
     (judged,) = [evidence for evidence in step.evidence if evidence.table == "contamination"]
     assert pair in judged.rows
 
@@ -143,7 +150,41 @@ def test_several_ids_that_begin_alike_are_named(ran: Project, monkeypatch: pytes
         traced(ran, ran.table("threads")[0]["thread_id"][:1])
 
 
-def test_one_shard_of_each_table_is_read(ran: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_problem_shows_the_way_of_each_sample_and_a_solution_its_own_alone(solved: Project) -> None:
+    rejected = next(row for row in solved.table("cot_rejected") if row["reason"] == "incorrect")
+    rows = [row for row in solved.table("cot_samples") if row["problem_id"] == rejected["problem_id"]]
+    summed_up = {row["solution_id"] for row in solved.table("cot_summaries")}
+    whole = traced(solved, rejected["problem_id"])
+    assert [(way.solution_id, way.answer) for way in whole.samples] == [
+        (row["solution_id"], row["predicted_answer"]) for row in sorted(rows, key=lambda row: row["sample_index"])
+    ]
+    assert {way.solution_id for way in whole.samples if way.summary} == summed_up & {row["solution_id"] for row in rows}
+    alone = traced(solved, rejected["solution_id"][:14])
+    (way,) = alone.samples
+    assert (way.verdict, way.outcome, way.reason) == ("incorrect", "dropped", "incorrect")
+    assert way in whole.samples
+    assert [step.stage for step in alone.steps][:2] == ["prepare_threads", "extract_problems"]
+    drawn = next(step for step in alone.steps if step.stage == "solve_cot")
+    assert [call.call_key for call in drawn.calls] == [rejected["call_key"]]
+    assert drawn.calls[0] in next(step for step in whole.steps if step.stage == "solve_cot").calls
+    (answer,) = next(found for step in alone.steps for found in step.evidence if found.key == "answer_id").rows
+    assert (answer["answer_class"], answer["verdict"]) == (rejected["answer_class"], "incorrect")
+
+
+def test_an_answer_shows_what_the_judge_said_of_it_and_the_samples_that_have_it(solved: Project) -> None:
+    judged = next(row for row in solved.table("cot_answers") if row["decided_by"] == "judge")
+    lineage = traced(solved, judged["answer_id"])
+    step = next(step for step in lineage.steps if step.stage == "judge_cot")
+    assert [(call.row_id, call.part) for call in step.calls] == [
+        (judged["answer_id"], "forward"),
+        (judged["answer_id"], "backward"),
+    ]
+    assert all(call.messages and not call.note for call in step.calls)
+    assert {way.answer_class for way in lineage.samples} == {judged["answer_class"]}
+    assert {way.decided_by for way in lineage.samples} == {"judge"}
+
+
+def test_one_shard_of_each_table_is_read(solved: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     read = set[str]()
     whole: Callable[[TableStore, str], object] = TableStore._read
 
@@ -151,15 +192,16 @@ def test_one_shard_of_each_table_is_read(ran: Project, monkeypatch: pytest.Monke
         read.add(name)
         return whole(store, name)
 
-    thread = ran.table("threads")[0]["thread_id"]
+    problem = solved.table("solve_problems")[0]
     monkeypatch.setattr(TableStore, "_read", noted)
-    lineage = traced(ran, thread)
-    assert read == {lineage.shard}
+    lineage = traced(solved, problem["problem_id"])
+    assert read == set(lineage.shards)
+    assert lineage.shards == [shard_of(problem["thread_id"], 4), shard_of(problem["problem_id"], 5)]
 
 
 def test_a_changed_prompt_is_said_and_its_text_is_not_made_up(tmp_path: Path) -> None:
     project = new_project(tmp_path)
-    project.run()
+    project.run(pipelines=["problem_generation"])
     path = project.path / "conf/base/prompts/classify_mcq.yml"
     path.write_text(path.read_text().replace("system: |\n", "system: |\n  Take your time.\n"))
     parameters = project.path / "conf/base/parameters.yml"
@@ -191,8 +233,12 @@ def test_a_run_that_was_stopped_shows_calls_of_the_journal_and_what_is_not_decid
     assert decisions(lineage)[-1] == ("classify_proof", "failed")
     assert "classify_proof_dropped" in lineage.steps[-1].unfinished
     # As a kill leaves it: calls in the journal, the shard not written.
-    (table / ".open" / f"{lineage.shard}.jsonl").write_bytes((table / f"{lineage.shard}.jsonl").read_bytes())
-    for path in (table / ".complete.json", table / ".made" / f"{lineage.shard}.json", table / f"{lineage.shard}.jsonl"):
+    (table / ".open" / f"{lineage.shards[0]}.jsonl").write_bytes((table / f"{lineage.shards[0]}.jsonl").read_bytes())
+    for path in (
+        table / ".complete.json",
+        table / ".made" / f"{lineage.shards[0]}.json",
+        table / f"{lineage.shards[0]}.jsonl",
+    ):
         path.unlink()
     (call,) = traced(project, problem["problem_id"]).steps[-1].calls
     assert call.note == calls.IN_JOURNAL

@@ -2,7 +2,8 @@
 
 from omr_kedro.lineage.calls import Call
 from omr_kedro.lineage.find import UnknownIdError
+from omr_kedro.lineage.parts import SampleWay
 from omr_kedro.lineage.screen import show
 from omr_kedro.lineage.trace import Decision, Lineage, Step, trace
 
-__all__ = ["Call", "Decision", "Lineage", "Step", "UnknownIdError", "show", "trace"]
+__all__ = ["Call", "Decision", "Lineage", "SampleWay", "Step", "UnknownIdError", "show", "trace"]

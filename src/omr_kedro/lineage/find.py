@@ -1,8 +1,8 @@
-"""From the beginning of an id to the shard that holds all about it.
+"""From the beginning of an id to the row that has it.
 
-A thread's shard follows from its id. A problem's id says nothing of its thread, so the tables are searched for it, in
-the order of the pipeline. There is no index to keep up to date: a search reads a million problems in seconds, and is
-asked for by a person.
+A thread's shard follows from its id. The id of a problem or a solution says nothing of its thread, so the tables are
+searched for it, in the order of the pipeline. There is no index to keep up to date: a search reads a million problems
+in seconds, and is asked for by a person.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from omr_kedro.lineage.project_tables import ProjectTables, key_of
-from omr_kedro.shards import OmrError, shard_of
+from omr_kedro.shards import OmrError
 from omr_kedro.shards.search import find_rows
 
 _SHORTEST, _WHOLE = 4, 20
@@ -23,15 +23,20 @@ class UnknownIdError(OmrError):
     """No row has the id, or several begin so."""
 
 
+_KINDS = {"thread_id": "thread", "problem_id": "problem", "answer_id": "answer", "solution_id": "solution"}
+_RECORD = "record"
+"""A line of the input that became no thread."""
+
+
 @dataclass(frozen=True)
 class Place:
-    """Where a row was found."""
+    """Where a row was found: what it comes from."""
 
     kind: str
-    """`thread`, `problem`, or `record` for a line of the input that became no thread."""
+    """`thread`, `problem`, `answer`, `solution` or `record`."""
     id: str
     thread_id: str | None
-    shard: str
+    problem_id: str | None
 
 
 def find(tables: ProjectTables, given: str) -> Place:
@@ -43,8 +48,8 @@ def find(tables: ProjectTables, given: str) -> Place:
     wanted = given.strip().lower()
     if not re.fullmatch(rf"[0-9a-f]{{{_SHORTEST},{_WHOLE}}}", wanted):
         raise UnknownIdError(
-            f"'{given}' is no id. Ids are {_WHOLE} hexadecimal digits, as in the columns `problem_id` and `thread_id`; "
-            f"the first {_SHORTEST} or more are enough where they are unique."
+            f"'{given}' is no id. Ids are {_WHOLE} hexadecimal digits, as in the columns `problem_id`, `solution_id` "
+            f"and `thread_id`; the first {_SHORTEST} or more are enough where they are unique."
         )
     found: dict[str, Place] = {}
     for place in _hits(tables, wanted):
@@ -61,30 +66,47 @@ def find(tables: ProjectTables, given: str) -> Place:
 
 
 def _hits(tables: ProjectTables, wanted: str) -> Iterator[Place]:
-    for stage in tables.stages:
-        names = stage.stage.kept if stage.given else stage.outcome
-        for name in names:
-            yield from _hits_in(tables, name, wanted)
+    for name in _searched(tables):
+        yield from _hits_in(tables, name, wanted)
+
+
+def _searched(tables: ProjectTables) -> list[str]:
+    """The tables that some id comes up in first, in the order of the pipeline.
+
+    Parts of problems keep their ids from stage to stage, and the texts of solutions are long: they are searched where
+    they are made, and nowhere else.
+    """
+    names = dict.fromkeys(
+        name
+        for stage in tables.stages
+        for name in (*stage.given, *(stage.stage.kept if stage.given else stage.outcome))
+    )
+    found: dict[str, str] = {}
+    for name in names:
+        key = key_of(tables.stores[name].schema)
+        if key not in ("solution_id", "answer_id") or key not in found.values():
+            found[name] = key
+    return list(found)
 
 
 def _hits_in(tables: ProjectTables, name: str, wanted: str) -> Iterator[Place]:
     store = tables.stores[name]
     key = key_of(store.schema)
-    kind = {"thread_id": "thread", "problem_id": "problem"}.get(key, "record")
+    kind = _KINDS.get(key, _RECORD)
     if kind == "thread" and len(wanted) == _WHOLE:
         # The one shard that it can be in.
-        for shard in {shard_of(wanted, int(name.rpartition("-of-")[2])) for name in store.written()[:1]}:
+        for shard in tables.shards_of(name, {"thread_id": [wanted]}):
             rows = tables.rows(name, shard)
-            yield from (Place(kind, wanted, wanted, shard) for row in rows if row[key] == wanted)
+            yield from (Place(kind, wanted, wanted, None) for row in rows if row[key] == wanted)
         return
-    columns = list(dict.fromkeys([key, "thread_id"]))
-    for shard, row in find_rows(store, key, wanted, columns):
-        yield Place(kind, row[key], row["thread_id"], shard)
+    columns = [column for column in dict.fromkeys([key, "problem_id", "thread_id"]) if column in store.schema.names]
+    for _, row in find_rows(store, key, wanted, columns):
+        yield Place(kind, row[key], row["thread_id"], row.get("problem_id"))
 
 
 def _unknown(tables: ProjectTables, wanted: str) -> str:
-    searched = [name for stage in tables.stages for name in stage.stage.kept]
-    lines = [f"No thread and no problem has an id that begins with {wanted}."]
+    searched = [name for name in _searched(tables) if key_of(tables.stores[name].schema) in _KINDS]
+    lines = [f"No thread, no problem and no solution has an id that begins with {wanted}."]
     filled = [name for name in searched if tables.stores[name].written()]
     if not filled:
         folder = tables.stores[searched[0]].folder.parent

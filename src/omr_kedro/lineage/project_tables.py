@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,17 +11,24 @@ import pyarrow as pa
 from kedro.io import CatalogProtocol
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import ShardsDataset
+from omr_kedro.datasets import ShardCountDataset, ShardsDataset
 from omr_kedro.pipelines.stages import Stage, stages_of
-from omr_kedro.shards import Row, TableStore
+from omr_kedro.shards import Row, TableStore, shard_of
+from omr_kedro.shards.store import shard_count
 from omr_kedro.tables import COMPLETIONS
 
-_KEYS = ("row_id", "problem_id", "thread_id")
+ID_COLUMNS = ("row_id", "solution_id", "answer_id", "problem_id", "thread_id")
+"""Columns that hold ids, from what is made last to what all comes of."""
 
 
 def key_of(schema: pa.Schema) -> str:
     """The column that says what a row is about; empty where there is none."""
-    return next((name for name in _KEYS if name in schema.names), "")
+    return next((name for name in ID_COLUMNS if name in schema.names), "")
+
+
+def splits(node: Node, catalog: CatalogProtocol[Any, Any]) -> bool:
+    """Whether a node deals its rows to shards by their ids: it is told how many shards there are."""
+    return any(isinstance(catalog.get(name), ShardCountDataset) for name in node.inputs)
 
 
 def is_completions(store: TableStore) -> bool:
@@ -72,6 +79,34 @@ class ProjectTables:
             given = tuple(name for name in stage.given if name in self.stores)
             found.append(StageTables(stage, given, tuple(names)))
         return found
+
+    @cached_property
+    def shard_keys(self) -> dict[str, str]:
+        """The column that the shard of a row follows from, by table; tables that are not split by an id have none.
+
+        It is the key of what a node makes that splits rows, and holds for all that is made of these, shard by shard.
+        """
+        keys: dict[str, str] = {}
+        for node in self._whole.nodes:
+            made = [name for name in node.outputs if name in self.stores]
+            if splits(node, self.catalog):
+                own = (key_of(self.stores[name].schema) for name in made)
+                key = next((key for key in own if key != "row_id"), "")
+            else:
+                key = next((keys[name] for name in node.inputs if name in keys), "")
+            keys |= dict.fromkeys(made, key) if key else {}
+        return keys
+
+    def shards_of(self, name: str, ids: Mapping[str, Iterable[str]]) -> list[str]:
+        """The shards of a table that hold what belongs to rows with these ids.
+
+        Args:
+            name: the table.
+            ids: by column, as `thread_id`; of those of other columns nothing is known.
+        """
+        wanted = ids.get(self.shard_keys.get(name, ""), ())
+        count = shard_count(self.stores[name].folder)
+        return sorted({shard_of(one, count) for one in wanted}) if count else []
 
     @property
     def others(self) -> list[str]:

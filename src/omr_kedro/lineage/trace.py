@@ -1,6 +1,7 @@
-"""The lineage of one thread or problem: its calls and what was decided about it, stage by stage.
+"""The lineage of a thread, a problem or a solution: its calls and what was decided about it, stage by stage.
 
-All rows that come from a thread lie in its shard, so one shard of each table is read, whatever the size of the tables.
+All rows that come from a thread lie in its shard until problems are split anew, by their own ids; then those of a
+problem lie in the problem's. So one shard of each table is read for a problem, whatever the size of the tables.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass, field
 
 from omr_kedro.lineage.calls import Call, calls_in
 from omr_kedro.lineage.find import Place, find
-from omr_kedro.lineage.project_tables import ProjectTables, StageTables, is_completions, key_of
+from omr_kedro.lineage.parts import Parts, SampleWay, parts_of
+from omr_kedro.lineage.project_tables import ID_COLUMNS, ProjectTables, StageTables, is_completions, key_of
 from omr_kedro.shards import Row
 
 
@@ -57,18 +59,21 @@ class Lineage:
 
     id: str
     kind: str
-    """`thread`, `problem`, or `record`."""
-    shard: str
+    """`thread`, `problem`, `answer`, `solution`, or `record`."""
+    shards: list[str]
+    """Where its rows lie: the thread's shard, and those of its problems where these are split anew."""
     thread_id: str | None
     thread: Row | None
     """Its row of `tables.THREADS`; None where that table has none."""
     problems: list[Row]
     """The rows as they were last kept, one for each problem: statement, answer, type."""
+    samples: list[SampleWay]
+    """The ways of the samples that were drawn of the problems, or of the one that was asked for."""
     steps: list[Step]
 
 
 def trace(tables: ProjectTables, given: str) -> Lineage:
-    """The lineage of the one thread or problem whose id begins with `given`.
+    """The lineage of the one thread, problem, answer or solution whose id begins with `given`.
 
     Raises:
         UnknownIdError: there is none, or there are several.
@@ -81,7 +86,11 @@ class _Tracer:
         self._tables = tables
         self._place = place
         self._found: dict[str, list[Row]] = {}
-        self._ids = self._family()
+        self._problems: list[str] = []
+        self._problems = self._line()
+        self._parts = self._samples_and_answers()
+        thread = [place.thread_id] if place.thread_id else []
+        self._ids = list(dict.fromkeys([*thread, *self._problems, *self._parts.ids, place.id]))
 
     def lineage(self) -> Lineage:
         place = self._place
@@ -92,29 +101,36 @@ class _Tracer:
         return Lineage(
             id=place.id,
             kind=place.kind,
-            shard=place.shard,
+            shards=list(dict.fromkeys(shard for name in self._kept() for shard in self._shards(name))),
             thread_id=place.thread_id,
             thread=next(self._threads(), None),
             problems=self._last_rows(),
+            samples=list(self._parts.samples),
             steps=[step for step in steps if step.calls or step.evidence or step.decisions],
         )
 
-    def _family(self) -> list[str]:
-        """The thread, then the row with those it was made from and those made from it; all problems of a thread."""
+    def _line(self) -> list[str]:
+        """The problem with those it was made from and those made from it; all problems of a thread."""
         place = self._place
         links: dict[str, str | None] = {}
         for name in self._kept():
-            for row in self._tables.rows(name, place.shard):
-                if "problem_id" in row and row["thread_id"] == place.thread_id:
-                    links.setdefault(row["problem_id"], row.get("original_problem_id"))
-        ids = [place.thread_id] if place.thread_id else []
-        if place.kind == "thread":
-            return [*ids, *links]
-        line = {place.id}
+            if self._key(name) == "problem_id" and self._tables.shard_keys.get(name) == "thread_id":
+                for row in self._rows(name):
+                    if row["thread_id"] == place.thread_id:
+                        links.setdefault(row["problem_id"], row.get("original_problem_id"))
+        if place.problem_id is None:
+            return list(links) if place.kind == "thread" else []
+        line = {place.problem_id}
         while more := {one for pair in links.items() if line & set(pair) for one in pair if one} - line:
             line |= more
-        ordered = [*(one for one in links if one in line), place.id]
-        return list(dict.fromkeys([*ids, *ordered]))
+        return list(dict.fromkeys([*(one for one in links if one in line), place.problem_id]))
+
+    def _samples_and_answers(self) -> Parts:
+        """Samples and answers of the problems; of a part that was asked for, itself and what belongs to it."""
+        names = dict.fromkeys(name for stage in self._tables.stages for name in (*stage.given, *stage.outcome))
+        rows = {name: self._rows(name) for name in names if self._key(name) in ("solution_id", "answer_id")}
+        parts = parts_of(row for found in rows.values() for row in found if row["problem_id"] in self._problems)
+        return parts.only(self._place.id) if self._place.kind in ("solution", "answer") else parts
 
     def _kept(self) -> Iterator[str]:
         for stage in self._tables.stages:
@@ -128,13 +144,25 @@ class _Tracer:
     def _last_rows(self) -> list[Row]:
         last: dict[str, Row] = {}
         for name in self._kept():
-            last |= {row["problem_id"]: row for row in self._about(name) if "problem_id" in row}
+            if self._key(name) == "problem_id":
+                last |= {row["problem_id"]: row for row in self._about(name)}
         return [last[row_id] for row_id in self._ids if row_id in last]
+
+    def _shards(self, name: str) -> list[str]:
+        # A record that is no thread lies where its own id says.
+        return self._tables.shards_of(
+            name, {"thread_id": [self._place.thread_id or self._place.id], "problem_id": self._problems}
+        )
+
+    def _rows(self, name: str) -> Iterator[Row]:
+        """All rows of the shards that hold what belongs to the row."""
+        for shard in self._shards(name):
+            yield from self._tables.rows(name, shard)
 
     def _about(self, name: str) -> list[Row]:
         if name not in self._found:
-            rows, key = self._tables.rows(name, self._place.shard), self._key(name)
-            self._found[name] = [row for row in rows if row.get(key) in self._ids]
+            key = self._key(name)
+            self._found[name] = [row for row in self._rows(name) if row.get(key) in self._ids]
         return self._found[name]
 
     def _step(self, stage: StageTables) -> Step:
@@ -142,11 +170,16 @@ class _Tracer:
         evidence: list[Evidence] = []
         for name in stage.names:
             if is_completions(self._tables.stores[name]):
-                calls += calls_in(self._tables, name, self._place.shard, set(self._ids))
+                calls += self._calls(name)
             elif name not in stage.outcome:
                 evidence += self._evidence(name)
         decisions = list(self._decisions(stage))
         return Step(stage.stage.name, self._tables.unfinished(stage.names), calls, evidence, decisions)
+
+    def _calls(self, name: str) -> Iterator[Call]:
+        for shard in self._shards(name):
+            found = calls_in(self._tables, name, shard, set(self._ids))
+            yield from (call for call in found if call.call_key not in self._parts.left_out)
 
     def _evidence(self, name: str) -> list[Evidence]:
         rows = self._about(name)
@@ -154,31 +187,32 @@ class _Tracer:
 
     def _decisions(self, stage: StageTables) -> Iterator[Decision]:
         given = [row[self._key(name)] for name in stage.given for row in self._about(name)]
-        dropped = self._dropped(stage)
+        key, dropped = self._key(stage.stage.dropped), self._dropped(stage)
         if not stage.given:
             # Records have no row before this stage; those of the table are copies of the thread, or what was no thread.
-            given = [*self._ids[:1], *(row["row_id"] for row in dropped)]
+            given = [*self._ids[:1], *(row[key] for row in dropped)]
         for row_id in dict.fromkeys(given):
             kept = [name for name in stage.stage.kept if self._given_by(row_id, name)]
             became = {child for name in kept for child in self._given_by(row_id, name)} - {row_id}
             if kept:
                 yield Decision(row_id, "kept", kept, sorted(became, key=self._ids.index))
-            rows = [row for row in dropped if row["row_id"] == row_id]
-            yield from (Decision(row_id, row["outcome"], [], [], row["reason"], row["detail"] or "") for row in rows)
+            rows = [row for row in dropped if row[key] == row_id]
+            for row in rows:
+                yield Decision(row_id, row["outcome"], [], [], row["reason"], row.get("detail") or "")
             if not kept and not rows:
                 unfinished = bool(self._tables.unfinished(stage.outcome))
                 yield Decision(row_id, "open" if unfinished else "missing")
 
     def _dropped(self, stage: StageTables) -> list[Row]:
-        rows = self._tables.rows(stage.stage.dropped, self._place.shard)
-        first = not stage.given
-        thread = self._place.thread_id
-        return [row for row in rows if row["row_id"] in self._ids or (first and thread and row["thread_id"] == thread)]
+        name = stage.stage.dropped
+        thread = None if stage.given else self._place.thread_id
+        key = self._key(name)
+        return [row for row in self._rows(name) if row[key] in self._ids or (thread and row["thread_id"] == thread)]
 
     def _key(self, name: str) -> str:
         return key_of(self._tables.stores[name].schema)
 
     def _given_by(self, row_id: str, name: str) -> Sequence[str]:
         """Ids of the rows of a table that a row has given: itself, or what was made of it."""
-        parents = ("problem_id", "original_problem_id") if row_id != self._place.thread_id else ("thread_id",)
-        return [row[self._key(name)] for row in self._about(name) if row_id in (row.get(column) for column in parents)]
+        columns = (*ID_COLUMNS, "original_problem_id")
+        return [row[self._key(name)] for row in self._about(name) if row_id in (row.get(column) for column in columns)]
