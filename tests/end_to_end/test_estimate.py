@@ -41,7 +41,7 @@ def test_a_fresh_project_of_few_threads_is_estimated_without_embeddings_and_in_f
     params = f"--params=raw_threads={threads},benchmarks=data/01_raw/example_benchmarks.jsonl"
     shown = project.kedro("estimate", params)
     assert shown.returncode == 0, shown.stderr
-    assert "All 4 shards were looked at (20 rows)." in shown.stdout
+    assert "All 4 shards of threads were looked at (20 rows)." in shown.stdout
     assert "similar_benchmarks: 3 rows for each of distinct_problems (assumed: retrieval.top_k)" in shown.stdout
 
 

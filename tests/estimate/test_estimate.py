@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from kedro.pipeline import Pipeline
 from rich.console import Console
 
 from omr_kedro.estimate import Estimate, NothingToEstimateError, StageEstimate, estimate, show
-from omr_kedro.estimate.estimate import choose
+from omr_kedro.estimate.estimate import choose, legs_of
 from omr_kedro.estimate.figures import ASSUMED, COUNTED, MEASURED, sums_by_model
 from omr_kedro.runners.errors import ParameterError
 from omr_kedro.shards.identity import shard_names
@@ -25,10 +26,10 @@ from tests.support.offline import OfflineModel
 from tests.support.project import Project
 from tests.support.threads import make_threads
 
-ALL = ("problem_generation",)
+PROBLEMS, SOLUTIONS = ["problem_generation"], ["solution_generation"]
 
 
-def estimated(project: Project, names: Sequence[str] = ALL, sample: int | None = None, **params: Any) -> Estimate:
+def estimated(project: Project, names: Sequence[str] = PROBLEMS, sample: int | None = None, **params: Any) -> Estimate:
     bootstrap_project(project.path)
     with settings.SESSION_CLASS.create(
         project_path=project.path, env="offline", runtime_params=params, save_on_close=False
@@ -55,7 +56,11 @@ def calls(found: Estimate) -> Counter[str]:
 
 
 def asked(model: OfflineModel) -> Counter[str]:
-    names = {"judge_contamination": "decontaminate"}
+    names = {
+        "judge_contamination": "decontaminate",
+        "judge_answer": "judge_cot",
+        "summarise_solution": "summarise_cot",
+    }
     return Counter(names.get(name, name) for name in model.asked)
 
 
@@ -66,6 +71,17 @@ def files(project: Project) -> set[Path]:
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     return Project.create(tmp_path / "project")
+
+
+def test_rows_are_on_the_leg_of_the_last_split_that_they_have_come_by(project: Project) -> None:
+    bootstrap_project(project.path)
+    with settings.SESSION_CLASS.create(project_path=project.path, env="offline", save_on_close=False) as session:
+        legs = legs_of(pipelines["__default__"].to_outputs("cot_summaries"), session.load_context().catalog)
+    assert [leg.table for leg in legs] == ["threads", "solve_problems"]
+    first, second = ({name for node in leg.nodes for name in node.outputs} for leg in legs)
+    assert {"problems", "answer_quality", "decontaminate_completions"} <= first
+    assert {"solve_cot_completions", "cot_summaries", "reference_answers"} <= second
+    assert not first & second
 
 
 @given(st.integers(1, 300), st.lists(st.sets(st.integers(0, 299)), max_size=3), st.integers(1, 400))
@@ -109,23 +125,94 @@ def test_texts_that_are_there_before_a_run_count_in_prompts_that_are_not(project
     assert each(words=600) - each(words=0) == pytest.approx(600 * 5 / 3, rel=0.02)
 
 
-def test_after_a_run_everything_is_paid_for(project: Project) -> None:
+def test_after_a_run_everything_is_paid_for_and_a_stop_rule_tells_its_worth(project: Project) -> None:
     with OfflineModel(project) as model:
         project.run(endpoint=model.base_url, model="offline-rules")
         made = asked(model)
-    found = estimated(project)
+    found = estimated(project, ["__default__"])
     assert by_prompt((stage.stage, stage.paid) for stage in found.stages) == made
     assert found.total("calls") == found.total("money") == found.total("hours") == 0
     assert {stage.calls_are for stage in found.stages} == {COUNTED}
+    assert [(sample.table, sample.rows) for sample in found.samples] == [("threads", 10), ("solve_problems", 7)]
+    rule = stages(found)["solve_cot"].stop_rule
+    assert rule
+    drawn = [row["samples_drawn"] for row in project.table("cot_votes")]
+    assert rule.ruled.calls == sum(drawn)
+    assert rule.ruled.samples == pytest.approx(sum(drawn) / 7)
+    assert (rule.fixed.calls, rule.fixed.samples) == (7 * 12, 12)
+    tokens = [row["prompt_tokens"] + row["completion_tokens"] for row in project.table("solve_cot_completions")]
+    assert rule.ruled.tokens == sum(tokens)
+    assert rule.fixed.tokens > rule.ruled.tokens
+    assert rule.told.startswith("counted: ")
+    # Problems that are to come are a number beside those that are there, each of which is in a shard of its own.
+    examples = (project.path / "data/01_raw/example_threads.jsonl").read_text().splitlines()
+    threads = project.write_threads([*map(json.loads, examples), *make_threads(20)])
+    more = stages(estimated(project, SOLUTIONS, raw_threads=threads))["solve_cot"]
+    to_come = 20 * 0.94 * (0.52 * 0.97**3 + 0.48) * 0.98
+    assert round(more.paid) == sum(drawn)
+    assert more.rows == pytest.approx(7 + to_come, rel=0.05)
+    assert more.calls == pytest.approx(6 * to_come, rel=0.05)
+    # Problems that were asked in another way go on with all samples that they had, and will need as many.
+    path = project.path / "conf/base/prompts/solve_cot.yml"
+    path.write_text(path.read_text().replace("user: |\n", "user: |\n  Take your time.\n\n"))
+    solve, judge, summarise = estimated(project, SOLUTIONS).stages
+    assert (solve.paid, solve.calls, solve.calls_are) == (0, sum(drawn), MEASURED)
+    assert (judge.paid, judge.calls) == (made["judge_cot"], 0)
+    assert (summarise.paid, summarise.calls) == (made["summarise_cot"], 0)
+
+
+def test_before_a_run_solutions_are_estimated_with_the_stop_rule_and_without(project: Project) -> None:
+    throughput = {"cot_model": 1000, "judge_model": 1000, "summary_model": 1000}
+    found = estimated(project, SOLUTIONS, estimate={"throughput": throughput})
+    assert list(stages(found)) == ["solve_cot", "judge_cot", "summarise_cot"]
+    solve, judge, summarise = found.stages
+    assert solve.rows == pytest.approx(10 * 0.94 * (0.52 * 0.97**3 + 0.48) * 0.98)
+    assert solve.calls == pytest.approx(solve.rows * 6), "half of the most, as the rule declares"
+    assert solve.reply_tokens == pytest.approx(solve.calls * 8000)
+    assert judge.calls == pytest.approx(solve.rows * 3.2)
+    assert summarise.calls == pytest.approx(solve.calls * 0.3 * 2)
+    assert summarise.prompt_tokens > summarise.calls * 8000
+    assert solve.stop_rule
+    ruled, fixed = solve.stop_rule.ruled, solve.stop_rule.fixed
+    assert ruled.samples == pytest.approx(6)
+    assert fixed.samples == 12
+    assert fixed.tokens == pytest.approx(2 * ruled.tokens)
+    assert ruled.hours == pytest.approx(ruled.tokens / 1000 / 3600)
+    out = Console(width=200, record=True, file=io.StringIO())
+    show(found, out)
+    said = out.export_text()
+    assert "solve_cot with the stop rule: 6.0 samples a problem; 53 calls" in said
+    assert "solve_cot without it, the most of each: 12.0 samples a problem; 106 calls" in said
+
+
+def test_after_an_interrupted_run_of_solutions_the_samples_to_come_are_told_from_those_that_ended(
+    project: Project,
+) -> None:
+    with OfflineModel(project) as model:
+        params: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules"}
+        project.run(pipelines=PROBLEMS, **params)
+        model.asked.clear()
+        with pytest.raises(Exception, match="has spent what it may"):
+            project.run(pipelines=SOLUTIONS, **params, spending={"total_tokens": 22_000})
+        paid = asked(model)
+        found = stages(estimated(project, SOLUTIONS, estimate={"few": 1}))
+        model.asked.clear()
+        project.run(pipelines=SOLUTIONS, **params)
+        left = asked(model)
+    assert set(paid) == {"solve_cot"}, "the limit ends the first stage half way"
+    solve = found["solve_cot"]
+    assert round(solve.paid) == paid["solve_cot"]
+    assert solve.calls == pytest.approx(left["solve_cot"], rel=0.4)
+    assert solve.calls_are == MEASURED
 
 
 def test_after_a_changed_prompt_only_its_own_calls_are_to_be_paid(project: Project) -> None:
-    project.run()
+    project.run(pipelines=PROBLEMS)
     path = project.path / "conf/base/prompts/classify_mcq.yml"
     path.write_text(path.read_text().replace("system: |\n", "system: |\n  Take your time.\n"))
     found = estimated(project)
     with OfflineModel(project) as model:
-        project.run(endpoint=model.base_url, model="offline-rules")
+        project.run(pipelines=PROBLEMS, endpoint=model.base_url, model="offline-rules")
         assert calls(found) == asked(model)
     assert stages(found)["classify_binary"].calls_are == MEASURED, "later stages rest on replies to the earlier prompt"
     assert any("earlier replies stand in" in note for note in found.notes)
@@ -142,11 +229,11 @@ def test_after_an_interrupted_run_the_rest_is_estimated_and_what_is_paid_is_not_
     with OfflineModel(project) as model:
         params: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules", **given}
         with pytest.raises(Exception, match="has spent what it may"):
-            project.run(**params, spending={"total_tokens": 250_000})
+            project.run(pipelines=PROBLEMS, **params, spending={"total_tokens": 250_000})
         paid = asked(model)
         found = stages(estimated(project, **given))
         model.asked.clear()
-        project.run(**params)
+        project.run(pipelines=PROBLEMS, **params)
         left = asked(model)
     assert paid["classify_mcq"], "the limit lasts for two stages and a part of the third"
     for name in ("extract_problems", "classify_proof", "classify_mcq"):
@@ -159,11 +246,11 @@ def test_after_a_pilot_the_whole_is_estimated_from_it(project: Project) -> None:
     pilot, whole = project.write_threads(threads[:80], "pilot.jsonl"), project.write_threads(threads, "whole.jsonl")
     with OfflineModel(project) as model:
         params: dict[str, Any] = {"endpoint": model.base_url, "model": "offline-rules"}
-        project.run(**params, raw_threads=pilot)
+        project.run(pipelines=PROBLEMS, **params, raw_threads=pilot)
         found = estimated(project, raw_threads=whole)
         before = model.tokens
         model.asked.clear()
-        project.run(**params, raw_threads=whole)
+        project.run(pipelines=PROBLEMS, **params, raw_threads=whole)
         left, tokens = asked(model), model.tokens - before
     assert calls(found)["extract_problems"] == left["extract_problems"] == 160
     assert found.total("calls") == pytest.approx(left.total(), rel=0.15)
@@ -175,7 +262,7 @@ def test_after_a_pilot_the_whole_is_estimated_from_it(project: Project) -> None:
 
 def test_a_run_in_another_workspace_tells_rates_and_lengths(project: Project) -> None:
     threads = project.write_threads(make_threads(120))
-    project.run(raw_threads=threads)
+    project.run(pipelines=PROBLEMS, raw_threads=threads)
     conf = project.path / "conf/offline/globals.yml"
     conf.write_text(conf.read_text().replace("workspace: offline", "workspace: fresh"))
     found = stages(estimated(project, raw_threads=threads))
@@ -190,10 +277,11 @@ def test_a_sample_of_shards_tells_of_all(project: Project) -> None:
     threads = project.write_threads(make_threads(400))
     parameters: dict[str, Any] = {"raw_threads": threads, "prepare_threads": {"shards": 40}}
     found = estimated(project, sample=100, **parameters)
-    assert found.sampled_shards < found.shards == 40
-    assert found.sampled_rows >= 100
+    (sampled,) = found.samples
+    assert sampled.shards < sampled.of == 40
+    assert sampled.rows >= 100
     assert calls(found)["extract_problems"] == pytest.approx(400, rel=0.3)
-    assert estimated(project, sample=400, **parameters).sampled_shards == 40
+    assert estimated(project, sample=400, **parameters).samples[0].shards == 40
 
 
 def test_a_stage_by_itself_is_priced_with_what_comes_before_it_estimated(project: Project) -> None:
@@ -224,8 +312,8 @@ def test_prices_and_throughput_make_money_and_hours_of_tokens(project: Project) 
 
 @pytest.mark.parametrize("section", ["throughput", "tokenizer", "reasoning_tokens"])
 def test_settings_of_a_model_that_is_not_there_are_refused(project: Project, section: str) -> None:
-    with pytest.raises(ParameterError, match=f"estimate.{section}.cot_model: the catalog has no chat model"):
-        estimated(project, estimate={section: {"cot_model": None if section == "tokenizer" else 5}})
+    with pytest.raises(ParameterError, match=f"estimate.{section}.no_such_model: the catalog has no chat model"):
+        estimated(project, estimate={section: {"no_such_model": None if section == "tokenizer" else 5}})
 
 
 def test_models_are_summed_up_apart() -> None:
@@ -240,5 +328,5 @@ def test_models_are_summed_up_apart() -> None:
         ("owner/judge", 2, 20, 3.0),
     ]
     shown = Console(width=160, record=True, file=io.StringIO())
-    show(Estimate([], models, 1, 1, 1), shown)
+    show(Estimate([], models, []), shown)
     assert "owner/judge" in shown.export_text()

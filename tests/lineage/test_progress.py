@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from omr_kedro.estimate import Estimate, StageEstimate
+from omr_kedro.estimate.figures import Sample
 from omr_kedro.estimate.view import _table as estimate_table
 from omr_kedro.hooks.run_summary import funnel_table
 from omr_kedro.lineage.progress import StageState, stage_table
@@ -35,7 +36,7 @@ def tables() -> dict[str, Table]:
     )
     return {
         "funnel": funnel_table(funnel),
-        "estimate": estimate_table(Estimate([stage], [], 8, 512, MANY)),
+        "estimate": estimate_table(Estimate([stage], [], [Sample("threads", 8, 512, MANY)])),
         "stages": stage_table([StageState(LONGEST, "at work", MANY, 512, 2 * MANY, 12345.0)]),
         "jobs": as_table([GroupStatus(LONGEST, [])]),
     }

@@ -13,6 +13,29 @@ _WEAKEST_LAST = (COUNTED, SAMPLED, MEASURED, ASSUMED)
 
 
 @dataclass(frozen=True)
+class Drawing:
+    """All samples of a stage, those included that are paid for."""
+
+    samples: float
+    """Of each problem."""
+    calls: float
+    tokens: float
+    """Of prompts and replies."""
+    hours: float | None
+
+
+@dataclass(frozen=True)
+class StopRuleEstimate:
+    """The worth of a stop rule: all samples with it, and without."""
+
+    ruled: Drawing
+    fixed: Drawing
+    """With as many samples of each problem as the rule draws at most."""
+    told: str
+    """Where the number of samples with the rule comes from."""
+
+
+@dataclass(frozen=True)
 class StageEstimate:
     """One stage that asks a model. Numbers of the whole run, not of the sample."""
 
@@ -37,6 +60,8 @@ class StageEstimate:
     hours: float | None = None
     hours_are: str = ""
     money: float | None = None
+    stop_rule: StopRuleEstimate | None = None
+    """Of a stage that draws samples until a rule ends it."""
 
 
 @dataclass(frozen=True)
@@ -58,16 +83,26 @@ class ModelEstimate:
 
 
 @dataclass(frozen=True)
+class Sample:
+    """Shards that were looked at."""
+
+    table: str
+    """The table that they are shards of."""
+    shards: int
+    of: int
+    """Shards of the whole table."""
+    rows: int
+
+
+@dataclass(frozen=True)
 class Estimate:
     """Calls, tokens, hours and money that are still to be paid."""
 
     stages: list[StageEstimate]
     models: list[ModelEstimate]
     """The same by model, in the order in which they are first asked."""
-    sampled_shards: int
-    shards: int
-    sampled_rows: int
-    """Rows of the first table in the sample."""
+    samples: list[Sample]
+    """Of the first table, and of each that is split anew."""
     notes: list[str] = field(default_factory=list)
     """Assumptions with their sources, and what is not known."""
 

@@ -38,6 +38,9 @@ class EstimateOptions(BaseModel):
     reasoning_tokens: dict[str, Annotated[float, Field(ge=0)]] = {}
     """Tokens that a model thinks before each reply, where no reply was measured yet, by its name in the catalog; none
     where it is not listed."""
+    field_tokens: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Tokens that fill a field of a prompt, where no such text is there yet; those of the prompt's worked examples
+    where it is not listed."""
     rows: dict[str, AssumedRate] = {}
     """Rates by table; what is not listed is taken as one row for each."""
 

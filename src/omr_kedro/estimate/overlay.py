@@ -19,7 +19,7 @@ from kedro.io import CatalogProtocol
 from kedro.pipeline import Node
 
 from omr_kedro.datasets import ShardsDataset
-from omr_kedro.lineage.project_tables import key_of
+from omr_kedro.lineage.project_tables import ID_COLUMNS
 from omr_kedro.shards import MappedShards, Recipe, Row, Shard, Shards, TableStore, accept
 from omr_kedro.shards.identity import fingerprint
 from omr_kedro.shards.spools import RowIndex
@@ -28,8 +28,23 @@ from omr_kedro.shards.spools import RowIndex
 class Overlay:
     """The sample's tables."""
 
-    def __init__(self, catalog: CatalogProtocol[Any, Any], ids: Sequence[str], folder: Path) -> None:
+    def __init__(
+        self,
+        catalog: CatalogProtocol[Any, Any],
+        ids: Sequence[str],
+        folder: Path,
+        before: Overlay | None = None,
+    ) -> None:
+        """Begin with no table.
+
+        Args:
+            catalog: of the run.
+            ids: the shards of the sample.
+            folder: for what is made; it is thrown away.
+            before: the tables of the shards from before rows were split anew.
+        """
         self.ids = list(ids)
+        self._before = before
         self._catalog = catalog
         self.folder = folder
         self._made: dict[str, TableStore] = {}
@@ -54,11 +69,15 @@ class Overlay:
         return self._constants[name]
 
     def run(self, node: Node) -> dict[str, Recipe]:
-        """Recipes of the tables that a node would make of the sample."""
+        """Recipes of the tables that a node would make of the sample, shard by shard."""
+        return {name: self.of_sample(recipe) for name, recipe in self.recipes(node).items()}
+
+    def recipes(self, node: Node) -> dict[str, Recipe]:
+        """Recipes of the tables that a node would make of the sample, in whatever shards."""
         inputs = {name: self.shards(name) if self.is_table(name) else self.constant(name) for name in node.inputs}
         made = node.run(inputs)
         self._constants |= {name: value for name, value in made.items() if not self.is_table(name)}
-        return {name: self.of_sample(recipe) for name, recipe in made.items() if self.is_table(name)}
+        return {name: recipe for name, recipe in made.items() if self.is_table(name)}
 
     def of_sample(self, recipe: Recipe) -> Recipe:
         """The sample's part of a table to be made, whatever share of it failed: rows that wait count as failures."""
@@ -90,19 +109,34 @@ class Overlay:
             The tables, and whether they are as the node would make them now.
         """
         tables = [name for name in node.outputs if self.is_table(name)]
-        fresh = self._is_fresh(node)
         for name in tables:
-            own = self.store(name)
-            self._save_rows(name, partial(_rows_of, own, set(own.written())))
-        return dict.fromkeys(tables, fresh)
+            self.take(name)
+        return dict.fromkeys(tables, self.is_fresh(node))
 
-    def _is_fresh(self, node: Node) -> bool:
+    def take(self, name: str) -> None:
+        """Take the sample's rows of a table as it was last written."""
+        own = self.store(name)
+        self._save_rows(name, partial(_rows_of, own, set(own.written())))
+
+    def take_own(self, name: str) -> None:
+        """Take a table as it was last written, which is as the run would make it."""
+        self._made[name] = self.store(name)
+
+    def is_fresh(self, node: Node) -> bool:
+        """Whether the project's own tables of a node are what it would make of all rows now."""
         inputs = [name for name in node.inputs if self.is_table(name)]
         if not all(self._made[name] is self.store(name) and self.store(name).complete for name in inputs):
             return False
         values = {name: self.store(name).shards() if name in inputs else self.constant(name) for name in node.inputs}
         made = node.run(values)
         return not any(self.store(name).pending(made[name], settled=False) for name in made if self.is_table(name))
+
+    def count(self, name: str, recipe: Recipe) -> int:
+        """Rows of a table that is split anew, made to be counted and looked at by nobody else."""
+        own = self.store(name)
+        store = TableStore(self.folder / name, own.format, own.schema, durable=False)
+        store.save_part(recipe)
+        return store.part(recipe.fingerprints).count
 
     def save_paid(self, name: str, rows: Callable[[str], Iterable[Row]]) -> None:
         """Make a table of completions of the calls that are paid for, shard by shard."""
@@ -138,7 +172,7 @@ class Overlay:
                 rows = islice(self._all(name).rows(), most)
                 if texts := [row[column] for row in rows if row[column] is not None]:
                     return texts
-        return []
+        return self._before.texts(column, most) if self._before else []
 
     def _all(self, name: str) -> Shards:
         return self._made[name].part(self.ids)
@@ -147,8 +181,8 @@ class Overlay:
         withheld = self._withheld[shard.id]
         if not withheld:
             return shard
-        key = key_of(self.store(name).schema)
-        rows = partial(_without, shard, key, frozenset(withheld))
+        keys = [column for column in ID_COLUMNS if column in self.store(name).schema.names]
+        rows = partial(_without, shard, keys, frozenset(withheld))
         count = sum(1 for _ in rows())
         if count == shard.count:
             return shard
@@ -159,5 +193,5 @@ def _rows_of(store: TableStore, written: Collection[str], shard: str) -> Iterato
     return store.part([shard]).rows() if shard in written else iter(())
 
 
-def _without(shard: Shard, key: str, withheld: frozenset[str]) -> Iterator[Row]:
-    return (row for row in shard.rows() if row.get(key) not in withheld)
+def _without(shard: Shard, keys: Sequence[str], withheld: frozenset[str]) -> Iterator[Row]:
+    return (row for row in shard.rows() if withheld.isdisjoint([row[key] for key in keys]))

@@ -12,7 +12,7 @@ from omr_kedro.estimate.measured import row_rate
 from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.lineage.project_tables import is_completions
-from omr_kedro.pipelines.stages import stages_of
+from omr_kedro.pipelines.stages import Stage, stages_of
 
 
 @dataclass(frozen=True)
@@ -24,9 +24,9 @@ class Rate:
     told: str
 
 
-def rows_given(pipeline: Pipeline) -> dict[str, tuple[str, ...]]:
-    """For each table that a stage settles its rows into: the tables that these come from."""
-    return {name: stage.given for stage in stages_of([pipeline]) for name in (*stage.kept, stage.dropped)}
+def settled_by(pipeline: Pipeline) -> dict[str, Stage]:
+    """For each table that a stage settles its rows into: the stage."""
+    return {name: stage for stage in stages_of([pipeline]) for name in (*stage.kept, stage.dropped)}
 
 
 def parents_of(overlay: Overlay, node: Node, given: Sequence[str]) -> list[str]:
@@ -47,6 +47,7 @@ def rate_of(
     table: str,
     parents: Sequence[str],
     seen: tuple[int, int],
+    declared: float | None = None,
 ) -> Rate:
     """Rows of a table for each row that it is made from, by the best that is known.
 
@@ -58,6 +59,7 @@ def rate_of(
         table: its name.
         parents: tables that its rows are made from.
         seen: rows that the sample has made it from, and rows that it has made.
+        declared: rows that come of one by what the stage declares, where one row gives several.
     """
     given, made = seen
     store = overlay.store(table)
@@ -71,6 +73,8 @@ def rate_of(
         return Rate(found.value, MEASURED, f"{found.count:,} rows in the workspace {found.where}")
     if assumed := options.rows.get(table):
         return Rate(assumed.rate, ASSUMED, assumed.source)
+    if declared is not None:
+        return Rate(declared, ASSUMED, "one for each call")
     return Rate(1.0, ASSUMED, "taken as one for each")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from omr_kedro.estimate.figures import Estimate, ModelEstimate, StageEstimate
+from omr_kedro.estimate.figures import Estimate, ModelEstimate, Sample, StageEstimate
 from omr_kedro.llm.endpoint.spending import in_words
 from omr_kedro.screen import add_numbers, stage_rows
 
@@ -15,7 +15,9 @@ def show(estimate: Estimate, console: Console) -> None:
     console.print(_table(estimate))
     if len(estimate.models) > 1:
         console.print(_models(estimate))
-    for line in [_sample(estimate), *_kinds(estimate), *_hours_and_money(estimate), *estimate.notes]:
+    rules = [line for stage in estimate.stages for line in _with_and_without(stage)]
+    samples = map(_sample, estimate.samples)
+    for line in [*rules, *samples, *_kinds(estimate), *_hours_and_money(estimate), *estimate.notes]:
         console.print(f"  {line}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -87,13 +89,30 @@ def _money(value: float | None) -> str:
     return "?" if value is None else in_words(value)
 
 
-def _sample(estimate: Estimate) -> str:
-    if estimate.sampled_shards == estimate.shards:
-        return f"All {estimate.shards} shards were looked at ({estimate.sampled_rows:,} rows)."
+def _sample(sample: Sample) -> str:
+    if sample.shards == sample.of:
+        return f"All {sample.of} shards of {sample.table} were looked at ({sample.rows:,} rows)."
     return (
-        f"A sample of {estimate.sampled_shards} of {estimate.shards} shards was looked at "
-        f"({estimate.sampled_rows:,} rows); --sample looks at more."
+        f"A sample of {sample.shards} of {sample.of} shards of {sample.table} was looked at "
+        f"({sample.rows:,} rows); --sample looks at more."
     )
+
+
+def _with_and_without(stage: StageEstimate) -> list[str]:
+    """Two lines on the worth of a stop rule: all samples with it and without; none for a stage that has no rule."""
+    found = stage.stop_rule
+    if found is None:
+        return []
+    ruled, fixed = (
+        f"{each.samples:,.1f} samples a problem; {_count(each.calls)} calls, {_count(each.tokens)} tokens, "
+        f"{_time(each.hours)}"
+        for each in (found.ruled, found.fixed)
+    )
+    paid = ", with those paid before" if stage.paid else ""
+    return [
+        f"{stage.stage} with the stop rule: {ruled}{paid} ({found.told}).",
+        f"{stage.stage} without it, the most of each: {fixed}.",
+    ]
 
 
 def _hours_and_money(estimate: Estimate) -> list[str]:

@@ -49,6 +49,8 @@ class Replayed:
     """Whether a step was not paid for; what would follow from it is not known then."""
     end: End | None = None
     """Why the episode ended before its time."""
+    episode: bool = False
+    """Whether steps may follow from its steps; nothing follows from a request."""
 
 
 def replayed(plan: CallPlan, shard_id: str, paid: Paid) -> Iterator[Replayed]:
@@ -67,8 +69,8 @@ def _played(plan: CallPlan, number: int, episode: Episode, paid: Paid) -> Replay
     try:
         end = _at_once(steps.play())
     except _NotPaidError:
-        return Replayed(number, episode.row_id, steps.steps, missing=True)
-    return Replayed(number, episode.row_id, steps.steps, missing=False, end=end)
+        return Replayed(number, episode.row_id, steps.steps, missing=True, episode=True)
+    return Replayed(number, episode.row_id, steps.steps, missing=False, end=end, episode=True)
 
 
 class _NotPaidError(EpisodeOverError):
