@@ -13,6 +13,12 @@ _CALL_KEY = column("call_key", TEXT, "the call, in the table of completions", re
 _SAMPLE_INDEX = column("sample_index", INT, "number of the sample, from 0", required=True)
 _PREDICTED = column("predicted_answer", TEXT, "answer in the last box; empty where the sample has no vote")
 _ANSWER_CLASS = column("answer_class", INT, "number of its class among the problem's, by votes, from 0")
+_SUSPECT = column(
+    "suspect",
+    BOOL,
+    "whether samples have answers, and all are known to be other ones than the extracted",
+    required=True,
+)
 _PASS_RATES = [
     column(
         "pass_rate", FLOAT, "unbiased estimate of the share of right samples; empty where nobody knows which are right"
@@ -88,12 +94,7 @@ REFERENCE_ANSWERS = pa.schema(
         THREAD_ID,
         column("expected_answer", TEXT, "the answer that counts; empty where nobody knows one"),
         column("answer_source", TEXT, "`extracted`, `majority`, `replaced_by_majority` or `none`", required=True),
-        column(
-            "suspect",
-            BOOL,
-            "whether samples have answers, and all are known to be other ones than the extracted",
-            required=True,
-        ),
+        _SUSPECT,
         column("extracted_answer", TEXT, "answer from the discussion"),
         column("majority_answer", TEXT, "answer of the class with most votes"),
         *_VOTES,
@@ -111,12 +112,7 @@ SOLUTIONS = pa.schema(
         column("problem", TEXT, "the statement", required=True),
         column("expected_answer", TEXT, "the answer that counts (`reference_answers`)"),
         column("answer_source", TEXT, "where it comes from", required=True),
-        column(
-            "suspect",
-            BOOL,
-            "whether samples have answers, and all are known to be other ones than the extracted",
-            required=True,
-        ),
+        _SUSPECT,
         column("problem_type", TEXT, "as in the table of problems"),
         column("problem_source", TEXT, "forum or collection that the thread comes from"),
         _MODE,
