@@ -12,7 +12,7 @@ from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 
 from omr_kedro.lineage import Lineage, UnknownIdError, calls, trace
-from omr_kedro.lineage.project_tables import ProjectTables
+from omr_kedro.lineage.project_tables import ProjectTables, is_completions
 from omr_kedro.pipeline_registry import register_pipelines
 from omr_kedro.pipelines.stages import stages_of
 from omr_kedro.shards import TableStore, shard_of
@@ -69,14 +69,15 @@ def test_a_problem_of_the_result_was_kept_by_every_stage_that_it_came_to(ran: Pr
 
 
 def test_every_call_about_a_problem_is_shown_with_the_messages_that_were_sent(solved: Project) -> None:
-    problem = solved.table("problems")[0]
-    own = problem["problem_id"]
-    parts = [*solved.table("cot_samples"), *solved.table("cot_answers")]
-    ids = {row.get("solution_id") or row["answer_id"] for row in parts if row["problem_id"] == own}
-    folders = (solved.path / "data/07_model_output/offline").glob("*_completions")
-    about = {own, problem["thread_id"], problem["original_problem_id"], *ids}
-    made = [row for folder in folders for row in solved.table(folder.name) if row["row_id"] in about]
-    shown = [call for step in traced(solved, own).steps for call in step.calls]
+    with tables_of(solved) as tables:
+        rows = {name: list(store.shards().rows()) for name, store in tables.stores.items() if store.written()}
+        made = [row for name, store in tables.stores.items() if is_completions(store) for row in rows[name]]
+        problem = rows["problems"][0]
+        shown = [call for step in trace(tables, problem["problem_id"]).steps for call in step.calls]
+    parts = [row for row in (*rows["cot_samples"], *rows["cot_answers"]) if row["problem_id"] == problem["problem_id"]]
+    about = {problem[key] for key in ("problem_id", "thread_id", "original_problem_id")}
+    about |= {row.get("solution_id") or row["answer_id"] for row in parts}
+    made = [row for row in made if row["row_id"] in about]
     assert sorted(call.call_key for call in shown) == sorted(row["call_key"] for row in made)
     assert {call.table for call in shown} >= {"solve_cot_completions", "summarise_cot_completions"}
     assert all(call.messages and not call.note for call in shown)
