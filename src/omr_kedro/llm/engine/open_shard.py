@@ -36,7 +36,7 @@ class OpenShard:
         self._ends: dict[str, Completion] = {}
         self._ends_settled = True
         self._counted: set[str] = set()
-        """Calls of this run, and those of earlier runs that were counted."""
+        """Steps of this run, and those of earlier runs that were counted."""
 
     @property
     def ended(self) -> bool:
@@ -63,6 +63,7 @@ class OpenShard:
     def begin(self, key: str) -> None:
         """Take note of a step that is made from here on, until it is settled or abandoned."""
         self.asked[key] = None
+        self._counted.add(key)
 
     async def outcome(self, key: str) -> Completion | None:
         """The outcome of a step that another makes; None when it was abandoned."""
@@ -76,7 +77,6 @@ class OpenShard:
         """Take the outcome of a step; the journal has it already, unless it may pass."""
         self.made += 1
         key = completion.call_key
-        self._counted.add(key)
         if not completion.settled:
             self.failures[key] = completion
         elif self.failures:
