@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run test test-all test-vllm test-embeddings trials lint format viz bench lock clean
+.PHONY: help run test test-all test-vllm test-real-model test-embeddings trials lint format viz bench lock clean
 .DEFAULT_GOAL := help
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make test-all   all tests, on a real Slurm where it is installed"
 	@echo "make lint    ruff, mypy --strict, import-linter, codespell"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
+	@echo "make test-real-model   a real model solves easy problems on the CPU (installs 3.5 GB more; the first time half an hour)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
 	@echo "make trials  a thousand crash points, planted faults, a soak, hostile threads (an hour); SEED=n repeats a run"
 	@echo "make viz     the lineage in a browser"
@@ -43,7 +44,12 @@ test-all: $(STAMP)
 # A real vLLM without a GPU; `make test-all` runs these too where it is installed.
 test-vllm: $(STAMP)
 	tests/vllm/install.sh
-	$(BIN)/python -m pytest -s tests/vllm
+	$(BIN)/python -m pytest -s tests/vllm/test_real_vllm.py
+
+# A real model on the CPU solves easy problems; its replies are kept beside it, so that a second time takes seconds.
+test-real-model: $(STAMP)
+	tests/vllm/install_real_model.sh
+	$(BIN)/python -m pytest -s tests/vllm/test_real_solutions.py
 
 # A real embedding model on the CPU; `make test` runs these too where it is installed.
 test-embeddings: $(STAMP)

@@ -180,9 +180,11 @@ class Completion:
     asked_model: str | None = None
     """The name that the model was asked by; None in rows of versions that had no such column: then it is `model`."""
     stop_reason: str | None = None
-    """The text of `Request.stop` that ended the reply, as vLLM tells it; None when the model ended it itself."""
+    """The text of `Request.stop` that ended the reply, as vLLM tells it (`repetition_detected` where it ended a loop);
+    None when the model ended it itself."""
     token_ids: list[int] | None = None
-    """Token ids of the reply, where the request asked for them (`return_token_ids`)."""
+    """Token ids of the reply, where the request asked for them (`return_token_ids`). vLLM gives those of the text that
+    it stopped at, too, though `text` is without it: a prompt that goes on from them holds that text."""
 
     @property
     def asked(self) -> str:

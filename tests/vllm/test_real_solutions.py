@@ -1,0 +1,231 @@
+"""A real model solves easy problems, and its samples go all the way: drawn in rounds, read, counted, judged, settled.
+
+Half of the problems come to the pipeline with their answer, half without; this test knows all. Replies are kept beside
+the model (`solutions`), as a run keeps them: a changed reader is tried on them without asking again, and whoever wants
+new ones deletes that folder. It prints what came of it; the model is small, so figures of another one differ.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from omr_kedro import tables
+from omr_kedro.answers import Workers
+from omr_kedro.llm.calls import Prompt
+from omr_kedro.llm.endpoint import Limits
+from omr_kedro.llm.engine import ChatModel
+from omr_kedro.pipelines.judge_cot.nodes import ask_judge_cot, grade_cot, read_judge_cot
+from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.settle_cot.nodes import SettlingOptions, decide_reference_answers, settle_cot
+from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions, ask_solve_cot, count_cot_votes, read_solve_cot
+from omr_kedro.shards import Row, Shards, TableStore, content_id
+from omr_kedro.shards.printable import printable_line
+from omr_kedro.solutions import equal_answers
+from omr_kedro.solutions.answer_classes import equal_both_ways
+from omr_kedro.solutions.judging import DIFFERENT, ORDERS, SAME
+from tests.support.project import ROOT
+from tests.support.tables import as_shards, made, shards_of
+from tests.vllm.real_server import REAL, chat_model, installed
+
+pytestmark = pytest.mark.skipif(
+    not installed(REAL), reason="needs a vLLM and a real model: make test-real-model installs them (6 GB)"
+)
+
+KEPT = REAL / "solutions"
+ROUNDS = (4, 8)
+MAX_TOKENS = 512
+ANSWERS = {
+    row["problem"]: row["answer"]
+    for row in map(json.loads, Path(__file__).with_name("easy_problems.jsonl").read_text("utf-8").splitlines())
+}
+"""The known answer of each problem."""
+_CONF = ROOT / "conf/base"
+
+
+def problem_rows() -> list[Row]:
+    """Rows of the table of problems; every second one has its answer."""
+    empty = dict.fromkeys(tables.PROBLEMS.names)
+    return [
+        {**empty, "problem_id": content_id(text), "thread_id": f"t{number}", "problem": text, "model": "by hand"}
+        | {"expected_answer": None if number % 2 else answer}
+        for number, (text, answer) in enumerate(ANSWERS.items())
+    ]
+
+
+def solving(**rule: Any) -> SolvingOptions:
+    """The settings of the base environment, smaller."""
+    settings = yaml.safe_load((_CONF / "parameters.yml").read_text("utf-8"))["solve_cot"]
+    settings["stop_rule"] |= {"rounds": ROUNDS, "give_up_after": ROUNDS[-1], **rule}
+    return SolvingOptions.model_validate({**settings, "max_tokens": MAX_TOKENS})
+
+
+def prompt(name: str) -> Prompt:
+    return Prompt.from_mapping(name, yaml.safe_load((_CONF / f"prompts/{name}.yml").read_text("utf-8")))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The samples of all problems under one rule."""
+
+    completions: Shards
+    samples: Shards
+    unsolved: Shards
+    votes: Shards
+
+    @property
+    def tokens(self) -> int:
+        """Of all replies, as the server counts."""
+        return sum(row["completion_tokens"] for row in self.completions.rows())
+
+
+def in_memory(table: Shards) -> Shards:
+    """A table whose file another rule may write anew."""
+    return as_shards({name: list(shard.rows()) for name, shard in table.items()})
+
+
+def draw(problems: Shards, model: ChatModel, options: SolvingOptions) -> Drawn:
+    """Draw samples, keep them, read them and count their votes; samples that another rule has drawn are not asked."""
+    store = TableStore(KEPT / "solve_cot_completions", "jsonl", tables.COMPLETIONS)
+    store.save(ask_solve_cot(problems, prompt("solve_cot"), model, options))
+    completions = in_memory(store.shards())
+    samples, unsolved = map(made, read_solve_cot(problems, completions, options))
+    return Drawn(completions, samples, unsolved, made(count_cot_votes(problems, samples, options)))
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All that became of those samples."""
+
+    answers: Shards
+    unjudged: Shards
+    references: Shards
+    solutions: Shards
+    rejected: Shards
+
+
+def settle(problems: Shards, drawn: Drawn, model: ChatModel, options: SolvingOptions) -> Settled:
+    """Judge the answers and settle the samples; the model that solves judges, too."""
+    with Workers() as workers:
+        graded = made(grade_cot(drawn.votes, workers))
+    store = TableStore(KEPT / "judge_cot_completions", "jsonl", tables.COMPLETIONS)
+    judging = CallOptions(max_tokens=64)
+    store.save(ask_judge_cot(graded, prompt("judge_answer"), model, judging))
+    answers, unjudged = map(made, read_judge_cot(graded, store.shards(), judging))
+    references = made(decide_reference_answers(drawn.votes, answers, SettlingOptions(), options))
+    evidence = (drawn.samples, drawn.votes, answers, references, problems, drawn.completions)
+    solutions, rejected = map(made, settle_cot(*evidence, SettlingOptions(), options))
+    return Settled(answers, unjudged, references, solutions, rejected)
+
+
+def test_every_sample_of_a_real_model_is_read_and_accounted_for() -> None:
+    KEPT.mkdir(exist_ok=True)
+    small: dict[str, Any] = {"max-model-len": 4096, "max-num-batched-tokens": 4096}
+    model = chat_model(KEPT, str(REAL), Limits(max_in_flight=24, timeout_s=3600), **small)
+    problems = shards_of(problem_rows(), 1)
+    by_rule, fixed = solving(), solving(fixed=ROUNDS[-1])
+    try:
+        drawn = draw(problems, model, by_rule)
+        full = draw(problems, model, fixed)
+        settled = settle(problems, drawn, model, by_rule)
+    finally:
+        model.close()
+    print(report(drawn, full, settled))
+
+    for each in (drawn, full):
+        assert not [row for row in each.samples.rows() if row["no_vote"] == "unparsed_reply"]
+        assert_all_accounted_for(problems, each)
+    ends = [*settled.solutions.rows(), *settled.rejected.rows()]
+    assert ids(ends, "solution_id") == ids(drawn.samples.rows(), "solution_id")
+    assert all(row["reason"] for row in settled.rejected.rows())
+    asked = [row for row in settled.answers.rows() if row["decided_by"] == "judge"]
+    assert {row[order] for row in asked for order in ORDERS} <= {SAME, DIFFERENT}
+    assert not settled.unjudged.count
+    right = sum(is_right(row["problem"], row["majority_answer"]) for row in drawn.votes.rows())
+    assert right > problems.count / 2, "the model knows more: a reader loses it, or the votes do"
+
+
+def assert_all_accounted_for(problems: Shards, drawn: Drawn) -> None:
+    """Each reply is a sample, and each problem has votes that count all of its samples."""
+    replies = [row for row in drawn.completions.rows() if row["kind"] == "model"]
+    assert ids(replies, "call_key") == ids(drawn.samples.rows(), "call_key")
+    assert not drawn.unsolved.count
+    assert ids(drawn.votes.rows(), "problem_id") == ids(problems.rows(), "problem_id")
+    assert sum(row["samples_drawn"] for row in drawn.votes.rows()) == len(replies)
+
+
+def ids(rows: Iterable[Row], column: str) -> list[str]:
+    return sorted(row[column] for row in rows)
+
+
+def is_right(problem: str, answer: str | None) -> bool:
+    """Whether an answer is the one that this test knows."""
+    known = ANSWERS[problem]
+    return answer is not None and equal_both_ways(known, answer, equal_answers)
+
+
+def report(drawn: Drawn, full: Drawn, settled: Settled) -> str:
+    """The figures of both draws side by side, what became of the samples, and whatever is odd about them."""
+    first = next(iter(full.completions.rows()))
+    lines = [f"{Path(first['model']).name} ({first['system_fingerprint']}), {MAX_TOKENS} tokens a reply at most"]
+    left, right = figures(drawn), figures(full)
+    lines += [f"{'':18}{'by the rule':44}fixed (its other samples were drawn after)"]
+    lines += [f"{name:18}{left[name]:44}{right[name]}" for name in left]
+    lines += [f"{drawn.tokens / full.tokens:.0%} of the tokens of the fixed draw"]
+    answers = [*settled.answers.rows()]
+    outcomes = {
+        "references": counted(row["answer_source"] for row in settled.references.rows()),
+        "answers": counted(f"{row['verdict']} by {row['decided_by']}" for row in answers),
+        "judge's words": counted(row[order] for row in answers for order in ORDERS if row[order]),
+        "solutions": str(settled.solutions.count),
+        "rejected": counted(row["reason"] for row in settled.rejected.rows()),
+    }
+    return "\n".join(["", *lines, *(f"{name:18}{text}" for name, text in outcomes.items()), *oddities(full)])
+
+
+def figures(drawn: Drawn) -> dict[str, str]:
+    """The figures of a draw, by their names."""
+    samples, votes = [*drawn.samples.rows()], [*drawn.votes.rows()]
+    problem = {row["problem_id"]: row["problem"] for row in votes}
+    right = sum(is_right(problem[row["problem_id"]], row["predicted_answer"]) for row in samples)
+    known = sum(row["extracted_answer"] is not None for row in votes)
+    majorities = sum(is_right(row["problem"], row["majority_answer"]) for row in votes)
+    return {
+        "problems": f"{len(votes)}, {known} with their answer",
+        "samples": str(len(samples)),
+        "votes": str(sum(row["votes_total"] for row in votes)),
+        "right samples": f"{right} ({right / len(samples):.0%})",
+        "right majorities": f"{majorities} ({majorities / len(votes):.0%})",
+        "tokens": f"{drawn.tokens:,}",
+        "stopped as": counted(row["stop_reason"] for row in votes),
+        "replies ended by": counted(row["finish_reason"] for row in samples),
+        "without a vote": counted(row["no_vote"] for row in samples if row["no_vote"]),
+    }
+
+
+def counted(words: Iterable[str]) -> str:
+    """How often each word comes, the commonest first."""
+    return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common()) or "none"
+
+
+def oddities(drawn: Drawn) -> Iterator[str]:
+    """Answers that are not the known ones, with their votes, and the ends of whole replies that do not vote."""
+    for row in drawn.votes.rows():
+        wrong = [
+            f"{each['answer']} ({each['votes']})"
+            for each in row["classes"]
+            if not is_right(row["problem"], each["answer"])
+        ]
+        if wrong:
+            yield printable_line(f"not {ANSWERS[row['problem']]}: {'; '.join(wrong)}", 160)
+    texts = {row["call_key"]: row["text"] for row in drawn.completions.rows()}
+    for row in drawn.samples.rows():
+        if row["no_vote"] and row["finish_reason"] == "stop":
+            yield printable_line(f"{row['no_vote']}: …{texts[row['call_key']][-120:]}", 160)
