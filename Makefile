@@ -13,7 +13,7 @@ help:
 	@echo "make test-all   all tests, on a real Slurm where it is installed"
 	@echo "make lint    ruff, mypy --strict, import-linter, codespell"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
-	@echo "make test-real-model   a real model solves easy problems on the CPU (installs 3.5 GB more; the first time half an hour)"
+	@echo "make test-real-model   a real model solves easy problems on the CPU (installs 3.5 GB more; half an hour)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
 	@echo "make trials  a thousand crash points, planted faults, a soak, hostile threads (an hour); SEED=n repeats a run"
 	@echo "make viz     the lineage in a browser"

@@ -133,11 +133,17 @@ def test_every_sample_of_a_real_model_is_read_and_accounted_for() -> None:
     by_rule, fixed = solving(), solving(fixed=ROUNDS[-1])
     try:
         drawn = draw(problems, model, by_rule)
-        full = draw(problems, model, fixed)
+        show(
+            f"Qwen2.5-Coder-1.5B-Instruct, {MAX_TOKENS} tokens a reply at most, drawn by the rule",
+            figures(drawn).items(),
+        )
         settled = settle(problems, drawn, model, by_rule)
+        show("settled", outcomes(settled).items())
+        full = draw(problems, model, fixed)
+        show(f"{ROUNDS[-1]} of each problem, those of the rule and the others", figures(full).items())
+        show("odd", oddities(full))
     finally:
         model.close()
-    print(report(drawn, full, settled))
 
     for each in (drawn, full):
         assert not [row for row in each.samples.rows() if row["no_vote"] == "unparsed_reply"]
@@ -171,23 +177,9 @@ def is_right(problem: str, answer: str | None) -> bool:
     return answer is not None and equal_both_ways(known, answer, equal_answers)
 
 
-def report(drawn: Drawn, full: Drawn, settled: Settled) -> str:
-    """The figures of both draws side by side, what became of the samples, and whatever is odd about them."""
-    first = next(iter(full.completions.rows()))
-    lines = [f"{Path(first['model']).name} ({first['system_fingerprint']}), {MAX_TOKENS} tokens a reply at most"]
-    left, right = figures(drawn), figures(full)
-    lines += [f"{'':18}{'by the rule':44}fixed (its other samples were drawn after)"]
-    lines += [f"{name:18}{left[name]:44}{right[name]}" for name in left]
-    lines += [f"{drawn.tokens / full.tokens:.0%} of the tokens of the fixed draw"]
-    answers = [*settled.answers.rows()]
-    outcomes = {
-        "references": counted(row["answer_source"] for row in settled.references.rows()),
-        "answers": counted(f"{row['verdict']} by {row['decided_by']}" for row in answers),
-        "judge's words": counted(row[order] for row in answers for order in ORDERS if row[order]),
-        "solutions": str(settled.solutions.count),
-        "rejected": counted(row["reason"] for row in settled.rejected.rows()),
-    }
-    return "\n".join(["", *lines, *(f"{name:18}{text}" for name, text in outcomes.items()), *oddities(full)])
+def show(title: str, figures: Iterable[tuple[str, str]]) -> None:
+    """Print figures under a title, a line each."""
+    print(f"\n{title}", *(f"  {name:20}{text}" for name, text in figures), sep="\n", flush=True)
 
 
 def figures(drawn: Drawn) -> dict[str, str]:
@@ -198,6 +190,7 @@ def figures(drawn: Drawn) -> dict[str, str]:
     known = sum(row["extracted_answer"] is not None for row in votes)
     majorities = sum(is_right(row["problem"], row["majority_answer"]) for row in votes)
     return {
+        "server": counted(row["system_fingerprint"] for row in drawn.completions.rows()),
         "problems": f"{len(votes)}, {known} with their answer",
         "samples": str(len(samples)),
         "votes": str(sum(row["votes_total"] for row in votes)),
@@ -210,22 +203,31 @@ def figures(drawn: Drawn) -> dict[str, str]:
     }
 
 
+def outcomes(settled: Settled) -> dict[str, str]:
+    """References, verdicts, and ends of the samples."""
+    solutions, answers = [*settled.solutions.rows()], [*settled.answers.rows()]
+    right = sum(is_right(row["problem"], row["predicted_answer"]) for row in solutions)
+    return {
+        "references": counted(row["answer_source"] for row in settled.references.rows()),
+        "answers": counted(f"{row['verdict']} by {row['decided_by']}" for row in answers),
+        "judge's words": counted(row[order] for row in answers for order in ORDERS if row[order]),
+        "solutions": f"{len(solutions)}, {right} of them right",
+        "rejected": counted(row["reason"] for row in settled.rejected.rows()),
+    }
+
+
 def counted(words: Iterable[str]) -> str:
     """How often each word comes, the commonest first."""
     return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common()) or "none"
 
 
-def oddities(drawn: Drawn) -> Iterator[str]:
-    """Answers that are not the known ones, with their votes, and the ends of whole replies that do not vote."""
+def oddities(drawn: Drawn) -> Iterator[tuple[str, str]]:
+    """Problems with answers that are not theirs, and their votes; and the ends of whole replies that do not vote."""
     for row in drawn.votes.rows():
-        wrong = [
-            f"{each['answer']} ({each['votes']})"
-            for each in row["classes"]
-            if not is_right(row["problem"], each["answer"])
-        ]
-        if wrong:
-            yield printable_line(f"not {ANSWERS[row['problem']]}: {'; '.join(wrong)}", 160)
+        others = (each for each in row["classes"] if not is_right(row["problem"], each["answer"]))
+        if wrong := "; ".join(f"{each['answer']} ({each['votes']})" for each in others):
+            yield f"not {ANSWERS[row['problem']]}", printable_line(wrong, 100)
     texts = {row["call_key"]: row["text"] for row in drawn.completions.rows()}
     for row in drawn.samples.rows():
         if row["no_vote"] and row["finish_reason"] == "stop":
-            yield printable_line(f"{row['no_vote']}: …{texts[row['call_key']][-120:]}", 160)
+            yield row["no_vote"], printable_line(f"…{texts[row['call_key']][-100:]}", 100)
