@@ -5,9 +5,8 @@ from typing import Any
 from omr_kedro.llm.engine.open_shard import OpenShard
 
 
-async def test_a_call_is_taken_from_an_earlier_run_once_and_never_one_that_this_run_began() -> None:
+def test_a_call_is_taken_from_an_earlier_run_once_and_never_one_that_this_run_began() -> None:
     journal: Any = {"old", "new"}  # the writer is faster than whoever counts
     shard = OpenShard("a", journal)
-    waiting = shard.begin("new")
+    shard.begin("new")
     assert [shard.reuse(key) for key in ("old", "old", "new", "absent")] == [True, False, False, False]
-    waiting.cancel()
