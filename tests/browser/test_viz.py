@@ -78,7 +78,7 @@ async def test_the_graph_shows_stages_tables_and_layers_and_what_is_in_them(chro
         assert {"extract_problems", "decontaminate", "raw_threads", "problem_model"} <= await drawn(page)
         assert {"solve_cot", "settle_cot", "cot_model", "cot_solutions", "solutions_funnel_plot"} <= await drawn(page)
         layers = await page.evaluate("[...document.querySelectorAll('.pipeline-layer-name')].map(e => e.textContent)")
-        assert {"raw", "prompts", "models", "intermediate", "primary", "reporting"} <= set(layers)
+        assert {"raw", "prompts", "models", "intermediate", "primary", "solutions", "reporting"} <= set(layers)
 
         await page.click(".pipeline-node", "problem_model")
         await page.until_text('"model":"offline-rules"', '"max_in_flight":16')

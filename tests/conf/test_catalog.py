@@ -43,8 +43,8 @@ def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages:
     own = name.removesuffix(pattern.rpartition("}")[2])
     maker = makers.get(name)
     match pattern:
-        case "{stage}_completions":
-            return maker is not None and maker.name.endswith(f".ask_{own}")
+        case "{stage}_completions" | "{stage}_cot_completions":
+            return maker is not None and maker.name.endswith(f".ask_{name.removesuffix('_completions')}")
         case "{stage}_dropped":
             stage = next((stage.name for stage in stages if stage.dropped == name), "")
             return maker is not None and (maker.namespace == stage or maker.name.endswith(f".read_{stage}"))
@@ -97,6 +97,7 @@ def test_every_table_has_a_folder_of_its_name_and_a_preview(catalog: DataCatalog
     ("name", "folder", "columns", "layer"),
     [
         ("classify_mcq_completions", "07_model_output", "row_id", "intermediate"),
+        ("solve_cot_completions", "07_model_output", "row_id", "solutions"),
         ("classify_mcq_dropped", "08_reporting", "stage", "reporting"),
         ("valid_problems", "02_intermediate", "problem_id", "intermediate"),
         ("valid_converted_proofs", "02_intermediate", "problem_id", "intermediate"),

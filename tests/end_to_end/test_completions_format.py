@@ -39,7 +39,9 @@ def test_a_table_of_completions_becomes_parquet_without_a_call_and_is_read_as_be
         project.run(pipelines=PROBLEMS, **where)
         assert Counter(model.asked) == asked, "every reply was found in the former format"
         params = f"--params=endpoint={model.base_url},model=offline-rules"
-        estimate = json.loads(project.kedro("estimate", "--env", "offline", "--json", params).stdout)
+        estimate = json.loads(
+            project.kedro("estimate", "--env", "offline", "--json", "--pipelines", *PROBLEMS, params).stdout
+        )
     assert project.final_tables() == before
     for stage in STAGES:
         assert suffixes(project, stage) == {".parquet"}

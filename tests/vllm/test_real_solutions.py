@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 import yaml
 
@@ -26,13 +27,13 @@ from omr_kedro.pipelines.judge_cot.nodes import ask_judge_cot, grade_cot, read_j
 from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.pipelines.settle_cot.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions, ask_solve_cot, count_cot_votes, read_solve_cot
-from omr_kedro.shards import Row, Shards, TableStore, content_id
+from omr_kedro.shards import Recipe, Row, Shards, TableStore, content_id
 from omr_kedro.shards.printable import printable_line
 from omr_kedro.solutions import equal_answers
 from omr_kedro.solutions.answer_classes import equal_both_ways
 from omr_kedro.solutions.judging import DIFFERENT, ORDERS, SAME
 from tests.support.project import ROOT
-from tests.support.tables import as_shards, made, shards_of
+from tests.support.tables import as_shards, shards_of
 from tests.vllm.real_server import REAL, chat_model, installed
 
 pytestmark = pytest.mark.skipif(
@@ -91,13 +92,22 @@ def in_memory(table: Shards) -> Shards:
     return as_shards({name: list(shard.rows()) for name, shard in table.items()})
 
 
-def draw(problems: Shards, model: ChatModel, options: SolvingOptions) -> Drawn:
+def saved(folder: Path, schema: pa.Schema, recipe: Recipe) -> Shards:
+    """A table in a folder, with all columns that it has in a workspace."""
+    store = TableStore(folder, "jsonl", schema)
+    store.save(recipe)
+    return store.shards()
+
+
+def draw(folder: Path, problems: Shards, model: ChatModel, options: SolvingOptions) -> Drawn:
     """Draw samples, keep them, read them and count their votes; samples that another rule has drawn are not asked."""
-    store = TableStore(KEPT / "solve_cot_completions", "jsonl", tables.COMPLETIONS)
-    store.save(ask_solve_cot(problems, prompt("solve_cot"), model, options))
-    completions = in_memory(store.shards())
-    samples, unsolved = map(made, read_solve_cot(problems, completions, options))
-    return Drawn(completions, samples, unsolved, made(count_cot_votes(problems, samples, options)))
+    asked = ask_solve_cot(problems, prompt("solve_cot"), model, options)
+    completions = in_memory(saved(KEPT / "solve_cot_completions", tables.COMPLETIONS, asked))
+    read, left = read_solve_cot(problems, completions, options)
+    samples = saved(folder / "samples", tables.SAMPLES, read)
+    unsolved = saved(folder / "unsolved", tables.DROPPED, left)
+    votes = saved(folder / "votes", tables.VOTES, count_cot_votes(problems, samples, options))
+    return Drawn(completions, samples, unsolved, votes)
 
 
 @dataclass(frozen=True)
@@ -111,35 +121,40 @@ class Settled:
     rejected: Shards
 
 
-def settle(problems: Shards, drawn: Drawn, model: ChatModel, options: SolvingOptions) -> Settled:
+def settle(folder: Path, problems: Shards, drawn: Drawn, model: ChatModel, options: SolvingOptions) -> Settled:
     """Judge the answers and settle the samples; the model that solves judges, too."""
     with Workers() as workers:
-        graded = made(grade_cot(drawn.votes, workers))
-    store = TableStore(KEPT / "judge_cot_completions", "jsonl", tables.COMPLETIONS)
-    judging = CallOptions(max_tokens=64)
-    store.save(ask_judge_cot(graded, prompt("judge_answer"), model, judging))
-    answers, unjudged = map(made, read_judge_cot(graded, store.shards(), judging))
-    references = made(decide_reference_answers(drawn.votes, answers, SettlingOptions(), options))
+        graded = saved(folder / "graded", tables.ANSWERS, grade_cot(drawn.votes, workers))
+    judging, settling = CallOptions(max_tokens=64), SettlingOptions()
+    asked = ask_judge_cot(graded, prompt("judge_answer"), model, judging)
+    opinions = saved(KEPT / "judge_cot_completions", tables.COMPLETIONS, asked)
+    read, left = read_judge_cot(graded, opinions, judging)
+    answers, unjudged = saved(folder / "answers", tables.ANSWERS, read), saved(folder / "left", tables.DROPPED, left)
+    decided = decide_reference_answers(drawn.votes, answers, settling, options)
+    references = saved(folder / "references", tables.REFERENCE_ANSWERS, decided)
     evidence = (drawn.samples, drawn.votes, answers, references, problems, drawn.completions)
-    solutions, rejected = map(made, settle_cot(*evidence, SettlingOptions(), options))
-    return Settled(answers, unjudged, references, solutions, rejected)
+    right, others = settle_cot(*evidence, settling, options)
+    solutions = saved(folder / "solutions", tables.SOLUTIONS, right)
+    return Settled(
+        answers, unjudged, references, solutions, saved(folder / "rejected", tables.REJECTED_SOLUTIONS, others)
+    )
 
 
-def test_every_sample_of_a_real_model_is_read_and_accounted_for() -> None:
+def test_every_sample_of_a_real_model_is_read_and_accounted_for(tmp_path: Path) -> None:
     KEPT.mkdir(exist_ok=True)
     small: dict[str, Any] = {"max-model-len": 4096, "max-num-batched-tokens": 4096}
     model = chat_model(KEPT, str(REAL), Limits(max_in_flight=24, timeout_s=3600), **small)
     problems = shards_of(problem_rows(), 1)
     by_rule, fixed = solving(), solving(fixed=ROUNDS[-1])
     try:
-        drawn = draw(problems, model, by_rule)
+        drawn = draw(tmp_path / "rule", problems, model, by_rule)
         show(
             f"Qwen2.5-Coder-1.5B-Instruct, {MAX_TOKENS} tokens a reply at most, drawn by the rule",
             figures(drawn).items(),
         )
-        settled = settle(problems, drawn, model, by_rule)
+        settled = settle(tmp_path / "rule", problems, drawn, model, by_rule)
         show("settled", outcomes(settled).items())
-        full = draw(problems, model, fixed)
+        full = draw(tmp_path / "fixed", problems, model, fixed)
         show(f"{ROUNDS[-1]} of each problem, those of the rule and the others", figures(full).items())
         show("odd", oddities(full))
     finally:
