@@ -65,6 +65,8 @@ class ChatServer:
 
     path = "/v1/chat/completions"
     """Place of the endpoint; subclasses may have others."""
+    beside = ("/v1/completions", "/tokenize")
+    """Places that answer in the same way; what is asked there has a `prompt` and no messages."""
 
     def __init__(
         self,
@@ -125,7 +127,8 @@ class ChatServer:
     def _serve(self, started: threading.Event) -> None:
         asyncio.set_event_loop(self._loop)
         app = web.Application(client_max_size=2**26)
-        app.router.add_post(self.path, self._handle)
+        for path in dict.fromkeys((self.path, *self.beside)):
+            app.router.add_post(path, self._handle)
         app.router.add_get("/v1/models", self.list_models)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         self._loop.run_until_complete(runner.setup())

@@ -29,6 +29,7 @@ from tests.support.waiting import PATIENCE_S
 MEASURED = ("latency_s", "tries", "checksum")
 """Columns that no two runs have in common."""
 
+_Reply = Callable[[dict[str, Any]], str | web.Response]
 _PlanOf = Callable[[str, Path], CallPlan]
 """Makes the plan, from the address of the endpoint and a folder of its own."""
 
@@ -90,7 +91,7 @@ class CountedSession:
 class SlowServer(ChatServer):
     """Answers after a random time, so that no two runs see their calls end in the same order."""
 
-    def __init__(self, reply: Callable[[dict[str, Any]], str], longest_s: float) -> None:
+    def __init__(self, reply: _Reply, longest_s: float) -> None:
         super().__init__(reply)
         self._longest_s = longest_s
 
@@ -115,7 +116,7 @@ class Chance:
     """Tables that are not the same as the one that was made in calm."""
 
 
-def under_chance(plan_of: _PlanOf, reply: Callable[[dict[str, Any]], str], folder: Path, *, kills: int) -> Chance:
+def under_chance(plan_of: _PlanOf, reply: _Reply, folder: Path, *, kills: int) -> Chance:
     """Play a plan again and again, until so many processes were killed at work.
 
     Args:
@@ -128,10 +129,11 @@ def under_chance(plan_of: _PlanOf, reply: Callable[[dict[str, Any]], str], folde
         began = time.monotonic()
         calm = folder / "calm"
         _save(plan_of, server.base_url, calm)
-        trial = _Trial(plan_of, server, rows(calm), time.monotonic() - began, Chance(table(calm).shards().count))
-        while trial.found.kills < kills:
-            trial.finish_one(folder / f"run-{trial.found.runs}")
-    return trial.found
+        found = Chance(steps=table(calm).shards().count)
+        trial = _Trial(plan_of, server, calm, rows(calm), time.monotonic() - began, found)
+        while found.kills < kills:
+            trial.finish_one(folder / f"run-{found.runs}")
+    return found
 
 
 def rows(folder: Path) -> list[Row]:
@@ -143,6 +145,7 @@ def rows(folder: Path) -> list[Row]:
 class _Trial:
     plan_of: _PlanOf
     server: ChatServer
+    calm_folder: Path
     calm: list[Row]
     longest_s: float
     found: Chance
@@ -173,10 +176,14 @@ class _Trial:
         return not killed
 
     def _journalled(self, folder: Path) -> set[str]:
-        """Keys of all steps that are paid for."""
-        shards = self.plan_of(self.server.base_url, folder).fingerprints
-        journals = [paid_calls(table(folder).scratch(shard)) for shard in shards]
-        return {completion.call_key for journal in journals for completion in journal}
+        """Keys of the steps that are paid for in every shard that has them; two shards that ask the same each pay."""
+        missing, found = set[str](), set[str]()
+        for shard in table(self.calm_folder).shards().values():
+            keys = {row["call_key"] for row in shard.rows()}
+            paid = {completion.call_key for completion in paid_calls(table(folder).scratch(shard.id))}
+            missing |= keys - paid
+            found |= keys & paid
+        return found - missing
 
     def _code(self, folder: Path) -> list[str]:
         """Keys of the code that was run."""

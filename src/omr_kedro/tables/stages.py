@@ -31,6 +31,8 @@ COMPLETIONS = pa.schema(
         column("asked_model", TEXT, "name that the model was asked by; empty in rows of earlier versions"),
         column("stop_reason", TEXT, "text that the reply was to end at, where it did"),
         column("token_ids", pa.list_(INT), "token ids of the reply, where they were asked for"),
+        column("prompt_ids", pa.list_(INT), "token ids that the server made of the messages, where asked for"),
+        column("tool_calls", TEXT, "calls of tools that the reply makes, as JSON: `id`, `name`, `arguments`"),
     ]
 )
 

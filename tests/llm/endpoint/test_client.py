@@ -69,17 +69,13 @@ async def test_only_what_is_needed_is_sent(connect: Connect) -> None:
     )
 
 
-class Completions(ChatServer):
-    path = "/v1/completions"
-
-
 async def test_a_prompt_of_token_ids_is_continued_and_no_message_is_sent(connect: Connect) -> None:
     def go_on(body: dict[str, Any]) -> web.Response:
         choice = {"text": "four", "token_ids": [9, 8], "finish_reason": "stop", "stop_reason": "."}
         return web.json_response({"choices": [choice], "usage": {"prompt_tokens": len(body["prompt"])}})
 
     asked = replace(request(), prompt_ids=[1, 2, 3], stop=(".",), extra_body={"return_token_ids": True}, turn=1)
-    with Completions(go_on) as server:
+    with ChatServer(go_on) as server:
         done = await ask(connect, server, asked)
     body = server.calls[0].body
     assert (body["prompt"], body["stop"], body["return_token_ids"]) == ([1, 2, 3], ["."], True)
@@ -89,7 +85,7 @@ async def test_a_prompt_of_token_ids_is_continued_and_no_message_is_sent(connect
 
 @pytest.mark.parametrize("ids", ["no ids", [-1], [2**31], [0.5], {"a": 1}])
 async def test_token_ids_that_are_none_cost_no_reply(connect: Connect, ids: object) -> None:
-    with Completions(lambda _: web.json_response({"choices": [{"text": "x", "token_ids": ids}]})) as server:
+    with ChatServer(lambda _: web.json_response({"choices": [{"text": "x", "token_ids": ids}]})) as server:
         done = await ask(connect, server, replace(request(), prompt_ids=[1]))
     assert (done.text, done.token_ids) == ("x", None)
 

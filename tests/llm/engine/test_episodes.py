@@ -372,10 +372,7 @@ def test_what_a_request_adds_to_others_is_sent_and_read(tmp_path: Path) -> None:
         choice = {"text": "x", "token_ids": [7, 8], "finish_reason": "stop", "stop_reason": "</tool_call>"}
         return web.json_response({"choices": [choice], "usage": {"prompt_tokens": len(body["prompt"])}})
 
-    class Completions(ChatServer):
-        path = "/v1/completions"
-
-    with Completions(go_on) as server:
+    with ChatServer(go_on) as server:
         table(tmp_path).save(plan(server, exact, {"a": 1}))
     bodies = [call.body for call in server.calls]
     assert [body["prompt"] for body in bodies] == [[1, 2], [1, 2, 7, 8, 3]]

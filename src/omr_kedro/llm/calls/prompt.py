@@ -19,8 +19,8 @@ import orjson
 
 from omr_kedro.shards import OmrError
 
-Message = dict[str, str]
-"""One chat message of the OpenAI protocol: `role` and `content`."""
+Message = dict[str, Any]
+"""One chat message of the OpenAI protocol: `role` and `content`; of later turns also `tool_calls` and their like."""
 
 _FIELD = re.compile(r"\{\{([A-Za-z_]\w*)\}\}", re.ASCII)
 _TAG = re.compile(r"</?([A-Za-z][\w-]{0,40})>", re.ASCII)

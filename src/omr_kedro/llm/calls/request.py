@@ -47,6 +47,8 @@ class Sampling:
         return int.from_bytes(hashlib.blake2b(b"%d:%d" % (seed, turn), digest_size=4).digest()) >> 1
 
 
+Way = Literal["chat", "completions", "tokenize"]
+"""Parts of an endpoint: replies to messages, continuations of token ids, and token ids of a text."""
 StepKind = Literal["model", "code", "end"]
 """Kinds of rows in a completions table: a reply of the model, the output of code that was run, and the reason why what
 was asked about a row came to an end before its time."""
@@ -90,6 +92,8 @@ class Request:
     """Texts that end the reply."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """More fields of this one request; they win over those of the model's entry."""
+    tokenize: str | None = None
+    """A text whose token ids are asked for, in place of a reply (vLLM's `/tokenize`)."""
     prompt_ids: Sequence[int] | None = None
     """Token ids of the prompt. When given, the model goes on from exactly these (`/v1/completions`), whatever a chat
     template would make of `messages`, which are not sent then: so a reply is continued, and a turn follows a turn."""
@@ -115,13 +119,20 @@ class Request:
             asked.append(later)
         return asked
 
+    @property
+    def way(self) -> Way:
+        """The part of the endpoint that it is sent to."""
+        if self.tokenize is not None:
+            return "tokenize"
+        return "chat" if self.prompt_ids is None else "completions"
+
     def identity(self) -> CallIdentity:
         """The columns that say whose call this is; small, unlike the messages."""
         seed = self.sampling.seed_of(self.sample_index, self.turn)
         return CallIdentity(self.row_id, self.part, self.sample_index, seed, self.prompt_hash, self.turn)
 
 
-_LATER_FIELDS = ("turn", "stop", "extra_body", "prompt_ids")
+_LATER_FIELDS = ("turn", "stop", "extra_body", "prompt_ids", "tokenize")
 
 
 def _key(asked: hashlib._Hash) -> str:
@@ -185,6 +196,10 @@ class Completion:
     token_ids: list[int] | None = None
     """Token ids of the reply, where the request asked for them (`return_token_ids`). vLLM gives those of the text that
     it stopped at, too, though `text` is without it: a prompt that goes on from them holds that text."""
+    prompt_ids: list[int] | None = None
+    """Token ids that the server made of the messages, where the request asked for them; not of a prompt of ids."""
+    tool_calls: str | None = None
+    """Calls of tools that the reply makes, as JSON: a list of `id`, `name` and `arguments`, which is text."""
 
     @property
     def asked(self) -> str:
@@ -210,7 +225,7 @@ class Completion:
         """
         values = {name: row[name] for name in _FIELDS[cls] if name in row}
         for name, value in values.items():
-            if name == "token_ids":
+            if name in _IDS:
                 values[name] = _ids(value)
             elif (kind := _KINDS[name]) is not str:
                 values[name] = _in_range(value, kind)
@@ -221,8 +236,8 @@ class Completion:
     @cached_property
     def checksum(self) -> str:
         """16 hex digits by which a damaged row is told wherever it lies: 8 of its texts, 8 of its numbers."""
-        later = (self.stop_reason, self.token_ids)
-        texts = _TEXTS(self) if later == (None, None) else (*_TEXTS(self), *later)
+        later = (self.stop_reason, self.token_ids, self.prompt_ids, self.tool_calls)
+        texts = (*_TEXTS(self), *later) if any(value is not None for value in later) else _TEXTS(self)
         return checksum(orjson.dumps(texts)) + checksum(orjson.dumps(_NUMBERS(self)))
 
     def as_written(self, written: object) -> Completion:
@@ -244,7 +259,7 @@ class Completion:
         return {**(identity._asdict() if identity else {}), **_fields_of(self), "checksum": self.checksum}
 
 
-_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls"})
 """Finish reasons of replies that the model itself has ended, as OpenAI-compatible servers spell them."""
 _ABORTED = "abort"
 """Finish reason of a reply that the server gave up, as when it shuts down: asking again is likely to help."""
@@ -253,16 +268,15 @@ LARGEST_COUNT = 2**53 - 1
 _KINDS: dict[str, type] = {
     "prompt_tokens": int, "completion_tokens": int, "tries": int, "latency_s": float,
     **dict.fromkeys(("call_key", "model", "text", "reasoning", "finish_reason", "system_fingerprint"), str),
-    **dict.fromkeys(("asked_model", "error_kind", "error", "stop_reason"), str),
+    **dict.fromkeys(("asked_model", "error_kind", "error", "stop_reason", "tool_calls"), str),
 }  # fmt: skip
 _NUMBER_KINDS = {name: kind for name, kind in _KINDS.items() if kind is not str}
 _NUMBERS = attrgetter(*_NUMBER_KINDS)
 # These came later: rows of before have checksums without them, and must not look damaged.
-_LATER = ("asked_model", "stop_reason")
+_LATER = ("asked_model", "stop_reason", "tool_calls")
+_IDS = ("token_ids", "prompt_ids")
 _TEXTS = attrgetter(*(name for name, kind in _KINDS.items() if kind is str and name not in _LATER))
-_NULLABLE = frozenset(
-    {"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error", "asked_model", "stop_reason"}
-)
+_NULLABLE = frozenset({"reasoning", "finish_reason", "system_fingerprint", "error_kind", "error", *_LATER})
 
 
 def _in_range(value: Any, kind: type) -> Any:
@@ -279,7 +293,7 @@ def _ids(value: Any) -> list[int] | None:
         TypeError: it is no list of such.
     """
     if value is not None and not (isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)):
-        raise TypeError("token_ids must be a list of numbers")
+        raise TypeError("token ids must be a list of numbers")
     return value
 
 

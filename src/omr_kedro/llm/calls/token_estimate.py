@@ -23,7 +23,7 @@ project's prompts and 15 threads: all stages came out between -4 % and +12 %."""
 def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
     """Estimated tokens that a server would count for these messages; see `ERROR`."""
     content = sum(
-        len(message["content"].encode("utf-8", "surrogatepass"))
+        len((message["content"] or "").encode("utf-8", "surrogatepass"))
         / (PROSE_BYTES_PER_TOKEN if message["role"] == "system" else BYTES_PER_TOKEN)
         + TOKENS_PER_MESSAGE
         for message in messages
@@ -33,6 +33,8 @@ def estimate_prompt_tokens(messages: Iterable[Message]) -> int:
 
 def estimate_request_tokens(request: Request) -> int:
     """Tokens of what a request sends: counted where it sends token ids, and estimated elsewhere."""
+    if request.tokenize is not None:
+        return 0  # no model reads it
     return estimate_prompt_tokens(request.messages) if request.prompt_ids is None else len(request.prompt_ids)
 
 

@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from omr_kedro.llm.calls.errors import CallError
+from omr_kedro.llm.calls.request import Way
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
 from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 
@@ -22,8 +23,12 @@ class AiohttpClient:
 
     def __init__(self, address: Address) -> None:
         self._base_url = address.url
-        self._chat_url = f"{address.url}/chat/completions"
-        self._completions_url = f"{address.url}/completions"
+        self._urls: dict[Way, str] = {
+            "chat": f"{address.url}/chat/completions",
+            "completions": f"{address.url}/completions",
+            # vLLM has it beside /v1.
+            "tokenize": f"{address.url.removesuffix('/v1')}/tokenize",
+        }
         self._connect_s = address.connect_s
         self._headers = {"Content-Type": "application/json", **address.authorization}
         self._session: aiohttp.ClientSession | None = None
@@ -49,13 +54,9 @@ class AiohttpClient:
         if self._session:
             await self._session.close()
 
-    async def chat(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for a chat completion; see `HttpClient`."""
-        return await self._answer("POST", self._chat_url, orjson.dumps(body), {"X-Request-Id": key})
-
-    async def completions(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for the continuation of token ids; see `HttpClient`."""
-        return await self._answer("POST", self._completions_url, orjson.dumps(body), {"X-Request-Id": key})
+    async def ask(self, way: Way, body: dict[str, Any], key: str) -> Answer:
+        """Ask for a completion or for token ids; see `HttpClient`."""
+        return await self._answer("POST", self._urls[way], orjson.dumps(body), {"X-Request-Id": key})
 
     async def models(self) -> Answer:
         """Ask for the list of models; see `HttpClient`."""

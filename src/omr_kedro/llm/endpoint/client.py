@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from omr_kedro.llm.calls.errors import MESSAGE_CHARS, CallError, error_of_status
-from omr_kedro.llm.calls.request import Completion, Request, Sampling
+from omr_kedro.llm.calls.request import Completion, Request, Sampling, Way
 from omr_kedro.llm.endpoint.aiohttp_client import AiohttpClient
 from omr_kedro.llm.endpoint.deadline import deadline
 from omr_kedro.llm.endpoint.dialect import Dialect, Spare
@@ -18,7 +18,7 @@ from omr_kedro.llm.endpoint.http import CONNECT_S, Address, ClientKind, HttpClie
 from omr_kedro.llm.endpoint.limits import Pacer
 from omr_kedro.llm.endpoint.listing import Listing
 from omr_kedro.llm.endpoint.redaction import Redactor
-from omr_kedro.llm.endpoint.replies import read_reply
+from omr_kedro.llm.endpoint.replies import read_reply, read_token_ids
 
 Constraint = Literal["response_format", "structured_outputs", "none"]
 """How a closed set of replies is asked for: OpenAI's field, vLLM's field, or by the prompt alone."""
@@ -101,13 +101,14 @@ class ChatClient:
         while True:
             sent = self._dialect.spoken(body)
             try:
-                completion = await self._try(sent, key)
+                completion = await self._try(sent, key, request.way)
             except CallError as refusal:
                 if refusal.kind != "bad_request":
                     raise
                 async with self._learning:
                     if self._dialect.spoken(body) == sent:
-                        return await self._dialect.learn(sent, refusal, partial(self._later, key=key), spare)
+                        later = partial(self._later, key=key, way=request.way)
+                        return await self._dialect.learn(sent, refusal, later, spare)
                 # Another call has found something out meanwhile: ask again, as it is known now.
                 await self._pacer.wait()
             else:
@@ -133,17 +134,16 @@ class ChatClient:
         status = (await self.listing(CONNECT_S)).status
         return status is not None and status < 500
 
-    async def _later(self, body: dict[str, Any], key: str) -> Completion:
+    async def _later(self, body: dict[str, Any], key: str, way: Way) -> Completion:
         await self._pacer.wait()
-        return await self._try(body, key)
+        return await self._try(body, key, way)
 
-    async def _try(self, body: dict[str, Any], key: str) -> Completion:
+    async def _try(self, body: dict[str, Any], key: str, way: Way) -> Completion:
         assert self._http is not None, "use the client as a context manager"  # noqa: S101
         started = time.monotonic()
         try:
             async with deadline(self._timeout_s):
-                send = self._http.completions if "prompt" in body else self._http.chat
-                answer = await send(body, key)
+                answer = await self._http.ask(way, body, key)
         except TimeoutError:
             raise CallError("timeout", f"no answer within {self._timeout_s:g} s") from None
         except CallError as error:
@@ -152,9 +152,12 @@ class ChatClient:
         content = self._redactor.clean(answer.content)
         if not 200 <= answer.status < 300:
             raise error_of_status(answer.status, content, answer.headers)
-        return read_reply(content, key, self.model, time.monotonic() - started)
+        read = read_token_ids if way == "tokenize" else read_reply
+        return read(content, key, self.model, time.monotonic() - started)
 
     def _body(self, request: Request) -> dict[str, Any]:
+        if request.tokenize is not None:
+            return {"model": self.model, "prompt": request.tokenize, "add_special_tokens": False}
         body = {**self._extra_body, "model": self.model}
         if request.prompt_ids is None:
             body["messages"] = request.messages

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 from aiohttp import encode_basic_auth
 
 from omr_kedro.llm.calls.errors import CallError
+from omr_kedro.llm.calls.request import Way
 from omr_kedro.llm.endpoint.redaction import user_of, without_user
 
 ClientKind = Literal["aiohttp", "openai"]
@@ -55,10 +56,11 @@ class HttpClient(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    async def chat(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for a chat completion.
+    async def ask(self, way: Way, body: dict[str, Any], key: str) -> Answer:
+        """Ask for a chat completion, for the continuation of token ids, or for the token ids of a text.
 
         Args:
+            way: which of them.
             body: fields of the request.
             key: of the call, sent as its id.
 
@@ -68,12 +70,8 @@ class HttpClient(Protocol):
         """
         ...
 
-    async def completions(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for the continuation of `prompt`, which is a list of token ids; arguments and errors as of `chat`."""
-        ...
-
     async def models(self) -> Answer:
-        """Ask for the endpoint's list of models, which costs nothing; raises as `chat` does."""
+        """Ask for the endpoint's list of models, which costs nothing; raises as `ask` does."""
         ...
 
 

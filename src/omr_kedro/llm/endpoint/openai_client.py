@@ -17,6 +17,7 @@ import httpx2
 import openai
 
 from omr_kedro.llm.calls.errors import CallError, EndpointError
+from omr_kedro.llm.calls.request import Way
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
 from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 
@@ -66,27 +67,20 @@ class OpenAIClient:
         if self._client:
             await self._client.close()
 
-    async def chat(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for a chat completion; see `HttpClient`."""
+    async def ask(self, way: Way, body: dict[str, Any], key: str) -> Answer:
+        """Ask for a completion; see `HttpClient`. Hosted endpoints have no token ids for texts."""
         assert self._client is not None, "use the client as a context manager"  # noqa: S101
-        rest = {name: value for name, value in body.items() if name not in ("model", "messages")}
-        return await _answer(
-            self._client.chat.completions.with_streaming_response.create(
-                model=body["model"],
-                messages=body["messages"],
-                extra_body=rest,
-                extra_headers={**_NO_OTHER_KEY, "X-Request-Id": key},
-            )
+        if way == "tokenize":
+            raise CallError("bad_request", "the openai package asks for no token ids: take `client: aiohttp`")
+        part, text = (
+            (self._client.chat.completions, "messages") if way == "chat" else (self._client.completions, "prompt")
         )
-
-    async def completions(self, body: dict[str, Any], key: str) -> Answer:
-        """Ask for the continuation of token ids; see `HttpClient`."""
-        assert self._client is not None, "use the client as a context manager"  # noqa: S101
-        rest = {name: value for name, value in body.items() if name not in ("model", "prompt")}
+        rest = {name: value for name, value in body.items() if name not in ("model", text)}
+        create: Any = part.with_streaming_response.create
         return await _answer(
-            self._client.completions.with_streaming_response.create(
+            create(
                 model=body["model"],
-                prompt=body["prompt"],
+                **{text: body[text]},
                 extra_body=rest,
                 extra_headers={**_NO_OTHER_KEY, "X-Request-Id": key},
             )

@@ -13,6 +13,8 @@ from omr_kedro.llm.calls.request import LARGEST_COUNT, Completion
 
 _SHOWN_BYTES = 120
 _LARGEST_ID = 2**31 - 1
+_MOST_CALLS = 64
+"""Calls of tools in one reply; no model makes so many at once."""
 _MOST_DIGITS = 30
 _LABEL_CHARS = 200
 """Of what servers name: a finish reason, a fingerprint. Longer ones are cut."""
@@ -56,7 +58,21 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
         asked_model=model,
         stop_reason=_label(choice.get("stop_reason")),
         token_ids=_token_ids(choice.get("token_ids")),
+        prompt_ids=_token_ids(reply.get("prompt_token_ids")) if "message" in choice else None,
+        tool_calls=_tool_calls(message.get("tool_calls")),
     )
+
+
+def read_token_ids(content: bytes, key: str, model: str, latency_s: float) -> Completion:
+    """The token ids that an endpoint gives for a text; arguments and errors as of `read_reply`."""
+    try:
+        ids = _token_ids(_parsed(content).get("tokens"))
+    except (ValueError, TypeError, RecursionError):
+        ids = None
+    if ids is None:
+        start = content[:_SHOWN_BYTES].decode("utf-8", "replace")
+        raise CallError("garbage", f"no token ids, it begins {start!r}", reply_bytes=len(content))
+    return Completion(key, model, finish_reason="stop", latency_s=round(latency_s, 3), asked_model=model, token_ids=ids)
 
 
 def _parsed(content: bytes) -> dict[str, Any]:
@@ -108,6 +124,26 @@ def _reasoning(message: Mapping[str, Any]) -> str | None:
 
 def _label(value: Any) -> str | None:
     return value[:_LABEL_CHARS] if isinstance(value, str) else None
+
+
+def _tool_calls(value: Any) -> str | None:
+    """The calls of tools in a message, as JSON; None where there is none. What is no call is kept as one without name.
+
+    A server's parser has found them in what the model wrote: names and arguments may be anything.
+    """
+    if not isinstance(value, list) or not value:
+        return None
+    calls = [call if isinstance(call, dict) else {} for call in value[:_MOST_CALLS]]
+    functions = [call["function"] if isinstance(call.get("function"), dict) else {} for call in calls]
+    made = [
+        {"id": _text(call.get("id")), **{name: _text(function.get(name)) for name in ("name", "arguments")}}
+        for call, function in zip(calls, functions, strict=True)
+    ]
+    return orjson.dumps(made).decode()
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _token_ids(value: Any) -> list[int] | None:
