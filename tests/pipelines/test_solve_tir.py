@@ -17,10 +17,10 @@ from omr_kedro.pipelines.solve_tir.conversation import Conversation
 from omr_kedro.pipelines.solve_tir.nodes import (
     ExecutionOptions,
     ToolOptions,
-    conversations,
     draw,
     executions_of,
     sample_of,
+    samples_of,
 )
 from omr_kedro.shards import Row
 from omr_kedro.solutions import StopRule
@@ -96,7 +96,7 @@ def tool_caller(body: dict[str, Any], number: int) -> web.Response:
 
 def played(folder: Path, given: ToolOptions, problem: Row) -> dict[int, Conversation]:
     found = [row for row in table(folder).shards().rows() if row["row_id"] == problem["problem_id"]]
-    return conversations(problem, found, PROMPT, given)
+    return {sample.index: talk for sample, talk in samples_of(problem, found, PROMPT, given) if talk}
 
 
 @TURNS

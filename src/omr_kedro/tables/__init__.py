@@ -14,6 +14,8 @@ from omr_kedro.tables.solutions import (
     SAMPLES,
     SOLUTIONS,
     SUMMARIES,
+    TIR_SAMPLES,
+    TIR_TURNS,
     VOTES,
 )
 from omr_kedro.tables.stages import COMPLETIONS, DROPPED
@@ -39,5 +41,7 @@ __all__ = [
     "SOLUTIONS",
     "SUMMARIES",
     "THREADS",
+    "TIR_SAMPLES",
+    "TIR_TURNS",
     "VOTES",
 ]

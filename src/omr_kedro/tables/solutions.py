@@ -164,3 +164,28 @@ SUMMARIES = pa.schema(
         _CALL_KEY,
     ]
 )
+
+TIR_SAMPLES = pa.schema(
+    [
+        *SAMPLES,
+        column("output_tokens", INT, "tokens of output that the model was given"),
+        column("executions", INT, "pieces of code that were run"),
+        column("execution_errors", INT, "those of them that raised or crashed"),
+        column("execution_timeouts", INT, "those that took too long"),
+        column("void_turns", INT, "turns before the last one without code"),
+    ]
+)
+
+TIR_TURNS = pa.schema(
+    [
+        _SOLUTION_ID,
+        PROBLEM_ID,
+        THREAD_ID,
+        column("turn", INT, "number of the reply, from 0", required=True),
+        column("position", INT, "place in the conversation, from 0", required=True),
+        column("kind", TEXT, "`reasoning`, `text`, `code` or `output`", required=True),
+        column("text", TEXT, "as the model wrote it, or the sandbox gave it", required=True),
+        column("status", TEXT, "of output: how the code ended (`sandbox.Status`), or `not_run`"),
+        column("seconds", FLOAT, "of output: how long the code ran"),
+    ]
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Literal
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omr_kedro.llm.calls import (
     CallPlan,
     CodeRunner,
+    Completion,
     Episode,
     EpisodeLimits,
     EpisodeOptions,
@@ -22,17 +24,10 @@ from omr_kedro.llm.calls import (
     Steps,
 )
 from omr_kedro.llm.calls.recorded import NotRecordedError, RecordedSteps, played
-from omr_kedro.pipelines.llm_stage import ask, not_whole, request
-from omr_kedro.pipelines.solve_cot.nodes import LOOPING, SolvingOptions
-from omr_kedro.pipelines.solve_tir.conversation import (
-    LENGTH,
-    STOP,
-    Conversation,
-    Limits,
-    chat_tools,
-    token_exact,
-)
-from omr_kedro.shards import Row, Shard, Shards
+from omr_kedro.pipelines.llm_stage import Failed, Kept, Outcome, ask, not_whole, request, settle
+from omr_kedro.pipelines.solve_cot.nodes import LOOPING, SolvingOptions, solution_id
+from omr_kedro.pipelines.solve_tir.conversation import LENGTH, STOP, Conversation, Limits, chat_tools, token_exact
+from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
 from omr_kedro.solutions import Sample, decide, is_looping, read_sample
 from omr_kedro.solutions.code_blocks import TAGS
 
@@ -138,15 +133,106 @@ def sample_of(index: int, talk: Conversation, loop_share: float) -> Sample:
     return read_sample(index, last.text)
 
 
-def conversations(problem: Row, rows: list[Row], prompt: Prompt, options: ToolOptions) -> dict[int, Conversation]:
-    """The conversations of a problem's samples, by sample index, as their rows tell them; broken ones are left out."""
-    found = {}
+def read_solve_tir(
+    problems: Shards, completions: Shards, prompt: Prompt, options: ToolOptions
+) -> tuple[SiblingShards, ...]:
+    """The samples of each problem (`tables.TIR_SAMPLES`), and the problems that have none, or not all."""
+    return settle(
+        "solve_tir",
+        partial(read_samples, prompt=prompt, options=options),
+        problems,
+        completions,
+        of=dict,
+        max_failed_share=options.max_failed_share,
+        settings=_settings(prompt, options),
+    )
+
+
+def read_samples(problem: Row, rows: list[Row], prompt: Prompt, options: ToolOptions) -> Outcome:
+    """The samples of one problem, from its rows of the completions table."""
+    found = samples_of(problem, rows, prompt, options)
+    if not any(isinstance(talk, Conversation) for _, talk in found):
+        faults = (not_whole(Completion.from_row(row)) for row in rows)
+        return next(filter(None, faults), Failed("not_asked", "no sample was drawn"))
+    drawn = [sample for sample, _ in found]
+    if len(drawn) not in options.stop_rule.schedule or not decide(options.stop_rule, drawn, problem["expected_answer"]):
+        ended = next((row["error_kind"] for row in rows if row["kind"] == "end"), "unfinished")
+        return Failed(ended, "not all samples of the problem were drawn; the next run goes on")
+    first = {row["sample_index"]: row for row in rows if row["kind"] == "model" and not row["part"] and not row["turn"]}
+    return Kept([_sample_row(problem, first[sample.index], sample, talk) for sample, talk in found])
+
+
+def samples_of(
+    problem: Row, rows: list[Row], prompt: Prompt, options: ToolOptions
+) -> list[tuple[Sample, Conversation | None]]:
+    """Each sample of a problem with its conversation, if it has one; the list ends where one is not all there."""
     steps = RecordedSteps(row for row in rows if row["kind"] != "end")
-    for index in sorted({row["sample_index"] for row in rows if row["kind"] == "model"}):
+    found: list[tuple[Sample, Conversation | None]] = []
+    for index in range(options.stop_rule.schedule[-1]):
         try:
             talk = played(converse(steps, problem, prompt, options, index))
         except NotRecordedError:
-            continue
-        if isinstance(talk, Conversation):
-            found[index] = talk
+            break
+        if isinstance(talk, Sample):
+            found.append((talk, None))
+        else:
+            found.append((sample_of(index, talk, options.loop_share), talk))
     return found
+
+
+def list_tir_turns(problems: Shards, completions: Shards, prompt: Prompt, options: ToolOptions) -> SiblingShards:
+    """The conversations in long form: each text, each piece of code and each output (`tables.TIR_TURNS`)."""
+
+    def listed(scratch: Scratch, problems: Shard, completions: Shard) -> Iterator[Row]:
+        for problem, rows in join(problems, "problem_id", completions, "row_id", scratch):
+            first = {row["sample_index"]: row for row in rows if not row["part"] and not row["turn"]}
+            for sample, talk in samples_of(problem, rows, prompt, options):
+                if talk:
+                    identity = solution_id(problem["problem_id"], first[sample.index]["call_key"])
+                    yield from _turn_rows(problem, identity, talk)
+
+    return map_joined(listed, problems, completions, by=_settings(prompt, options))
+
+
+def _settings(prompt: Prompt, options: ToolOptions) -> Row:
+    """All that decides how a conversation is read."""
+    named = {"stop_rule", "loop_share", "conversation", "tags", "executions", "max_tokens"}
+    return {**options.model_dump(mode="json", include=named), "prompt": prompt.hash}
+
+
+def _sample_row(problem: Row, first: Row, sample: Sample, talk: Conversation | None) -> Row:
+    last = talk.turns[-1].completion if talk else None
+    statuses = Counter(run.status for run in talk.runs) if talk else Counter[str]()
+    return {
+        "solution_id": solution_id(problem["problem_id"], first["call_key"]),
+        "problem_id": problem["problem_id"],
+        "thread_id": problem["thread_id"],
+        "mode": TIR,
+        "sample_index": sample.index,
+        "predicted_answer": sample.answer,
+        "no_vote": sample.no_vote,
+        "finish_reason": last.finish_reason if last else None,
+        "completion_tokens": talk.generated_tokens if talk else 0,
+        "output_tokens": talk.output_tokens if talk else 0,
+        "executions": talk.executions if talk else 0,
+        "execution_errors": statuses["error"] + statuses["crashed"] + statuses["broken"],
+        "execution_timeouts": statuses["timeout"] + statuses["killed"],
+        "void_turns": sum(not turn.runs for turn in talk.turns[:-1]) if talk else 0,
+        "model": first["model"],
+        "call_key": first["call_key"],
+        "seed": first["seed"],
+    }
+
+
+def _turn_rows(problem: Row, identity: str, talk: Conversation) -> Iterator[Row]:
+    named = {"solution_id": identity, "problem_id": problem["problem_id"], "thread_id": problem["thread_id"]}
+    position = 0
+    for number, turn in enumerate(talk.turns):
+        pieces = [("reasoning", turn.completion.reasoning), ("text", turn.completion.text)]
+        made: list[Row] = [{"kind": kind, "text": text} for kind, text in pieces if text]
+        for run in turn.runs:
+            made.append({"kind": "code", "text": run.code})
+            made.append({"kind": "output", "text": run.output, "status": run.status, "seconds": run.seconds})
+        for row in made:
+            yield {**named, "turn": number, "position": position, **row}
+            position += 1
