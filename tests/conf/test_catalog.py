@@ -19,6 +19,8 @@ from omr_kedro.pipelines.stages import Stage, stages_of
 from tests.support.project import ROOT, Project
 
 EVERY = sum(register_pipelines().values(), start=Pipeline([]))
+WITH_CODE = {"solve_tir", "solve_tir_tools"}
+"""Prompts for solutions with code, of which an environment takes the one of its models' format."""
 NAMES = sorted(name for name in EVERY.datasets() if not name.startswith("params:"))
 
 
@@ -115,11 +117,12 @@ def test_a_table_of_a_pattern_lies_where_its_kind_lies(
 
 
 def test_prompts_are_filled_with_the_fields_that_they_hold(catalog: DataCatalog) -> None:
-    prompts = {name: prompt for name in NAMES if isinstance(prompt := catalog.get(name), PromptDataset)}
-    assert {path.stem for path in (ROOT / "conf/base/prompts").iterdir()} == {
-        name.removesuffix("_prompt") for name in prompts
-    }
-    for prompt in prompts.values():
+    names = {*NAMES, *catalog.config_resolver.config}
+    prompts = [prompt for name in names if isinstance(prompt := catalog.get(name), PromptDataset)]
+    used = {Path(prompt._describe()["filepath"]).stem for prompt in prompts}
+    assert {path.stem for path in (ROOT / "conf/base/prompts").iterdir()} == used | WITH_CODE
+    assert len(used & WITH_CODE) == 1
+    for prompt in prompts:
         prompt.check()
 
 

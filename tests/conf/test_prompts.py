@@ -9,6 +9,9 @@ import yaml
 
 from omr_kedro.answers import extract_boxed, parse_answer
 from omr_kedro.llm.calls.prompt import Prompt
+from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
+from omr_kedro.sandbox import MODULES
+from omr_kedro.solutions.code_blocks import FENCED
 from omr_kedro.text import Unreadable, parse_conversion, parse_label, parse_problems
 from omr_kedro.text.boxes import sole_box
 
@@ -31,11 +34,14 @@ FIELDS = {
     "convert_proofs": {"problem"},
     "judge_contamination": {"problem", "benchmark_problem"},
     "solve_cot": {"problem"},
+    "solve_tir": {"problem", "executions"},
+    "solve_tir_tools": {"problem", "executions"},
     "judge_answer": {"problem", "answer_a", "answer_b"},
     "summarise_solution": {"problem", "solution"},
 }
-SHOWN = [name for name in FIELDS if name != "solve_cot"]
-"""Prompts with worked examples and marks; that of solutions is bare on purpose."""
+SHOWN = [name for name in FIELDS if not name.startswith("solve_")]
+"""Prompts with worked examples and marks; those of solutions are bare on purpose."""
+SOLVED_WITH_CODE = ("solve_tir", "solve_tir_tools")
 Parser = Callable[[str], object]
 PARSERS: dict[str, Parser] = {
     "extract_problems": parse_problems,
@@ -103,12 +109,27 @@ def test_the_four_classifications_lay_the_problem_out_alike() -> None:
     assert len({_load(name).user for name in CHOICES if name.startswith("classify_")}) == 1
 
 
-def test_a_problem_is_solved_from_one_message_in_which_nothing_is_of_ours_but_the_task() -> None:
-    [message] = _load("solve_cot").messages(problem="How many?")
+@pytest.mark.parametrize("name", ["solve_cot", "solve_tir", "solve_tir_tools"])
+def test_a_problem_is_solved_from_one_message_in_which_nothing_is_of_ours_but_the_task(name: str) -> None:
+    [message] = _load(name).messages(problem="How many?", executions="8")
     assert message["role"] == "user"
     assert message["content"].endswith("\n\nHow many?")
     assert "\\boxed{}" in message["content"]
     assert "<" not in message["content"]
+
+
+def test_code_in_the_text_is_asked_for_with_the_tags_that_are_read_and_a_tool_without_any() -> None:
+    by_text, by_tool = (_load(name).messages(problem="", executions="3")[0]["content"] for name in SOLVED_WITH_CODE)
+    assert all(line in by_text for line in (FENCED.begin, f"a line {FENCED.end}.", FENCED.output_begin))
+    assert "```" not in by_tool
+    assert f"the tool {PYTHON_TOOL['function']['name']} " in by_tool
+    assert "at most: 3." in by_text
+    assert "at most: 3." in by_tool
+
+
+def test_code_may_import_what_the_prompts_say() -> None:
+    for name in SOLVED_WITH_CODE:
+        assert all(module in _load(name).user for module in MODULES)
 
 
 def test_a_judge_is_not_told_which_answer_is_the_reference() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.nearest_example import nearest_reply
+from omr_kedro.offline_model.requests import read_chat
 from omr_kedro.offline_model.stages import answer
 
 TOPICS = Prompt.from_mapping(
@@ -30,7 +31,8 @@ def test_rows_that_are_like_none_get_the_label_of_the_first() -> None:
 
 
 def test_a_prompt_without_a_rule_is_answered_so_where_it_asks_for_a_label_and_refused_where_it_asks_for_text() -> None:
-    messages = TOPICS.messages(problem="Find all integers.")
-    assert answer(messages, [TOPICS]).content == "number theory"
+    asked = read_chat({"messages": TOPICS.messages(problem="Find all integers.")})
+    assert answer(asked, [TOPICS], 0).content == "number theory"
     free = Prompt.from_mapping("solve", {"user": "{{problem}}", "examples": [{"problem": "1+1", "reply": "2"}]})
-    assert "have none for the prompt 'solve'" in answer(free.messages(problem="1+2"), [free]).content
+    asked = read_chat({"messages": free.messages(problem="1+2")})
+    assert "have none for the prompt 'solve'" in answer(asked, [free], 0).content

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.answers import Verdict, grade_cheaply
-from omr_kedro.offline_model.protocol import Reply
+from omr_kedro.offline_model.replies import Reply
 from omr_kedro.offline_model.rules_solve import ORDER, UNSOLVED, Sample, Worked, solve, worked_problems
 from omr_kedro.solutions import is_looping
 from omr_kedro.text import ReasonedReply, Unreadable, final_text, split_reasoning

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from omr_kedro.answers import grade_cheaply
 from omr_kedro.llm.calls import Completion
-from omr_kedro.offline_model.protocol import Reply, tokens
+from omr_kedro.offline_model.replies import Reply
 from omr_kedro.offline_model.rules_summarise import summarise
+from omr_kedro.offline_model.tokenizer import count
 from omr_kedro.solutions.summaries import Summary, chosen, read_summary
 from tests.offline_model.texts import POSTS
 
@@ -20,7 +21,7 @@ def summaries(solution: str) -> list[str]:
 
 def read(reply: str) -> Summary:
     completion = Completion("key", "model", reply, finish_reason="stop")
-    return read_summary(completion, lambda answer: grade_cheaply("10", answer) == "equal", tokens)
+    return read_summary(completion, lambda answer: grade_cheaply("10", answer) == "equal", count)
 
 
 def test_of_four_seeds_two_end_in_the_answer_of_the_solution_one_in_another_and_one_in_none() -> None:

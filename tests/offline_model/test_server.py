@@ -22,12 +22,19 @@ import yaml
 from omr_kedro import __version__
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model import MODEL_NAME
-from omr_kedro.offline_model.protocol import tokens
 from omr_kedro.offline_model.rules_solve import worked_problems
+from omr_kedro.offline_model.rules_solve_tir import ORDER
 from omr_kedro.offline_model.stages import STAGES
+from omr_kedro.offline_model.tokenizer import count, decode
+from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
 from tests.offline_model.examples import PROMPTS, ROOT
 from tests.support.waiting import PATIENCE_S
 
+CALLED = {
+    "role": "assistant",
+    "content": None,
+    "tool_calls": [{"id": "a", "type": "function", "function": {"name": "python", "arguments": "{}"}}],
+}
 PROOF = "Prove that $n^3 - n$ is divisible by 6 for every integer $n$."
 
 
@@ -65,6 +72,14 @@ def prompt(name: str) -> Prompt:
 
 async def ask(client: openai.AsyncOpenAI, messages: Any, **more: Any) -> Any:
     return await client.chat.completions.create(model=MODEL_NAME, messages=messages, **more)
+
+
+def tokenized(url: str, text: str) -> list[int]:
+    body = json.dumps({"model": MODEL_NAME, "prompt": text, "add_special_tokens": False}).encode()
+    with urllib.request.urlopen(f"{url.removesuffix('/v1')}/tokenize", body, timeout=10) as response:
+        answer = json.load(response)
+    assert answer["count"] == len(answer["tokens"])
+    return list(answer["tokens"])
 
 
 def post(url: str, body: bytes | None) -> tuple[int, dict[str, Any]]:
@@ -147,7 +162,7 @@ async def test_reasoning_in_its_own_field_counts_and_is_cut_first(client: openai
     messages = prompt("solve_cot").messages(problem=worked_problems()[0].problem)
     whole = await ask(client, messages, seed=1)
     message = whole.choices[0].message
-    assert whole.usage.completion_tokens == tokens(message.reasoning_content + message.content)
+    assert whole.usage.completion_tokens == count(message.reasoning_content + message.content)
     cut = await ask(client, messages, seed=1, max_tokens=5)
     assert cut.choices[0].message.reasoning_content == message.reasoning_content[:20]
     assert (cut.choices[0].message.content, cut.choices[0].finish_reason) == (None, "length")
@@ -192,6 +207,12 @@ async def test_an_unknown_model_is_not_found(client: openai.AsyncOpenAI) -> None
         ({"temperature": "hot"}, "temperature"),
         ({"stop": 3}, "stop"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"tools": [{"type": "function"}]}, "tools"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"messages": [{"role": "tool", "content": "1", "tool_call_id": "a"}]}, "answers no call"),
+        ({"messages": [CALLED]}, "have no message"),
+        ({"messages": [CALLED, {"role": "user", "content": "1"}]}, "have no message"),
+        ({"messages": [{**CALLED, "tool_calls": [{"id": "a"}]}]}, "tool_calls"),
         ({"extra_body": {"structured_outputs": {"choises": ["a"]}}}, "structured_outputs"),
     ],
 )
@@ -212,6 +233,67 @@ def test_an_unknown_address_is_refused_in_the_shape_of_the_api(base_url: str) ->
     status, answer = post(base_url, None)
     assert status == 405
     assert "Method Not Allowed" in answer["error"]["message"]
+
+
+@pytest.mark.parametrize("prompt", [None, [], [-1], ["a"], [True], [2**31 - 1], [0x7FF0_0001]])
+async def test_a_prompt_of_other_tokens_is_refused(client: openai.AsyncOpenAI, prompt: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="prompt"):
+        await client.completions.create(model=MODEL_NAME, prompt=prompt)
+
+
+async def test_a_prompt_of_text_is_answered(client: openai.AsyncOpenAI) -> None:
+    reply: Any = await client.completions.create(model=MODEL_NAME, prompt="Who are you?", max_tokens=4)
+    assert (reply.choices[0].text, reply.choices[0].finish_reason) == ("I am a set of ru", "length")
+    assert reply.usage.completion_tokens == 4
+
+
+async def test_a_chat_goes_on_from_the_ids_that_it_began_with(client: openai.AsyncOpenAI, base_url: str) -> None:
+    exact = {"return_token_ids": True, "include_stop_str_in_output": True, "skip_special_tokens": False}
+    messages = prompt("solve_tir").messages(problem=worked_problems()[0].problem, executions="8")
+    first = await ask(client, messages, stop=["```\n"], extra_body=exact)
+    choice = first.choices[0]
+    assert (choice.finish_reason, choice.stop_reason) == ("stop", "```\n")
+    assert choice.message.content.endswith("```\n")
+    assert decode(choice.token_ids) == choice.message.content
+    assert first.usage.prompt_tokens == len(first.prompt_token_ids)
+    output = tokenized(base_url, "\n```output\n351\n```\n")
+    ids = [*first.prompt_token_ids, *choice.token_ids, *output]
+    second: Any = await client.completions.create(model=MODEL_NAME, prompt=ids, stop=["```\n"], extra_body=exact)
+    text = second.choices[0].text
+    assert "The program prints 351." in text
+    assert text.endswith("\\boxed{351}$.")
+    assert second.choices[0].stop_reason is None
+    assert second.choices[0].prompt_token_ids == ids
+    assert decode(second.choices[0].token_ids) == text
+
+
+async def test_the_stop_word_is_taken_away_where_it_is_not_wanted(client: openai.AsyncOpenAI) -> None:
+    messages = prompt("solve_tir").messages(problem=worked_problems()[0].problem, executions="8")
+    [choice] = (await ask(client, messages, stop=["```\n"], extra_body={"return_token_ids": True})).choices
+    assert not choice.message.content.endswith("```\n")
+    assert decode(choice.token_ids) == f"{choice.message.content}```\n"
+
+
+async def test_a_tool_is_called_and_its_output_read(client: openai.AsyncOpenAI) -> None:
+    messages = prompt("solve_tir_tools").messages(problem=worked_problems()[0].problem, executions="8")
+    first = (await ask(client, messages, tools=[PYTHON_TOOL])).choices[0]
+    assert first.finish_reason == "tool_calls"
+    [call] = first.message.tool_calls
+    assert "pairs" in json.loads(call.function.arguments)["code"]
+    output = {"role": "tool", "tool_call_id": call.id, "content": "351\n"}
+    last = (await ask(client, [*messages, first.message, output], tools=[PYTHON_TOOL])).choices[0]
+    assert last.finish_reason == "stop"
+    assert last.message.tool_calls is None
+    assert "\\boxed{351}" in last.message.content
+
+
+async def test_no_tool_is_called_that_is_not_offered_or_forbidden(client: openai.AsyncOpenAI) -> None:
+    messages = prompt("solve_tir_tools").messages(problem=worked_problems()[0].problem, executions="8")
+    for seed in range(len(ORDER)):
+        [choice] = (await ask(client, messages, tools=[PYTHON_TOOL], tool_choice="none", seed=seed)).choices
+        assert choice.message.tool_calls is None
+        [choice] = (await ask(client, messages, seed=seed)).choices
+        assert choice.message.tool_calls is None
 
 
 async def test_messages_may_come_in_parts(client: openai.AsyncOpenAI) -> None:

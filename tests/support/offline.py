@@ -13,8 +13,12 @@ from typing import Any
 from aiohttp import web
 
 from omr_kedro.llm.calls import Prompt
-from omr_kedro.offline_model.protocol import Reply, tokens
+from omr_kedro.offline_model import replies
+from omr_kedro.offline_model.replies import Reply, token_ids
+from omr_kedro.offline_model.requests import Call, read_chat, read_continuation, read_text
 from omr_kedro.offline_model.stages import STAGES, load_prompts
+from omr_kedro.offline_model.talk import talk_of
+from omr_kedro.offline_model.tokenizer import count
 from tests.support.chat_server import ChatServer, completion, is_probe
 from tests.support.faults import PAID
 from tests.support.project import Project
@@ -63,14 +67,19 @@ class OfflineModel(ChatServer):
             return web.json_response(detail, status=self._scripted.pop(0))
         if is_probe(request):
             return completion("1", "length")
-        reply = self._reply(body["messages"], body.get("seed") or 0)
+        body = {**body, "model": None}  # it answers to any name
+        if request.path == "/tokenize":
+            return web.json_response(token_ids(read_text(body)))
+        call = read_continuation(body) if "prompt" in body else read_chat(body)
+        reply = self._reply(call)
         fault = self._draw_fault()
         self.answered[request.headers["X-Request-Id"]] += not fault or fault in PAID
         if fault:
             return await self.misbehave(request, fault, reply.content)
-        prompt = sum(tokens(message["content"]) for message in body["messages"])
-        spent = prompt, tokens(reply.content + reply.reasoning)
+        spent = sum(count(message["content"]) for message in call.messages), count(reply.content + reply.reasoning)
         self.tokens += sum(spent)
+        if call.wants_ids or reply.arguments:
+            return web.json_response(replies.completion(call, [reply], request.headers["X-Request-Id"]))
         return completion(reply.content, reply.finish_reason, spent, reasoning_content=reply.reasoning)
 
     def _draw_fault(self) -> str:
@@ -81,13 +90,14 @@ class OfflineModel(ChatServer):
                 return fault
         return ""
 
-    def _reply(self, messages: Sequence[Mapping[str, str]], seed: int) -> Reply:
+    def _reply(self, call: Call) -> Reply:
+        opening, talk = talk_of(call)
         for prompt in self._prompts():
-            if (values := prompt.match(messages)) is not None:
+            if (values := prompt.match(opening)) is not None:
                 self.asked.append(prompt.name)
-                self.texts.append(messages[-1]["content"])
+                self.texts.append(opening[-1]["content"])
                 replaced = self._replaced.get(prompt.name)
-                return Reply(replaced) if replaced else STAGES[prompt.name].reply(values, seed)
+                return Reply(replaced) if replaced else STAGES[prompt.name].reply(values, call.seed, talk)
         return Reply("This prompt is unknown.")
 
     def _prompts(self) -> Sequence[Prompt]:

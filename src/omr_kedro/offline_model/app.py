@@ -1,4 +1,4 @@
-"""The HTTP application: three addresses, and errors in OpenAI's shape."""
+"""The HTTP application: its addresses, and errors in OpenAI's shape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import orjson
 from aiohttp import web
 
 from omr_kedro.llm.calls import Prompt
-from omr_kedro.offline_model.protocol import ApiError, completion, models, read_call
+from omr_kedro.offline_model.replies import completion, models, token_ids
+from omr_kedro.offline_model.requests import ApiError, Call, read_chat, read_continuation, read_text
 from omr_kedro.offline_model.stages import answer
 
 _LARGEST_BODY = 64 * 2**20
@@ -31,6 +32,9 @@ def make_app(prompts: Sequence[Prompt], key: str = "") -> web.Application:
     app.router.add_get("/health", _health)
     app.router.add_get("/v1/models", _models)
     app.router.add_post("/v1/chat/completions", _chat)
+    app.router.add_post("/v1/completions", _continuation)
+    # vLLM has it beside /v1.
+    app.router.add_post("/tokenize", _tokenize)
     return app
 
 
@@ -43,15 +47,28 @@ async def _models(_: web.Request) -> web.Response:
 
 
 async def _chat(request: web.Request) -> web.Response:
+    return _answered(request, read_chat(await _body(request)))
+
+
+async def _continuation(request: web.Request) -> web.Response:
+    return _answered(request, read_continuation(await _body(request)))
+
+
+async def _tokenize(request: web.Request) -> web.Response:
+    return _json(token_ids(read_text(await _body(request))))
+
+
+async def _body(request: web.Request) -> Any:
     try:
-        body = orjson.loads(await request.read())
+        return orjson.loads(await request.read())
     except orjson.JSONDecodeError as error:
         raise ApiError(f"the body is not JSON: {error}") from None
-    call = read_call(body)
+
+
+def _answered(request: web.Request, call: Call) -> web.Response:
     request_id = request.headers.get("X-Request-Id") or uuid.uuid4().hex
     prompts = request.app[_PROMPTS]
-    replies = [answer(call.messages, prompts, call.seed + index) for index in range(call.n)]
-    return _json(completion(call, replies, request_id))
+    return _json(completion(call, [answer(call, prompts, call.seed + index) for index in range(call.n)], request_id))
 
 
 @web.middleware

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import yaml
 
-from omr_kedro.offline_model.protocol import Reply
+from omr_kedro.offline_model.replies import Reply
 from omr_kedro.offline_model.rules_judge import same_problem
 
 UNSOLVED = "None of my rules solves this problem, so I have no answer to give."
 _DOUBT = "Wait, let me look at the last step once more. It looks right, but let me look at the last step once more. "
-_DOUBTS = 100
+LOOP = (_DOUBT * 100).strip()
+"""Thoughts that go round in circles."""
 
 
 class Sample(StrEnum):
@@ -56,6 +57,10 @@ class Worked(NamedTuple):
     same_answer: str
     slip: str
     wrong_answer: str
+    cells: tuple[str, ...]
+    """Code that gives the answer, each piece on top of those before; the last one raises without them."""
+    slip_cell: str
+    """Code that gives the wrong answer by itself."""
 
 
 def solve(problem: str, seed: int) -> Reply:
@@ -70,7 +75,7 @@ def solve(problem: str, seed: int) -> Reply:
 def worked_problems() -> tuple[Worked, ...]:
     """All problems that have a solution here, in the order of their kinds of samples."""
     text = Path(__file__).with_name("worked_problems.yml").read_text("utf-8")
-    return tuple(Worked(**entry) for entry in yaml.safe_load(text))
+    return tuple(Worked(**entry | {"cells": tuple(entry["cells"])}) for entry in yaml.safe_load(text))
 
 
 def _apart(reply: Reply, seed: int) -> Reply:
@@ -80,8 +85,8 @@ def _apart(reply: Reply, seed: int) -> Reply:
     return Reply(f"<think>\n{reply.reasoning}\n</think>\n\n{reply.content}")
 
 
-def _solution(worked: Worked, steps: str, box: str, doubts: int = 1) -> Reply:
-    thoughts = [worked.idea, steps, (_DOUBT * doubts).strip(), "Yes. Now I write it down."]
+def _solution(worked: Worked, steps: str, box: str, doubt: str = _DOUBT) -> Reply:
+    thoughts = [worked.idea, steps, doubt.strip(), "Yes. Now I write it down."]
     return Reply(f"{steps}\n\nThe answer is $\\boxed{{{box}}}$.", "\n\n".join(thoughts))
 
 
@@ -107,7 +112,7 @@ _SAMPLES: Mapping[Sample, Callable[[Worked], Reply]] = {
     Sample.WRONG: lambda worked: _solution(worked, worked.slip, worked.wrong_answer),
     Sample.VAGUE: lambda worked: _solution(worked, worked.steps, f"\\text{{about }} {worked.answer}"),
     Sample.CUT: _cut,
-    Sample.LOOPING: lambda worked: _solution(worked, worked.steps, worked.answer, _DOUBTS),
+    Sample.LOOPING: lambda worked: _solution(worked, worked.steps, worked.answer, LOOP),
     Sample.UNBOXED: _unboxed,
     Sample.MISPLACED: _misplaced,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 
-from omr_kedro.offline_model.protocol import Reply
+from omr_kedro.offline_model.replies import Reply
 from omr_kedro.text.boxes import final_box, find_boxes
 
 _THOUGHT = re.compile(r"\A.*<\s?/think>", re.DOTALL | re.IGNORECASE)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from omr_kedro.llm.calls import Prompt, PromptError
 from omr_kedro.offline_model.nearest_example import nearest_reply
-from omr_kedro.offline_model.protocol import Reply
+from omr_kedro.offline_model.replies import Reply
+from omr_kedro.offline_model.requests import Call
 from omr_kedro.offline_model.rules_answers import extract_answer
 from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq, is_proof
 from omr_kedro.offline_model.rules_convert import convert
 from omr_kedro.offline_model.rules_extract import extract
 from omr_kedro.offline_model.rules_judge import same_answer, same_problem
 from omr_kedro.offline_model.rules_solve import solve
+from omr_kedro.offline_model.rules_solve_tir import solve_tir
 from omr_kedro.offline_model.rules_summarise import summarise
+from omr_kedro.offline_model.talk import Talk, talk_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,8 @@ class Stage:
     labels: tuple[str, ...] = ()
     sampled: bool = False
     """Whether the rule takes the seed too, after the fields."""
+    converses: bool = False
+    """Whether it goes on with a conversation, which it takes last (`Talk`)."""
 
     def check(self, prompt: Prompt) -> None:
         """See that the prompt and the rule speak of the same things.
@@ -44,9 +48,10 @@ class Stage:
                 f"prompt '{prompt.name}': 'choices' are {list(prompt.choices)}, the rule knows {list(self.labels)}"
             )
 
-    def reply(self, values: Mapping[str, str], seed: int) -> Reply:
-        """Apply the rule to the values of a row."""
-        given = self.rule(*(values[name] for name in self.fields), *([seed] if self.sampled else []))
+    def reply(self, values: Mapping[str, str], seed: int, talk: Talk) -> Reply:
+        """Apply the rule to the values of a row, and to what was said about it."""
+        more = [*([seed] if self.sampled else []), *([talk] if self.converses else [])]
+        given = self.rule(*(values[name] for name in self.fields), *more)
         return given if isinstance(given, Reply) else Reply(given)
 
 
@@ -64,6 +69,8 @@ STAGES: Mapping[str, Stage] = {
     "convert_proofs": Stage(("problem",), convert),
     "judge_contamination": _label(same_problem, "True", "False", "problem", "benchmark_problem"),
     "solve_cot": Stage(("problem",), solve, sampled=True),
+    "solve_tir": Stage(("problem",), solve_tir, sampled=True, converses=True),
+    "solve_tir_tools": Stage(("problem",), solve_tir, sampled=True, converses=True),
     "judge_answer": _label(same_answer, "same", "different", "answer_a", "answer_b"),
     "summarise_solution": Stage(("problem", "solution"), summarise, sampled=True),
 }
@@ -87,19 +94,24 @@ def load_prompts(folder: Path) -> tuple[Prompt, ...]:
     return prompts
 
 
-def answer(messages: Sequence[Mapping[str, Any]], prompts: Sequence[Prompt], seed: int = 0) -> Reply:
+def answer(call: Call, prompts: Sequence[Prompt], seed: int) -> Reply:
     """The reply to messages that were rendered from one of the prompts; for others, what this server is."""
+    opening, talk = talk_of(call)
     for prompt in prompts:
-        values = prompt.match(messages)
-        if values is not None:
-            return _reply(prompt, values, seed)
+        values = prompt.match(opening)
+        if values is not None and (not talk.turns or _converses(prompt)):
+            return _reply(prompt, values, seed, talk)
     known = ", ".join(prompt.name for prompt in prompts)
     return Reply(f"I am a set of rules, not a language model, and know only these prompts: {known}.")
 
 
-def _reply(prompt: Prompt, values: Mapping[str, str], seed: int) -> Reply:
+def _converses(prompt: Prompt) -> bool:
+    return prompt.name in STAGES and STAGES[prompt.name].converses
+
+
+def _reply(prompt: Prompt, values: Mapping[str, str], seed: int, talk: Talk) -> Reply:
     if rule := STAGES.get(prompt.name):
-        return rule.reply(values, seed)
+        return rule.reply(values, seed, talk)
     return Reply(nearest_reply(prompt, values) if prompt.choices and prompt.examples else _no_rule(prompt))
 
 
