@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
@@ -27,7 +23,8 @@ from omr_kedro.offline_model.rules_solve_tir import ORDER
 from omr_kedro.offline_model.stages import STAGES
 from omr_kedro.offline_model.tokenizer import count, decode
 from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
-from tests.offline_model.examples import PROMPTS, ROOT
+from tests.offline_model.examples import PROMPTS
+from tests.offline_model.server import address, serving, start
 from tests.support.waiting import PATIENCE_S
 
 CALLED = {
@@ -38,26 +35,10 @@ CALLED = {
 PROOF = "Prove that $n^3 - n$ is divisible by 6 for every integer $n$."
 
 
-def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "omr_kedro.offline_model", "--port", "0", "--prompts", str(folder), *more]
-    env = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
-
-
-def address(server: subprocess.Popen[str]) -> str:
-    assert server.stdout is not None
-    found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+/v1)\n", server.stdout.readline())
-    assert found
-    return found[1]
-
-
 @pytest.fixture(scope="module")
 def base_url() -> Iterator[str]:
-    server = start(PROMPTS)
-    yield address(server)
-    server.terminate()
-    assert server.communicate(timeout=10) == ("", ""), "the server is quiet"
-    assert server.returncode == 0
+    with serving() as url:
+        yield url
 
 
 @pytest_asyncio.fixture

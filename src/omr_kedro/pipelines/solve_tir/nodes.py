@@ -128,7 +128,8 @@ def sample_of(index: int, talk: Conversation, loop_share: float) -> Sample:
     if talk.ended != STOP:
         fault = not_whole(last) if talk.ended == LENGTH else None
         return Sample(index, None, fault.reason if fault else talk.ended)
-    if any(is_looping(turn.completion.text, loop_share) for turn in talk.turns):
+    said = (text for turn in talk.turns for text in (turn.completion.reasoning, turn.completion.text) if text)
+    if any(is_looping(text, loop_share) for text in said):
         return Sample(index, None, LOOPING)
     return read_sample(index, last.text)
 
