@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from omr_kedro.answers import Case, Limits, Workers, assess
-from omr_kedro.answers.stated import posts_of, stated_answers
+from omr_kedro.answers.stated import boxed_answers, posts_of, said_answers, stated_answers
 
 
 def test_boxes_within_boxes_are_not_copied_again_and_again() -> None:
@@ -25,3 +25,9 @@ def test_of_a_thread_that_states_answers_without_end_each_post_has_its_last_ones
     with Workers(1, Limits(cpu_seconds=1)) as workers:
         (found,) = assess([Case("Find $x$.", "29", discussion, True)], workers)
     assert found.agreeing_posts == 60
+
+
+def test_boxes_and_statements_are_read_by_themselves_and_boxes_win() -> None:
+    post = "The answer is 12, I thought. Now I find \\boxed{3} and again \\boxed{3}."
+    assert (boxed_answers(post), said_answers(post), stated_answers(post)) == (["3"], ["12"], ["3"])
+    assert stated_answers("The answer is 12.") == ["12"]

@@ -16,6 +16,13 @@ def test_the_code_of_the_block_that_a_text_ends_with_is_found(tags: CodeTags) ->
 
 
 @TAGS
+def test_a_text_is_split_where_the_block_begins_that_it_ends_with(tags: CodeTags) -> None:
+    before = f"One.\n{tags.begin}\nx = 0\n{tags.end}\nTwo."
+    assert tags.split_at_end(f"{before}\n{tags.begin}\nx = 1\n{tags.end}\n") == (before, "x = 1")
+    assert tags.split_at_end(before) is None
+
+
+@TAGS
 def test_a_text_that_ends_otherwise_has_no_code_to_run(tags: CodeTags) -> None:
     block = f"{tags.begin}\nprint(1)\n{tags.end}\n"
     assert tags.code_at_end(f"{block}and so the answer is 1.") is None

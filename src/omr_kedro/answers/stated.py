@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 
 from omr_kedro.text.boxes import find_boxes
 from omr_kedro.text.discussions import split_posts
@@ -54,12 +55,23 @@ def posts_of(discussion: str) -> list[str]:
 
 def stated_answers(post: str) -> list[str]:
     """The answers that a post boxes, or else those that it says are the answer; without denials and questions."""
-    boxes = deque(find_boxes(post), maxlen=_MOST)
-    found = [short_form(post[box.inside : box.end]) for box in boxes if box.end - box.inside <= _LONGEST]
-    if not found:
-        text = _TAG.sub(" ", post)
-        found = [_value(text, match) for match in deque(_STATED.finditer(text), maxlen=_MOST)]
-    return list(dict.fromkeys(answer for answer in found if answer))
+    return boxed_answers(post) or said_answers(post)
+
+
+def boxed_answers(text: str) -> list[str]:
+    """The answers in the last boxes of a text, each once."""
+    boxes = deque(find_boxes(text), maxlen=_MOST)
+    return _each_once(short_form(text[box.inside : box.end]) for box in boxes if box.end - box.inside <= _LONGEST)
+
+
+def said_answers(text: str) -> list[str]:
+    """The answers that follow `the answer is` and its like in a text, each once; without denials and questions."""
+    plain = _TAG.sub(" ", text)
+    return _each_once(_value(plain, match) for match in deque(_STATED.finditer(plain), maxlen=_MOST))
+
+
+def _each_once(answers: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(answer for answer in answers if answer))
 
 
 def _value(text: str, marker: re.Match[str]) -> str:

@@ -26,7 +26,12 @@ class CodeTags:
         return f"{self.end}\n" if self.end == _FENCE else self.end
 
     def code_at_end(self, text: str) -> str | None:
-        """The code of the block that a text ends with; None where it ends with none.
+        """The code of the block that a text ends with; None where it ends with none."""
+        parts = self.split_at_end(text)
+        return parts[1] if parts else None
+
+    def split_at_end(self, text: str) -> tuple[str, str] | None:
+        """The text before the block that a text ends with, and the code in it; None where it ends with none.
 
         The block begins at the last opening tag that stands on a line of its own: what is before it is closed, or no
         code.
@@ -38,7 +43,7 @@ class CodeTags:
         places = [number for number, line in enumerate(lines) if line.strip() == self.begin]
         if not places or any(line.strip() == self.end for line in lines[places[-1] + 1 :]):
             return None
-        return "\n".join(lines[places[-1] + 1 :]).strip("\n")
+        return "\n".join(lines[: places[-1]]), "\n".join(lines[places[-1] + 1 :]).strip("\n")
 
     def output(self, text: str, remaining: int | None = None) -> str:
         """The text that stands behind a block of code: its output in a block, and how many more blocks may be run.
