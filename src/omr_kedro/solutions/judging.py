@@ -84,7 +84,7 @@ def questions(problem: str, reference: str, answer: str) -> dict[str, dict[str, 
     }
 
 
-def opinion(completion: Completion | None) -> str:
+def opinion(completion: Completion | None, labels: Sequence[str] = (SAME, DIFFERENT)) -> str:
     """The label that a judge's reply gives, or the reason why it gives none; None stands for a call never made."""
     if completion is None:
         return "not_asked"
@@ -92,7 +92,7 @@ def opinion(completion: Completion | None) -> str:
         return completion.error_kind
     if completion.cut:
         return "cut"
-    label = parse_label(completion.text, (SAME, DIFFERENT))
+    label = parse_label(completion.text, labels)
     return label.reason if isinstance(label, Unreadable) else label
 
 
