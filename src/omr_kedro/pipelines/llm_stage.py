@@ -113,6 +113,7 @@ def ask(
     options: CallOptions,
     calls_per_row: float = 1,
     episodes: EpisodeOptions | None = None,
+    more_prompts: Sequence[Prompt] = (),
 ) -> CallPlan:
     """The calls of a stage.
 
@@ -120,11 +121,12 @@ def ask(
         stage: name in progress and errors.
         asks: takes one `Shard` of each table, yields requests or episodes in the order of the first table's rows.
         tables: tables with the same shard ids; the first one's rows are asked about.
-        prompt: rendered by `requests`; here for its hash.
+        prompt: rendered by `asks`; here for its hash.
         model: who is asked.
         options: sampling and the share of failures.
         calls_per_row: for progress.
         episodes: means and bounds of episodes.
+        more_prompts: others that are rendered by `asks`.
     """
     episodes = episodes or EpisodeOptions()
     # Of fields that were added later only those that are used, so that tables of before them stay made.
@@ -132,6 +134,7 @@ def ask(
     how = [prompt.hash, model.identity, options.model_dump(mode="json", exclude={"max_failed_share", *used})]
     if episodes.sandbox:
         how.append(episodes.sandbox.identity)
+    how += [each.hash for each in more_prompts]
     return CallPlan(
         name=stage,
         model=model,

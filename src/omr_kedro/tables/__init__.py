@@ -14,8 +14,11 @@ from omr_kedro.tables.solutions import (
     SAMPLES,
     SOLUTIONS,
     SUMMARIES,
+    TIR_FRAGMENT_VOTES,
+    TIR_FRAGMENTS,
     TIR_SAMPLES,
     TIR_TURNS,
+    TIR_USEFULNESS,
     VOTES,
 )
 from omr_kedro.tables.stages import COMPLETIONS, DROPPED
@@ -41,7 +44,10 @@ __all__ = [
     "SOLUTIONS",
     "SUMMARIES",
     "THREADS",
+    "TIR_FRAGMENTS",
+    "TIR_FRAGMENT_VOTES",
     "TIR_SAMPLES",
     "TIR_TURNS",
+    "TIR_USEFULNESS",
     "VOTES",
 ]

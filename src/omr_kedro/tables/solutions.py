@@ -189,3 +189,66 @@ TIR_TURNS = pa.schema(
         column("seconds", FLOAT, "of output: how long the code ran"),
     ]
 )
+
+_FRAGMENT = pa.struct([("fragment_id", TEXT), ("number", INT), ("text", TEXT)])
+_UNREAD = pa.list_(TEXT)
+
+TIR_FRAGMENTS = pa.schema(
+    [
+        _SOLUTION_ID,
+        PROBLEM_ID,
+        THREAD_ID,
+        column("problem", TEXT, "the statement", required=True),
+        column("code_blocks", INT, "pieces of code in the solution", required=True),
+        column("void_turns", INT, "replies with neither code nor answer", required=True),
+        column(
+            "fragments",
+            pa.list_(_FRAGMENT),
+            "each piece of code that ran to its end, with its output and the text around it",
+            required=True,
+        ),
+    ]
+)
+
+TIR_FRAGMENT_VOTES = pa.schema(
+    [
+        column(
+            "fragment_id",
+            TEXT,
+            "content id of the solution, the code, its output and the text around it",
+            required=True,
+        ),
+        _SOLUTION_ID,
+        PROBLEM_ID,
+        THREAD_ID,
+        column("number", INT, "of its piece of code in the solution, from 0", required=True),
+        column("novelty", TEXT, "`verification` or `novel`; empty where the votes decide nothing"),
+        column("votes_verification", INT, "votes for it", required=True),
+        column("votes_novel", INT, "votes for it", required=True),
+        column("novelty_unread", _UNREAD, "why each other reply is no vote", required=True),
+        column(
+            "significance", TEXT, "`trivial`, `moderate` or `significant`; empty where it is not novel, or undecided"
+        ),
+        column("votes_trivial", INT, "votes for it", required=True),
+        column("votes_moderate", INT, "votes for it", required=True),
+        column("votes_significant", INT, "votes for it", required=True),
+        column("significance_unread", _UNREAD, "why each other reply is no vote", required=True),
+        column("tied", BOOL, "whether a vote more would have raised a verdict", required=True),
+        column("judge_model", TEXT, "model that voted"),
+    ]
+)
+
+TIR_USEFULNESS = pa.schema(
+    [
+        _SOLUTION_ID,
+        PROBLEM_ID,
+        THREAD_ID,
+        column("fragments", INT, "fragments that were judged", required=True),
+        column("novel", INT, "novel ones", required=True),
+        column("novel_moderate", INT, "novel ones that are moderate or significant", required=True),
+        column("novel_significant", INT, "novel ones that are significant", required=True),
+        column("undecided", INT, "those on which the votes decide nothing", required=True),
+        column("tied", INT, "those of which a vote was tied", required=True),
+        column("unread", INT, "replies that are no vote", required=True),
+    ]
+)
