@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from omr_kedro.llm.calls.prompt import Prompt
 from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
 from omr_kedro.sandbox import MODULES
 from omr_kedro.solutions.code_blocks import FENCED
+from omr_kedro.solutions.fragments import COMPLETED, Computation, fragments_of
+from omr_kedro.solutions.usefulness import QUESTIONS
 from omr_kedro.text import Unreadable, parse_conversion, parse_label, parse_problems
 from omr_kedro.text.boxes import sole_box
 
@@ -23,6 +28,8 @@ CHOICES = {
     "classify_invalid": ("invalid", "not invalid"),
     "judge_contamination": ("True", "False"),
     "judge_answer": ("same", "different"),
+    "judge_novelty": ("novel", "verification"),
+    "judge_significance": ("trivial", "moderate", "significant"),
 }
 FIELDS = {
     "extract_problems": {"forum_post"},
@@ -38,6 +45,8 @@ FIELDS = {
     "solve_tir_tools": {"problem", "executions"},
     "judge_answer": {"problem", "answer_a", "answer_b"},
     "summarise_solution": {"problem", "solution"},
+    "judge_novelty": {"problem", "fragment"},
+    "judge_significance": {"problem", "fragment"},
 }
 SHOWN = [name for name in FIELDS if not name.startswith("solve_")]
 """Prompts with worked examples and marks; those of solutions are bare on purpose."""
@@ -142,3 +151,19 @@ def test_each_worked_summary_ends_with_the_only_box_that_its_solution_ends_with(
     for example in _load("summarise_solution").examples:
         assert sole_box(example.reply) == extract_boxed(example.fields["solution"]) is not None
         assert extract_boxed(example.reply.splitlines()[-1])
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_each_worked_fragment_is_one_as_the_stage_shows_it_and_has_the_output_of_its_code(question: str) -> None:
+    prompt = _load(f"judge_{question}")
+    assert set(prompt.choices) == set(QUESTIONS[question])
+    for example in prompt.examples:
+        shown = example.fields["fragment"].strip()
+        parts = re.fullmatch(r"(.*?)\n```python\n(.*?)\n```\n```output\n(.*?)```\n(.*)", shown, re.DOTALL)
+        assert parts
+        before, code, output, after = parts.groups()
+        (fragment,) = fragments_of("s", [Computation(before, code, output, COMPLETED, after)], 1500)
+        assert fragment.text == shown
+        with redirect_stdout(StringIO()) as printed:
+            exec(code, {})
+        assert printed.getvalue() == output

@@ -20,6 +20,7 @@ from omr_kedro.offline_model.rules_judge import same_answer, same_problem
 from omr_kedro.offline_model.rules_solve import solve
 from omr_kedro.offline_model.rules_solve_tir import solve_tir
 from omr_kedro.offline_model.rules_summarise import summarise
+from omr_kedro.offline_model.rules_usefulness import NOVELTY, SIGNIFICANCE, novelty, significance
 from omr_kedro.offline_model.talk import Talk, talk_of
 
 
@@ -73,6 +74,8 @@ STAGES: Mapping[str, Stage] = {
     "solve_tir_tools": Stage(("problem",), solve_tir, sampled=True, converses=True),
     "judge_answer": _label(same_answer, "same", "different", "answer_a", "answer_b"),
     "summarise_solution": Stage(("problem", "solution"), summarise, sampled=True),
+    "judge_novelty": Stage(("problem", "fragment"), novelty, NOVELTY, sampled=True),
+    "judge_significance": Stage(("problem", "fragment"), significance, SIGNIFICANCE, sampled=True),
 }
 """By the name of the prompt's file."""
 
