@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 from hypothesis import given
 
+from omr_kedro.offline_model.requests import read_chat
 from omr_kedro.offline_model.rules_usefulness import NOVELTY, SIGNIFICANCE, novelty, significance
 from omr_kedro.offline_model.stages import answer, load_prompts
 from tests.offline_model.examples import PROMPTS
@@ -67,7 +68,8 @@ def test_the_server_answers_the_prompts_of_the_stage_by_these_rules(name: str, l
     prompts = load_prompts(PROMPTS)
     prompt = next(each for each in prompts if each.name == name)
     messages = prompt.messages(problem="How many?", fragment=fragment("print(400 + 11)", "411"))
-    assert Counter(answer(messages, prompts, seed).content for seed in VOTES)[label] == 8
+    asked = read_chat({"model": "offline-rules", "messages": messages})
+    assert Counter(answer(asked, prompts, seed).content for seed in VOTES)[label] == 8
 
 
 @given(POSTS, POSTS)
