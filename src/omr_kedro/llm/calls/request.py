@@ -259,7 +259,7 @@ class Completion:
         return {**(identity._asdict() if identity else {}), **_fields_of(self), "checksum": self.checksum}
 
 
-_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence", "tool_calls"})
+_WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
 """Finish reasons of replies that the model itself has ended, as OpenAI-compatible servers spell them."""
 _ABORTED = "abort"
 """Finish reason of a reply that the server gave up, as when it shuts down: asking again is likely to help."""

@@ -37,6 +37,9 @@ UNREADABLE_CALL = (
 )
 _EXACT = {"include_stop_str_in_output": True, "return_token_ids": True, "skip_special_tokens": False}
 
+_CALLS = "tool_calls"
+"""Finish reason of a turn that ends in calls of tools: no whole reply anywhere else."""
+
 STOP = "stop"
 LENGTH, EXECUTION_LIMIT, NO_TOKEN_IDS = "truncated", "execution_limit", "no_token_ids"
 """Ends of conversations other than the model's own."""
@@ -156,8 +159,9 @@ async def chat_tools(steps: Steps, first: Request, limits: Limits) -> Conversati
         reply = await steps.ask(asked)
         turn = talk.add(reply)
         calls = list(_calls(reply))
-        if reply.cut or not calls or left <= 0:
-            talk.ended = LENGTH if reply.cut else EXECUTION_LIMIT if calls else STOP
+        cut = reply.cut and reply.finish_reason != _CALLS
+        if cut or not calls or left <= 0:
+            talk.ended = LENGTH if cut else EXECUTION_LIMIT if calls else STOP
             return talk
         messages = [*messages, _said(reply, calls, len(talk.runs))]
         for number, code in enumerate(calls, len(talk.runs)):
