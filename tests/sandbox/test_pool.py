@@ -281,7 +281,7 @@ def test_nothing_outlives_a_killed_driver() -> None:
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as driver:
         assert driver.stdout is not None
         assert driver.stdout.readline() == "ready\n"
-        pids = set(descendants()) - {os.getpid(), driver.pid}
+        pids = set(descendants(driver.pid)) - {driver.pid}
         assert len(pids) >= 4
         driver.kill()
     wait_until(lambda: not any(alive(pid) for pid in pids))

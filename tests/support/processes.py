@@ -6,8 +6,12 @@ import os
 from pathlib import Path
 
 
-def descendants() -> dict[int, int]:
-    """Living processes below this one, and their parents. It reaps its orphans, so that a daemon is among them."""
+def descendants(root: int | None = None) -> dict[int, int]:
+    """Living processes below this one, and their parents. It reaps its orphans, so that a daemon is among them.
+
+    Args:
+        root: another process, with those below it, which has no such orphans.
+    """
     parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -17,7 +21,7 @@ def descendants() -> dict[int, int]:
                 continue
             if state != "Z":
                 parents[int(entry.name)] = int(parent)
-    found = {os.getpid(): 0}
+    found = {root or os.getpid(): 0}
     while more := {pid: parent for pid, parent in parents.items() if parent in found and pid not in found}:
         found |= more
     return found
