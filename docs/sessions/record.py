@@ -1,4 +1,4 @@
-"""Records the sessions of this folder: `python docs/sessions/record.py`, in a clone that `make run` has set up.
+"""Records the sessions of this folder: `python -m docs.sessions.record`, in a clone that `make run` has set up.
 
 A recording is a file of asciinema's format, version 2 (https://docs.asciinema.org/manual/asciicast/v2/): what a
 terminal of 100 columns showed, and when. `asciinema play docs/sessions/first-run.cast` shows it again.
