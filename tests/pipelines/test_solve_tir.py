@@ -19,6 +19,8 @@ from omr_kedro.pipelines.solve_tir.nodes import (
     ToolOptions,
     draw,
     executions_of,
+    list_tir_turns,
+    read_solve_tir,
     sample_of,
     samples_of,
 )
@@ -27,6 +29,7 @@ from omr_kedro.solutions import StopRule
 from tests.support.call_plans import table
 from tests.support.chat_server import ChatServer, completion
 from tests.support.episodes import CountedSandbox, under_chance
+from tests.support.tables import as_shards, made
 
 PROMPT = Prompt("solve_tir", user="Solve {{problem}} with at most {{executions}} runs.")
 TURNS = pytest.mark.parametrize("conversation", ["token_exact", "chat_tools"])
@@ -201,3 +204,16 @@ def test_a_number_of_executions_is_drawn_for_each_sample_and_always_the_same() -
     assert set(drawn) == set(range(1, 9))
     assert drawn == [executions_of(f"p{problem}", sample, given) for problem in range(50) for sample in range(4)]
     assert executions_of("p", 0, ExecutionOptions(most=5)) == 5
+
+
+@TURNS
+def test_a_sample_and_its_turns_have_one_solution_id(tmp_path: Path, conversation: str) -> None:
+    given = options(conversation, stop_rule=StopRule(fixed=4))
+    with ChatServer(solver) as server:
+        table(tmp_path).save(plan(server.base_url, tmp_path, given))
+    calls = table(tmp_path).shards()
+    problems = as_shards({shard: [{"thread_id": "t", **row} for row in rows_of(shard)] for shard in calls})
+    samples, _ = read_solve_tir(problems, calls, PROMPT, given)
+    turns = made(list_tir_turns(problems, calls, PROMPT, given))
+    assert any(row["kind"] == "code" for row in turns.rows())
+    assert {row["solution_id"] for row in turns.rows()} == {row["solution_id"] for row in made(samples).rows()}

@@ -159,7 +159,7 @@ def read_samples(problem: Row, rows: list[Row], prompt: Prompt, options: ToolOpt
     if len(drawn) not in options.stop_rule.schedule or not decide(options.stop_rule, drawn, problem["expected_answer"]):
         ended = next((row["error_kind"] for row in rows if row["kind"] == "end"), "unfinished")
         return Failed(ended, "not all samples of the problem were drawn; the next run goes on")
-    first = {row["sample_index"]: row for row in rows if row["kind"] == "model" and not row["part"] and not row["turn"]}
+    first = _first_turns(rows)
     return Kept([_sample_row(problem, first[sample.index], sample, talk) for sample, talk in found])
 
 
@@ -186,13 +186,18 @@ def list_tir_turns(problems: Shards, completions: Shards, prompt: Prompt, option
 
     def listed(scratch: Scratch, problems: Shard, completions: Shard) -> Iterator[Row]:
         for problem, rows in join(problems, "problem_id", completions, "row_id", scratch):
-            first = {row["sample_index"]: row for row in rows if not row["part"] and not row["turn"]}
+            first = _first_turns(rows)
             for sample, talk in samples_of(problem, rows, prompt, options):
                 if talk:
                     identity = solution_id(problem["problem_id"], first[sample.index]["call_key"])
                     yield from _turn_rows(problem, identity, talk)
 
     return map_joined(listed, problems, completions, by=_settings(prompt, options))
+
+
+def _first_turns(rows: list[Row]) -> dict[int, Row]:
+    """The row of the first reply of each sample, by whose call the sample is named."""
+    return {row["sample_index"]: row for row in rows if row["kind"] == "model" and not row["part"] and not row["turn"]}
 
 
 def _settings(prompt: Prompt, options: ToolOptions) -> Row:
