@@ -12,6 +12,10 @@ from omr_kedro.shards import Row
 Result = TypeVar("Result")
 
 
+class NoStepError(RuntimeError):
+    """An episode waits for something that is no step, so it cannot be played again."""
+
+
 class NotRecordedError(Exception):
     """A step is not among the rows: the episode did not come so far."""
 
@@ -50,11 +54,11 @@ class RecordedSteps:
 
 
 def played(episode: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that waits for nothing but recorded steps.
+    """The result of a coroutine that waits for nothing but steps that have their outcomes.
 
     Raises:
         NotRecordedError, StepFailedError: as its steps do.
-        RuntimeError: it waits for something else.
+        NoStepError: it waits for something else.
     """
     try:
         episode.send(None)
@@ -62,7 +66,7 @@ def played(episode: Coroutine[Any, Any, Result]) -> Result:
         result: Result = ended.value
         return result
     episode.close()
-    raise RuntimeError("an episode waits for something that is no step")
+    raise NoStepError("an episode waits for something that is no step")
 
 
 def _place(row: Row) -> tuple[object, ...]:

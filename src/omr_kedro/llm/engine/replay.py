@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from omr_kedro.llm.calls.episode import Episode
 from omr_kedro.llm.calls.errors import JournalError
 from omr_kedro.llm.calls.plan import CallPlan
+from omr_kedro.llm.calls.recorded import NoStepError, played
 from omr_kedro.llm.calls.request import Completion, ConversationKeys, Request
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from omr_kedro.llm.engine.messages import healed
@@ -67,9 +68,11 @@ def replayed(plan: CallPlan, shard_id: str, paid: Paid) -> Iterator[Replayed]:
 def _played(plan: CallPlan, number: int, episode: Episode, paid: Paid) -> Replayed:
     steps = _ReplaySteps(episode, plan, paid)
     try:
-        end = _at_once(steps.play())
+        end = played(steps.play())
     except _NotPaidError:
         return Replayed(number, episode.row_id, steps.steps, missing=True, episode=True)
+    except NoStepError as error:
+        raise JournalError("An episode waits for something that is no step, so it cannot be played again.") from error
     return Replayed(number, episode.row_id, steps.steps, missing=False, end=end, episode=True)
 
 
@@ -107,17 +110,6 @@ class _ReplaySteps(EpisodeSteps):
             return self._paid.completion(step.key)
         except (LookupError, TypeError, OSError) as error:  # gone, or damaged, since it was looked for
             raise _NotPaidError from error
-
-
-def _at_once(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that waits for nothing but steps."""
-    try:
-        coroutine.send(None)
-    except StopIteration as ended:
-        result: Result = ended.value
-        return result
-    coroutine.close()
-    raise JournalError("An episode waits for something that is no step, so it cannot be played again.")
 
 
 def is_paid(plan: CallPlan, shard_id: str, scratch: Scratch) -> bool:
