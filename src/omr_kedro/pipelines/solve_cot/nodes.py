@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
 from pydantic import Field
@@ -70,11 +70,15 @@ def ask_solve_cot(problems: Shards, prompt: Prompt, model: Model, options: Solvi
 async def draw(steps: Steps, row: Row, prompt: Prompt, options: SolvingOptions) -> None:
     """Draw the samples of one problem, round by round."""
     first = request(row["problem_id"], prompt, options, {"problem": row["problem"]})
+    await draw_rounds(steps, row, options.stop_rule, lambda index: _sample(steps, first.sample(index), options))
+
+
+async def draw_rounds(steps: Steps, row: Row, rule: StopRule, sample: Callable[[int], Awaitable[Sample]]) -> None:
+    """Draw samples of one problem, whole rounds at a time, until the rule ends it; `sample` draws one by its index."""
     samples: list[Sample] = []
     while True:
-        upcoming = options.stop_rule.next_round(len(samples))
-        samples += await steps.together(_sample(steps, first.sample(index), options) for index in upcoming)
-        if decide(options.stop_rule, samples, row["expected_answer"]):
+        samples += await steps.together(sample(index) for index in rule.next_round(len(samples)))
+        if decide(rule, samples, row["expected_answer"]):
             return
 
 
@@ -115,12 +119,10 @@ def read_samples(problem: Row, rows: list[Row], options: SolvingOptions) -> Outc
     found = [(row, Completion.from_row(row)) for row in rows]
     drawn = [(row, completion) for row, completion in found if row["kind"] != "end"]
     if all(completion.error_kind for _, completion in drawn):
-        faults = (not_whole(completion) for _, completion in found)
-        return next(filter(None, faults), Failed("not_asked", "no sample was drawn"))
+        return without_samples(rows)
     samples = [read_solution(row["sample_index"], completion, options.loop_share)[0] for row, completion in drawn]
-    if _decision(options.stop_rule, samples, problem["expected_answer"]) is None:
-        ended = next((row["error_kind"] for row in rows if row["kind"] == "end"), "unfinished")
-        return Failed(ended, "not all samples of the problem were drawn; the next run goes on")
+    if decision_on(options.stop_rule, samples, problem["expected_answer"]) is None:
+        return unfinished(rows)
     return Kept(
         [
             _sample_row(problem, row, completion, sample)
@@ -148,7 +150,19 @@ def _settings(options: SolvingOptions) -> Row:
     return options.model_dump(mode="json", include={"stop_rule", "loop_share"})
 
 
-def _decision(rule: StopRule, samples: list[Sample], reference: str | None) -> Decision | None:
+def without_samples(rows: list[Row]) -> Failed:
+    """The outcome of a problem that has no sample, by the first of its rows that says why."""
+    faults = (not_whole(Completion.from_row(row)) for row in rows)
+    return next(filter(None, faults), Failed("not_asked", "no sample was drawn"))
+
+
+def unfinished(rows: list[Row]) -> Failed:
+    """The outcome of a problem whose samples were not drawn to their end."""
+    ended = next((row["error_kind"] for row in rows if row["kind"] == "end"), "unfinished")
+    return Failed(ended, "not all samples of the problem were drawn; the next run goes on")
+
+
+def decision_on(rule: StopRule, samples: list[Sample], reference: str | None) -> Decision | None:
     """The decision on samples; None for those of rounds that were not drawn to their end."""
     indices = {sample.index for sample in samples}
     if len(samples) not in rule.schedule or indices != set(range(len(samples))):

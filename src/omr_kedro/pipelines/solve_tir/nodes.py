@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from omr_kedro.llm.calls import (
     CallPlan,
     CodeRunner,
-    Completion,
     Episode,
     EpisodeLimits,
     EpisodeOptions,
@@ -24,11 +23,19 @@ from omr_kedro.llm.calls import (
     Steps,
 )
 from omr_kedro.llm.calls.recorded import NotRecordedError, RecordedSteps, played
-from omr_kedro.pipelines.llm_stage import Failed, Kept, Outcome, ask, not_whole, request, settle
-from omr_kedro.pipelines.solve_cot.nodes import LOOPING, SolvingOptions, solution_id
+from omr_kedro.pipelines.llm_stage import Kept, Outcome, ask, not_whole, request, settle
+from omr_kedro.pipelines.solve_cot.nodes import (
+    LOOPING,
+    SolvingOptions,
+    decision_on,
+    draw_rounds,
+    solution_id,
+    unfinished,
+    without_samples,
+)
 from omr_kedro.pipelines.solve_tir.conversation import LENGTH, STOP, Conversation, Limits, chat_tools, token_exact
 from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
-from omr_kedro.solutions import Sample, decide, is_looping, read_sample
+from omr_kedro.solutions import Sample, is_looping, read_sample
 from omr_kedro.solutions.code_blocks import TAGS
 
 TIR = "tir"
@@ -89,12 +96,7 @@ def ask_solve_tir(
 
 async def draw(steps: Steps, row: Row, prompt: Prompt, options: ToolOptions) -> None:
     """Draw the samples of one problem, round by round."""
-    samples: list[Sample] = []
-    while True:
-        upcoming = options.stop_rule.next_round(len(samples))
-        samples += await steps.together(_sample(steps, row, prompt, options, index) for index in upcoming)
-        if decide(options.stop_rule, samples, row["expected_answer"]):
-            return
+    await draw_rounds(steps, row, options.stop_rule, lambda index: _sample(steps, row, prompt, options, index))
 
 
 async def _sample(steps: Steps, row: Row, prompt: Prompt, options: ToolOptions, index: int) -> Sample:
@@ -153,12 +155,9 @@ def read_samples(problem: Row, rows: list[Row], prompt: Prompt, options: ToolOpt
     """The samples of one problem, from its rows of the completions table."""
     found = samples_of(problem, rows, prompt, options)
     if not any(isinstance(talk, Conversation) for _, talk in found):
-        faults = (not_whole(Completion.from_row(row)) for row in rows)
-        return next(filter(None, faults), Failed("not_asked", "no sample was drawn"))
-    drawn = [sample for sample, _ in found]
-    if len(drawn) not in options.stop_rule.schedule or not decide(options.stop_rule, drawn, problem["expected_answer"]):
-        ended = next((row["error_kind"] for row in rows if row["kind"] == "end"), "unfinished")
-        return Failed(ended, "not all samples of the problem were drawn; the next run goes on")
+        return without_samples(rows)
+    if decision_on(options.stop_rule, [sample for sample, _ in found], problem["expected_answer"]) is None:
+        return unfinished(rows)
     first = _first_turns(rows)
     return Kept([_sample_row(problem, first[sample.index], sample, talk) for sample, talk in found])
 
