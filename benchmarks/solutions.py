@@ -29,11 +29,11 @@ from omr_kedro.answers import Workers
 from omr_kedro.llm.calls import Completion, Prompt
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
-from omr_kedro.pipelines.judge_cot.nodes import ask_judge_cot, grade_cot, read_judge_cot
+from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
 from omr_kedro.pipelines.llm_stage import CallOptions
-from omr_kedro.pipelines.settle_cot.nodes import SettlingOptions, decide_reference_answers, settle_cot
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import (
-    SolvingOptions,
     ask_solve_cot,
     count_cot_votes,
     read_solution,
@@ -52,7 +52,7 @@ from omr_kedro.solutions import Sample, StopRule, decide, is_looping
 MOST_MB = 700
 MOST_GROWTH = 1.10
 _OF_A_SHARD = 100
-_SOLVING = SolvingOptions(max_failed_share=1)
+_SOLVING = SamplingOptions(max_failed_share=1)
 _SUMMARISING = SummaryOptions(max_failed_share=1)
 _KINDS: dict[str, tuple[str, Format]] = {
     "problems": ("PROBLEMS", "jsonl"),
@@ -131,10 +131,12 @@ def read(made: Tables, model: ChatModel) -> None:
 def settle(made: Tables, model: ChatModel) -> None:
     """From votes to solutions; no answer needs a judge."""
     with Workers(1) as workers:
-        made.save(graded=grade_cot(made["votes"], workers))
+        made.save(graded=grade_answers(made["votes"], workers))
     options = CallOptions()
-    made.save(judge_completions=ask_judge_cot(made["graded"], prompt("judge_answer"), model, options))
-    answers, unjudged = read_judge_cot(made["graded"], made["judge_completions"], options)
+    made.save(
+        judge_completions=ask_judge_answers(made["graded"], prompt("judge_answer"), model, options, stage="judge_cot")
+    )
+    answers, unjudged = read_judge_answers(made["graded"], made["judge_completions"], options, stage="judge_cot")
     made.save(answers=answers, unjudged=unjudged)
     made.save(references=decide_reference_answers(made["votes"], made["answers"], SettlingOptions(), _SOLVING))
     solutions, rejected = settle_cot(

@@ -1,5 +1,8 @@
 """The pipelines by the names that `kedro run --pipelines` takes."""
 
+from collections.abc import Callable
+from functools import partial
+
 from kedro.pipeline import Pipeline
 
 from omr_kedro.pipelines import (
@@ -12,17 +15,20 @@ from omr_kedro.pipelines import (
     deduplicate,
     extract_answers,
     extract_problems,
-    judge_cot,
+    judge_answers,
+    judge_usefulness,
     merge_problems,
     model_preparation,
     prepare_threads,
     raw_data,
     report,
-    settle_cot,
+    settle_solutions,
     solve_cot,
+    solve_tir,
     split_problems,
     summarise_cot,
 )
+from omr_kedro.solutions import Mode
 
 _PREPARATION = {"raw_data": raw_data, "model_preparation": model_preparation, "benchmarks": benchmarks}
 
@@ -40,12 +46,16 @@ _PROBLEM_GENERATION = {
     "deduplicate": deduplicate,
     "decontaminate": decontaminate,
 }
-_SOLUTION_GENERATION = {
-    "split_problems": split_problems,
-    "solve_cot": solve_cot,
-    "judge_cot": judge_cot,
-    "settle_cot": settle_cot,
-    "summarise_cot": summarise_cot,
+_SOLUTION_GENERATION: dict[str, Callable[[], Pipeline]] = {
+    "split_problems": split_problems.create_pipeline,
+    "solve_cot": solve_cot.create_pipeline,
+    "judge_cot": partial(judge_answers.create_pipeline, Mode.COT),
+    "settle_cot": partial(settle_solutions.create_pipeline, Mode.COT),
+    "summarise_cot": summarise_cot.create_pipeline,
+    "solve_tir": solve_tir.create_pipeline,
+    "judge_tir": partial(judge_answers.create_pipeline, Mode.TIR),
+    "settle_tir": partial(settle_solutions.create_pipeline, Mode.TIR),
+    "judge_usefulness": judge_usefulness.create_pipeline,
 }
 
 
@@ -58,7 +68,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
     problems["report"] = report.create_pipeline(problems.values())
-    solutions = {name: module.create_pipeline() for name, module in _SOLUTION_GENERATION.items()}
+    solutions = {name: create_pipeline() for name, create_pipeline in _SOLUTION_GENERATION.items()}
     solutions["solutions_report"] = report.create_pipeline(solutions.values(), prefix="solutions_")
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))

@@ -1,5 +1,7 @@
 """Kedro's settings for this project: session, hooks, configuration."""
 
+import sys
+
 from omr_kedro.hooks import Resources, RunAccount, Terminal
 from omr_kedro.session import OMRSession
 
@@ -15,6 +17,8 @@ DISABLE_HOOKS_FOR_PLUGINS = ("kedro-telemetry", "kedro-viz")
 CONFIG_LOADER_ARGS = {
     "base_env": "base",
     "default_run_env": "local",
+    # For settings that hold where code can be run in the sandbox.
+    "custom_resolvers": {"on_linux": lambda: sys.platform == "linux"},
     "config_patterns": {"runner": ["runner*", "**/runner*"]},
     # Deep merging: an environment lists only what differs from base. Not so for the patterns of the catalog, whose
     # entries are merged by their own name alone (conf/base/catalog.yml).

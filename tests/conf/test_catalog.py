@@ -45,11 +45,13 @@ def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages:
     own = name.removesuffix(pattern.rpartition("}")[2])
     maker = makers.get(name)
     match pattern:
-        case "{stage}_completions" | "{stage}_cot_completions":
+        case "{stage}_completions" | "{stage}_cot_completions" | "{stage}_tir_completions":
             return maker is not None and maker.name.endswith(f".ask_{name.removesuffix('_completions')}")
         case "{stage}_dropped":
             stage = next((stage.name for stage in stages if stage.dropped == name), "")
-            return maker is not None and (maker.namespace == stage or maker.name.endswith(f".read_{stage}"))
+            return maker is not None and (
+                maker.namespace == stage or maker.name.endswith((f".read_{stage}", f".{stage}"))
+            )
         case "{kind}_problems" | "{kind}_proofs":
             # One stage has kept its rows, and another one takes them up.
             return any(name in stage.kept for stage in stages) and any(name in stage.given for stage in stages)

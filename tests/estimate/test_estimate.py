@@ -27,6 +27,7 @@ from tests.support.project import Project
 from tests.support.threads import make_threads
 
 PROBLEMS, SOLUTIONS = ["problem_generation"], ["solution_generation"]
+COT = ["split_problems", "solve_cot", "judge_cot", "settle_cot", "summarise_cot"]
 
 
 def estimated(project: Project, names: Sequence[str] = PROBLEMS, sample: int | None = None, **params: Any) -> Estimate:
@@ -60,6 +61,8 @@ def asked(model: OfflineModel) -> Counter[str]:
         "judge_contamination": "decontaminate",
         "judge_answer": "judge_cot",
         "summarise_solution": "summarise_cot",
+        "judge_novelty": "judge_usefulness",
+        "judge_significance": "judge_usefulness",
     }
     return Counter(names.get(name, name) for name in model.asked)
 
@@ -130,7 +133,12 @@ def test_after_a_run_everything_is_paid_for_and_a_stop_rule_tells_its_worth(proj
         project.run(endpoint=model.base_url, model="offline-rules")
         made = asked(model)
     found = estimated(project, ["__default__"])
-    assert by_prompt((stage.stage, stage.paid) for stage in found.stages) == made
+    paid = by_prompt((stage.stage, stage.paid) for stage in found.stages)
+    # Later turns of a conversation are asked for by token ids, which the server's count does not tell from others.
+    assert paid.pop("solve_tir") == sum(
+        row["kind"] == "model" and not row["part"] for row in project.table("solve_tir_completions")
+    )
+    assert paid == made - Counter(solve_tir=made["solve_tir"])
     assert found.total("calls") == found.total("money") == found.total("hours") == 0
     assert {stage.calls_are for stage in found.stages} == {COUNTED}
     assert [(sample.table, sample.rows) for sample in found.samples] == [("threads", 10), ("solve_problems", 7)]
@@ -155,7 +163,7 @@ def test_after_a_run_everything_is_paid_for_and_a_stop_rule_tells_its_worth(proj
     # Problems that were asked in another way go on with all samples that they had, and will need as many.
     path = project.path / "conf/base/prompts/solve_cot.yml"
     path.write_text(path.read_text().replace("user: |\n", "user: |\n  Take your time.\n\n"))
-    solve, judge, summarise = estimated(project, SOLUTIONS).stages
+    solve, judge, summarise = estimated(project, COT).stages
     assert (solve.paid, solve.calls, solve.calls_are) == (0, sum(drawn), MEASURED)
     assert (judge.paid, judge.calls) == (made["judge_cot"], 0)
     assert (summarise.paid, summarise.calls) == (made["summarise_cot"], 0)
@@ -163,7 +171,7 @@ def test_after_a_run_everything_is_paid_for_and_a_stop_rule_tells_its_worth(proj
 
 def test_before_a_run_solutions_are_estimated_with_the_stop_rule_and_without(project: Project) -> None:
     throughput = {"cot_model": 1000, "judge_model": 1000, "summary_model": 1000}
-    found = estimated(project, SOLUTIONS, estimate={"throughput": throughput})
+    found = estimated(project, COT, estimate={"throughput": throughput})
     assert list(stages(found)) == ["solve_cot", "judge_cot", "summarise_cot"]
     solve, judge, summarise = found.stages
     assert solve.rows == pytest.approx(10 * 0.94 * (0.52 * 0.97**3 + 0.48) * 0.98)

@@ -74,13 +74,17 @@ def test_every_call_about_a_problem_is_shown_with_the_messages_that_were_sent(so
         made = [row for name, store in tables.stores.items() if is_completions(store) for row in rows[name]]
         problem = rows["problems"][0]
         shown = [call for step in trace(tables, problem["problem_id"]).steps for call in step.calls]
-    parts = [row for row in (*rows["cot_samples"], *rows["cot_answers"]) if row["problem_id"] == problem["problem_id"]]
+    names = ("cot_samples", "cot_answers", "tir_samples", "tir_answers")
+    parts = [row for name in names for row in rows[name] if row["problem_id"] == problem["problem_id"]]
     about = {problem[key] for key in ("problem_id", "thread_id", "original_problem_id")}
     about |= {row.get("solution_id") or row["answer_id"] for row in parts}
     made = [row for row in made if row["row_id"] in about]
     assert sorted(call.call_key for call in shown) == sorted(row["call_key"] for row in made)
-    assert {call.table for call in shown} >= {"solve_cot_completions", "summarise_cot_completions"}
-    assert all(call.messages and not call.note for call in shown)
+    assert {call.table for call in shown} >= {
+        "solve_cot_completions", "summarise_cot_completions", "solve_tir_completions", "judge_usefulness_completions"
+    }  # fmt: skip
+    assert not any(call.note for call in shown)
+    assert all(call.messages or call.code or call.part == "output" for call in shown)
     assert {call.reply for call in shown} == {row["text"] for row in made}
 
 
@@ -156,7 +160,7 @@ def test_a_problem_shows_the_way_of_each_sample_and_a_solution_its_own_alone(sol
     rows = [row for row in solved.table("cot_samples") if row["problem_id"] == rejected["problem_id"]]
     summed_up = {row["solution_id"] for row in solved.table("cot_summaries")}
     whole = traced(solved, rejected["problem_id"])
-    assert [(way.solution_id, way.answer) for way in whole.samples] == [
+    assert [(way.solution_id, way.answer) for way in whole.samples if way.mode == "cot"] == [
         (row["solution_id"], row["predicted_answer"]) for row in sorted(rows, key=lambda row: row["sample_index"])
     ]
     assert {way.solution_id for way in whole.samples if way.summary} == summed_up & {row["solution_id"] for row in rows}
@@ -183,6 +187,17 @@ def test_an_answer_shows_what_the_judge_said_of_it_and_the_samples_that_have_it(
     assert all(call.messages and not call.note for call in step.calls)
     assert {way.answer_class for way in lineage.samples} == {judged["answer_class"]}
     assert {way.decided_by for way in lineage.samples} == {"judge"}
+    assert {way.mode for way in lineage.samples} == {"cot"}
+
+
+def test_a_solution_with_code_shows_its_own_conversation_alone(solved: Project) -> None:
+    solution = next(row for row in solved.table("tir_solutions") if row["executions"] > 1)
+    lineage = traced(solved, solution["solution_id"])
+    assert [(way.mode, way.sample_index) for way in lineage.samples] == [("tir", solution["sample_index"])]
+    drawn = next(step for step in lineage.steps if step.stage == "solve_tir")
+    assert {call.sample_index for call in drawn.calls} == {solution["sample_index"]}
+    assert [call.kind for call in drawn.calls].count("code") == solution["executions"]
+    assert all(call.code for call in drawn.calls if call.kind == "code")
 
 
 def test_one_shard_of_each_table_is_read(solved: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -62,8 +62,12 @@ def test_code_and_its_output_stand_among_the_calls_of_their_sample() -> None:
 
 
 def test_the_ways_of_samples_are_text_whatever_their_answers_hold() -> None:
-    kept = SampleWay("c" * 20, "b" * 20, 0, "[red]7[/red]", None, 0, "correct", "symbolic", "kept", None, "So 7.")
-    lost = SampleWay("d" * 20, "b" * 20, 1, None, "truncated", None, "undecided", None, "dropped", "truncated", None)
+    kept = SampleWay(
+        "c" * 20, "b" * 20, "cot", 0, "[red]7[/red]", None, 0, "correct", "symbolic", "kept", None, "So 7."
+    )
+    lost = SampleWay(
+        "d" * 20, "b" * 20, "tir", 1, None, "truncated", None, "undecided", None, "dropped", "truncated", None
+    )
     said = shown(samples=(kept, lost))
     assert "[red]7[/red]" in said
     assert "correct, by symbolic" in said

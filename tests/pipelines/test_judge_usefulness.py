@@ -260,7 +260,7 @@ def test_the_turns_of_a_conversation_by_text_are_those_that_fragments_are_cut_of
             Turn(reply("It is \\boxed{5}."), []),
         ]
     )
-    rows = [{"status": None, "seconds": None, **row} for row in turn_rows(solution("a"), "a", talk)]
+    rows = [{"status": None, "seconds": None, **row} for row in turn_rows(solution("a"), talk)]
     [row] = extracted([solution("a")], rows)[0].rows()
     assert (row["code_blocks"], row["void_turns"]) == (3, 0)
     assert [(fragment["number"], fragment["text"]) for fragment in row["fragments"]] == [

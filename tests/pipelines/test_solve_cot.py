@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import CallPlan
 from omr_kedro.pipelines.llm_stage import Failed, Kept
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions, ask_solve_cot, read_samples
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, read_samples
 from omr_kedro.shards import Row
 from omr_kedro.solutions import StopRule
 from tests.support.call_plans import said
@@ -28,8 +29,8 @@ RULE = StopRule(rounds=(2, 4, 6), correct=2, give_up_after=6, confidence=0.8)
 PROBLEMS = [problem(f"p{number}", "5" if number % 2 else None) for number in range(10)]
 
 
-def solving(rule: StopRule = RULE, **options: Any) -> SolvingOptions:
-    return SolvingOptions(stop_rule=rule, max_failed_share=1, **options)
+def solving(rule: StopRule = RULE, **options: Any) -> SamplingOptions:
+    return SamplingOptions(stop_rule=rule, max_failed_share=1, **options)
 
 
 def some_answer(statement: str, index: int) -> str:

@@ -106,15 +106,25 @@ def test_the_stages_of_the_project_stand_in_the_order_of_its_pipelines() -> None
         ("judge_cot", ("cot_graded_answers",), ("cot_answers",)),
         ("settle_cot", ("cot_samples",), ("cot_solutions",)),
         ("summarise_cot", ("cot_solutions",), ("cot_summaries",)),
+        ("solve_tir", ("tir_problems",), ("tir_samples",)),
+        ("judge_tir", ("tir_graded_answers",), ("tir_answers",)),
+        ("settle_tir", ("tir_samples",), ("tir_solutions",)),
+        ("extract_fragments", ("tir_solutions",), ("tir_fragments",)),
+        ("judge_usefulness", ("tir_fragments",), ("tir_usefulness",)),
     ]
     assert {stage.name: stage.per for stage in found if stage.per} == {
         "extract_problems": "thread",
         "solve_cot": "problem",
+        "solve_tir": "problem",
     }
     assert {stage.name: stage.unit for stage in found if stage.unit} == {
         "judge_cot": "answer",
         "settle_cot": "sample",
         "summarise_cot": "solution",
+        "judge_tir": "answer",
+        "settle_tir": "sample",
+        "extract_fragments": "solution",
+        "judge_usefulness": "solution",
     }
     assert stages_of([sum(pipelines.values(), start=Pipeline([]))]) != found, "a sum has no order of pipelines"
     parts = [set(stages_of([pipelines[name]])) for name in ("problem_generation", "solution_generation")]

@@ -16,10 +16,11 @@ from omr_kedro.llm.calls import CallPlan, Completion, Prompt
 from omr_kedro.llm.calls.request import CallIdentity
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
-from omr_kedro.pipelines.judge_cot.nodes import ask_judge_cot, grade_cot, read_judge_cot
+from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
 from omr_kedro.pipelines.llm_stage import CallOptions
-from omr_kedro.pipelines.settle_cot.nodes import SettlingOptions, decide_reference_answers, settle_cot
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions, ask_solve_cot, count_cot_votes, read_solve_cot
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
+from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, count_cot_votes, read_solve_cot
 from omr_kedro.pipelines.summarise_cot.nodes import (
     SummaryOptions,
     ask_summarise_cot,
@@ -102,7 +103,7 @@ class Cot:
 
     folder: Path
     base_url: str
-    solving: SolvingOptions = field(default_factory=lambda: SolvingOptions(max_failed_share=1))
+    solving: SamplingOptions = field(default_factory=lambda: SamplingOptions(max_failed_share=1))
     judging: CallOptions = field(default_factory=lambda: CallOptions(max_failed_share=1))
     settling: SettlingOptions = field(default_factory=SettlingOptions)
     summarising: SummaryOptions = field(default_factory=lambda: SummaryOptions(longer_than=0, max_failed_share=1))
@@ -136,9 +137,11 @@ class Cot:
     def judge(self, workers: Workers) -> Cot:
         """From votes to solutions."""
         given = self.tables
-        self.put(tables.ANSWERS, graded=grade_cot(given["votes"], workers))
-        given["judgements"] = self.call(ask_judge_cot(given["graded"], self.judge_prompt, self.model, self.judging))
-        answers, unjudged = read_judge_cot(given["graded"], given["judgements"], self.judging)
+        self.put(tables.ANSWERS, graded=grade_answers(given["votes"], workers))
+        given["judgements"] = self.call(
+            ask_judge_answers(given["graded"], self.judge_prompt, self.model, self.judging, stage="judge_cot")
+        )
+        answers, unjudged = read_judge_answers(given["graded"], given["judgements"], self.judging, stage="judge_cot")
         self.put(tables.ANSWERS, answers=answers)
         self.put(tables.DROPPED, unjudged=unjudged)
         return self.settle()
@@ -202,7 +205,7 @@ def completion_row(problem_id: str, index: int, text: str = "", **fields: Any) -
     return Completion(f"{problem_id}-{index}", "m", text, **given).row(identity)
 
 
-def read_completions(problems: Sequence[Row], completions: Sequence[Row], solving: SolvingOptions) -> Cot:
+def read_completions(problems: Sequence[Row], completions: Sequence[Row], solving: SamplingOptions) -> Cot:
     """Samples and votes of given completions, which nobody was asked for."""
     given = {"problems": shards_of(problems, 1), "completions": shards_of(completions, 1)}
     return Cot(Path(), "http://127.0.0.1/v1", solving, tables=given).read_samples()

@@ -23,10 +23,11 @@ from omr_kedro.answers import Workers
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel
-from omr_kedro.pipelines.judge_cot.nodes import ask_judge_cot, grade_cot, read_judge_cot
+from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
 from omr_kedro.pipelines.llm_stage import CallOptions
-from omr_kedro.pipelines.settle_cot.nodes import SettlingOptions, decide_reference_answers, settle_cot
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions, ask_solve_cot, count_cot_votes, read_solve_cot
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
+from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, count_cot_votes, read_solve_cot
 from omr_kedro.shards import Recipe, Row, Shards, TableStore, content_id
 from omr_kedro.shards.printable import printable_line
 from omr_kedro.solutions import equal_answers
@@ -61,11 +62,11 @@ def problem_rows() -> list[Row]:
     ]
 
 
-def solving(**rule: Any) -> SolvingOptions:
+def solving(**rule: Any) -> SamplingOptions:
     """The settings of the base environment, smaller."""
     settings = yaml.safe_load((_CONF / "parameters.yml").read_text("utf-8"))["solve_cot"]
     settings["stop_rule"] |= {"rounds": ROUNDS, "give_up_after": ROUNDS[-1], **rule}
-    return SolvingOptions.model_validate({**settings, "max_tokens": MAX_TOKENS})
+    return SamplingOptions.model_validate({**settings, "max_tokens": MAX_TOKENS})
 
 
 def prompt(name: str) -> Prompt:
@@ -99,7 +100,7 @@ def saved(folder: Path, schema: pa.Schema, recipe: Recipe) -> Shards:
     return store.shards()
 
 
-def draw(folder: Path, problems: Shards, model: ChatModel, options: SolvingOptions) -> Drawn:
+def draw(folder: Path, problems: Shards, model: ChatModel, options: SamplingOptions) -> Drawn:
     """Draw samples, keep them, read them and count their votes; samples that another rule has drawn are not asked."""
     asked = ask_solve_cot(problems, prompt("solve_cot"), model, options)
     completions = in_memory(saved(KEPT / "solve_cot_completions", tables.COMPLETIONS, asked))
@@ -121,14 +122,14 @@ class Settled:
     rejected: Shards
 
 
-def settle(folder: Path, problems: Shards, drawn: Drawn, model: ChatModel, options: SolvingOptions) -> Settled:
+def settle(folder: Path, problems: Shards, drawn: Drawn, model: ChatModel, options: SamplingOptions) -> Settled:
     """Judge the answers and settle the samples; the model that solves judges, too."""
     with Workers() as workers:
-        graded = saved(folder / "graded", tables.ANSWERS, grade_cot(drawn.votes, workers))
+        graded = saved(folder / "graded", tables.ANSWERS, grade_answers(drawn.votes, workers))
     judging, settling = CallOptions(max_tokens=64), SettlingOptions()
-    asked = ask_judge_cot(graded, prompt("judge_answer"), model, judging)
+    asked = ask_judge_answers(graded, prompt("judge_answer"), model, judging, stage="judge_cot")
     opinions = saved(KEPT / "judge_cot_completions", tables.COMPLETIONS, asked)
-    read, left = read_judge_cot(graded, opinions, judging)
+    read, left = read_judge_answers(graded, opinions, judging, stage="judge_cot")
     answers, unjudged = saved(folder / "answers", tables.ANSWERS, read), saved(folder / "left", tables.DROPPED, left)
     decided = decide_reference_answers(drawn.votes, answers, settling, options)
     references = saved(folder / "references", tables.REFERENCE_ANSWERS, decided)

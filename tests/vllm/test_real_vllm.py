@@ -30,7 +30,7 @@ from omr_kedro.llm.calls import (
 )
 from omr_kedro.llm.engine import ChatModel
 from omr_kedro.pipelines.llm_stage import Failed, not_whole
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions
+from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.shards import Row, TableStore
 from tests.support.project import ROOT, Project
 from tests.vllm.real_server import TINY, chat_model, installed, server
@@ -191,7 +191,7 @@ def test_a_reply_that_the_server_ends_for_its_repetitions_is_read_as_such_and_no
     tmp_path: Path, model: ChatModel
 ) -> None:
     settings = yaml.safe_load((ROOT / "conf/base/parameters.yml").read_text())["solve_cot"]
-    detection = SolvingOptions.model_validate(settings).extra_body
+    detection = SamplingOptions.model_validate(settings).extra_body
     letter = Tokenizer.from_file(str(TINY / "tokenizer.json")).token_to_id("x")
     for_ever = {**detection, "logit_bias": {str(letter): 100}}
     messages = [{"role": "user", "content": "Solve it."}]

@@ -172,7 +172,8 @@ class StageCalls:
     ) -> None:
         """Count the calls of a request or an episode; equal calls of a shard are paid for once."""
         found = self.sampled.shards[shard]
-        asked = {step.key: step.request for step in played.steps if step.request}
+        # Token ids of a text cost nothing that is counted here.
+        asked = {step.key: step.request for step in played.steps if step.request and step.request.way != "tokenize"}
         fresh = {key: request for key, request in asked.items() if key not in seen}
         seen.update(fresh)
         tokens = 0.0

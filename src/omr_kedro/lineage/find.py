@@ -76,17 +76,23 @@ def _searched(tables: ProjectTables) -> list[str]:
     Parts of problems keep their ids from stage to stage, and the texts of solutions are long: they are searched where
     they are made, and nowhere else.
     """
+
+    def key(name: str) -> str:
+        return key_of(tables.stores[name].schema)
+
+    parts = ("solution_id", "answer_id")
+    passed_on = {
+        name
+        for stage in tables.stages
+        for name in stage.stage.kept
+        if key(name) in parts and key(name) in map(key, stage.given)
+    }
     names = dict.fromkeys(
         name
         for stage in tables.stages
         for name in (*stage.given, *(stage.stage.kept if stage.given else stage.outcome))
     )
-    found: dict[str, str] = {}
-    for name in names:
-        key = key_of(tables.stores[name].schema)
-        if key not in ("solution_id", "answer_id") or key not in found.values():
-            found[name] = key
-    return list(found)
+    return [name for name in names if name not in passed_on]
 
 
 def _hits_in(tables: ProjectTables, name: str, wanted: str) -> Iterator[Place]:

@@ -17,6 +17,8 @@ class SampleWay:
 
     solution_id: str
     problem_id: str
+    mode: str
+    """How it was made (`solutions.Mode`)."""
     sample_index: int
     answer: str | None
     no_vote: str | None
@@ -50,8 +52,11 @@ class Parts:
 
     def only(self, part_id: str) -> Parts:
         """One sample with the answer of its class, or one answer with the samples of its class."""
-        answers = {row_id: (row["problem_id"], row["answer_class"]) for row_id, row in self._answers.items()}
-        classes = {sample.solution_id: (sample.problem_id, sample.answer_class) for sample in self.samples}
+        answers = {row_id: _class_of(**row) for row_id, row in self._answers.items()}
+        classes = {
+            sample.solution_id: _class_of(sample.problem_id, sample.mode, sample.answer_class)
+            for sample in self.samples
+        }
         wanted = answers.get(part_id) or classes[part_id]
         chosen = {part_id} if part_id in classes else {one for one, its in classes.items() if its == wanted}
         return Parts(
@@ -76,15 +81,21 @@ def parts_of(rows: Iterable[Row]) -> Parts:
         for name, value in row.items():
             if name not in _LONG and facts.get(name) is None:
                 facts[name] = value
-    ordered = sorted(samples.values(), key=lambda facts: (facts["problem_id"], facts["sample_index"]))
+    ordered = sorted(samples.values(), key=lambda facts: (facts["problem_id"], facts["mode"], facts["sample_index"]))
     calls = {row_id: facts["call_key"] for row_id, facts in samples.items()}
     return Parts(list(answers), [_way(facts) for facts in ordered], _answers=answers, _calls=calls)
+
+
+def _class_of(problem_id: str, mode: str, answer_class: int | None, **_: object) -> tuple[str, str, int | None]:
+    """What tells a class of answers from all others."""
+    return problem_id, mode, answer_class
 
 
 def _way(facts: Row) -> SampleWay:
     return SampleWay(
         solution_id=facts["solution_id"],
         problem_id=facts["problem_id"],
+        mode=facts["mode"],
         sample_index=facts["sample_index"],
         answer=facts.get("predicted_answer"),
         no_vote=facts.get("no_vote"),

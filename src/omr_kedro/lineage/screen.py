@@ -58,7 +58,7 @@ def _samples(samples: list[SampleWay]) -> Table:
         became = f"{way.outcome}: {way.reason}" if way.reason else way.outcome
         became += ", summed up" if way.summary else ""
         number = "" if way.answer_class is None else str(way.answer_class)
-        cells = (str(way.sample_index), way.solution_id, _cell(answer), number, verdict or "", became)
+        cells = (f"{way.mode} {way.sample_index}", way.solution_id, _cell(answer), number, verdict or "", became)
         table.add_row(*map(_line, cells), style=_COLOURS[way.outcome])
     return table
 

@@ -179,7 +179,9 @@ class _Tracer:
     def _calls(self, name: str) -> Iterator[Call]:
         for shard in self._shards(name):
             found = calls_in(self._tables, name, shard, set(self._ids))
-            yield from (call for call in found if call.call_key not in self._parts.left_out)
+            # A sample may have several calls, and is named by the first of them.
+            others = {(call.row_id, call.sample_index) for call in found if call.call_key in self._parts.left_out}
+            yield from (call for call in found if (call.row_id, call.sample_index) not in others)
 
     def _evidence(self, name: str) -> list[Evidence]:
         rows = self._about(name)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from inspect import signature
+from functools import partial, update_wrapper
+from inspect import Parameter, signature
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from kedro.pipeline import Node, Pipeline
 _DROPPED = "_dropped"
 _PER, _OF = "per_", "of_"
 # The first is older than the rule, and a table in every workspace; the second has all columns of a solution.
-_NAMED_OTHERWISE = {"threads_dropped": "prepare_threads", "cot_rejected": "settle_cot"}
+_NAMED_OTHERWISE = {"threads_dropped": "prepare_threads", "cot_rejected": "settle_cot", "tir_rejected": "settle_tir"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class AskingStage:
     """The nodes of a stage that asks a model.
 
     A node's function gets its inputs by the names of its arguments: `prompt`, `model`, `options` and `completions` are
-    the stage's own, the others are the tables that are given, in their order.
+    the stage's own, the others are the tables that are given, in their order. Keyword-only ones are no inputs: they are
+    bound beforehand (`bound`).
     """
 
     name: str
@@ -69,12 +71,21 @@ class AskingStage:
             "options": f"params:{self.options or self.name}",
             "completions": self.completions,
         }
-        arguments = list(signature(function).parameters)
+        taken = signature(function).parameters.values()
+        arguments = [each.name for each in taken if each.kind is not Parameter.KEYWORD_ONLY]
         others = [argument for argument in arguments if argument not in own]
         if len(others) != len(tables):
             raise TypeError(f"stage {self.name}: {function.__name__} takes the tables {others}, not {list(tables)}")
         filled = own | dict(zip(others, tables, strict=True))
         return [filled[argument] for argument in arguments]
+
+
+def bound(function: Callable[..., Any], **arguments: object) -> Callable[..., Any]:
+    """A function for a node, with keyword arguments that tell which of several like stages it is for.
+
+    It keeps name, annotations and docstring, by which Kedro tells nodes and validates parameters.
+    """
+    return update_wrapper(partial(function, **arguments), function)
 
 
 class Stage(NamedTuple):

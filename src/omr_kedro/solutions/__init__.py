@@ -11,6 +11,7 @@ from omr_kedro.solutions.judging import (
     questions,
 )
 from omr_kedro.solutions.loops import is_looping, least_new_share
+from omr_kedro.solutions.modes import Mode
 from omr_kedro.solutions.pass_rate import pass_rate, pass_rate_of_first
 from omr_kedro.solutions.stop_rule import Decision, StopReason, StopRule, decide
 from omr_kedro.solutions.votes import Sample, Votes, count_votes, final_answer, read_sample
@@ -20,6 +21,7 @@ __all__ = [
     "Correctness",
     "Decision",
     "Judgement",
+    "Mode",
     "Rung",
     "Sample",
     "StopReason",

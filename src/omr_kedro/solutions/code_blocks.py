@@ -66,6 +66,12 @@ TOOL_CALL = CodeTags("<tool_call>", "</tool_call>")
 TAGS = {"fenced": FENCED, "tool_call": TOOL_CALL}
 
 
+def without_block(text: str, code: str) -> str:
+    """The text without the block that it ends with, if that holds this code."""
+    found = filter(None, (tags.split_at_end(text) for tags in TAGS.values()))
+    return next((before for before, inside in found if inside.strip() == code.strip()), text)
+
+
 def _harmless(text: str, *tags: str) -> str:
     """The text without lines that would end the block or begin another."""
     marks = {_FENCE, *tags}

@@ -16,7 +16,7 @@ from omr_kedro.answers import parse_answer
 from omr_kedro.answers.stated import boxed_answers, said_answers
 from omr_kedro.shards import content_id
 from omr_kedro.solutions.answer_classes import equal_answers, equal_both_ways
-from omr_kedro.solutions.code_blocks import FENCED, TAGS
+from omr_kedro.solutions.code_blocks import FENCED, without_block
 
 COMPLETED = "completed"
 """The status of code that ran to its end without raising (`sandbox.Status`)."""
@@ -75,7 +75,7 @@ def computations(pieces: Sequence[Piece]) -> list[Computation]:
         elif piece.kind != "output":
             text = piece.text
             if following and following.kind == "code":
-                text = _without_block(text, following.text)
+                text = without_block(text, following.text)
             texts[-1] = "\n\n".join(filter(None, [texts[-1], text.strip()]))
     return [
         Computation(texts[place], code, output.text, output.status, texts[place + 1])
@@ -111,12 +111,6 @@ def answer_before_code(made: Sequence[Computation], answer: str) -> bool:
     merely stands there is none.
     """
     return bool(made) and any(equal_both_ways(answer, each, equal_answers) for each in _answers_in(made[0].before))
-
-
-def _without_block(text: str, code: str) -> str:
-    """The text without the block that it ends with, if that holds this code."""
-    found = filter(None, (tags.split_at_end(text) for tags in TAGS.values()))
-    return next((before for before, inside in found if inside.strip() == code.strip()), text)
 
 
 def _shown(made: Computation, window: int) -> str:

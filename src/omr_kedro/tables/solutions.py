@@ -7,9 +7,10 @@ import pyarrow as pa
 from omr_kedro.tables.columns import BOOL, FLOAT, INT, PROBLEM_ID, TEXT, THREAD_ID, column
 
 _CLASS = pa.struct([("answer", TEXT), ("votes", INT), ("samples", pa.list_(INT))])
-_MODE = column("mode", TEXT, "`cot`", required=True)
+_MODE = column("mode", TEXT, "`cot` or `tir` (`solutions.Mode`)", required=True)
 _SOLUTION_ID = column("solution_id", TEXT, "content id of the problem and of the call", required=True)
 _CALL_KEY = column("call_key", TEXT, "the call, in the table of completions", required=True)
+_PROMPT_HASH = column("prompt_hash", TEXT, "hash of the prompt's fixed text")
 _SAMPLE_INDEX = column("sample_index", INT, "number of the sample, from 0", required=True)
 _PREDICTED = column("predicted_answer", TEXT, "answer in the last box; empty where the sample has no vote")
 _ANSWER_CLASS = column("answer_class", INT, "number of its class among the problem's, by votes, from 0")
@@ -61,6 +62,7 @@ SAMPLES = pa.schema(
         column("completion_tokens", INT, "tokens of the reply, reasoning included, as the server counts"),
         column("model", TEXT, "model that answered", required=True),
         column("seed", INT, "seed that was sent"),
+        _PROMPT_HASH,
         _CALL_KEY,
     ]
 )
@@ -70,6 +72,7 @@ ANSWERS = pa.schema(
         column("answer_id", TEXT, "content id of the problem, the mode and the answer", required=True),
         PROBLEM_ID,
         THREAD_ID,
+        _MODE,
         column("problem", TEXT, "the statement", required=True),
         column(
             "reference_answer",
@@ -120,7 +123,7 @@ SOLUTIONS = pa.schema(
         column("sampling", TEXT, "temperature, top_p and max_tokens, as JSON", required=True),
         _SAMPLE_INDEX,
         column("seed", INT, "seed that was sent"),
-        column("prompt_hash", TEXT, "hash of the prompt's fixed text"),
+        _PROMPT_HASH,
         column("reasoning", TEXT, "what the model thought before; empty where it gave none"),
         column("solution", TEXT, "the final text"),
         _PREDICTED,
@@ -137,18 +140,12 @@ SOLUTIONS = pa.schema(
     ]
 )
 
-REJECTED_SOLUTIONS = pa.schema(
-    [
-        *SOLUTIONS,
-        column("outcome", TEXT, "`dropped` by decision, or `failed` without one", required=True),
-        column(
-            "reason",
-            TEXT,
-            "verdict, `no_reference_answer`, or why it has no vote",
-            required=True,
-        ),
-    ]
-)
+_REJECTION = [
+    column("outcome", TEXT, "`dropped` by decision, or `failed` without one", required=True),
+    column("reason", TEXT, "verdict, `no_reference_answer`, or why it has no vote", required=True),
+]
+
+REJECTED_SOLUTIONS = pa.schema([*SOLUTIONS, *_REJECTION])
 
 SUMMARIES = pa.schema(
     [
@@ -165,16 +162,26 @@ SUMMARIES = pa.schema(
     ]
 )
 
-TIR_SAMPLES = pa.schema(
+_COMPUTED = [
+    column("output_tokens", INT, "tokens of output that the model was given"),
+    column("executions", INT, "pieces of code that were run"),
+    column("execution_errors", INT, "those of them that raised or crashed"),
+    column("execution_timeouts", INT, "those that took too long"),
+    column("void_turns", INT, "replies with neither code nor answer"),
+    column("continued", INT, "times that a reply went on from where a part of it ended"),
+]
+
+TIR_SAMPLES = pa.schema([*SAMPLES, *_COMPUTED])
+
+TIR_SOLUTIONS = pa.schema(
     [
-        *SAMPLES,
-        column("output_tokens", INT, "tokens of output that the model was given"),
-        column("executions", INT, "pieces of code that were run"),
-        column("execution_errors", INT, "those of them that raised or crashed"),
-        column("execution_timeouts", INT, "those that took too long"),
-        column("void_turns", INT, "turns before the last one without code"),
+        *SOLUTIONS,
+        *_COMPUTED,
+        column("messages", TEXT, "the conversation as JSON: messages with `role` and `content`, output in its own"),
     ]
 )
+
+TIR_REJECTED_SOLUTIONS = pa.schema([*TIR_SOLUTIONS, *_REJECTION])
 
 TIR_TURNS = pa.schema(
     [

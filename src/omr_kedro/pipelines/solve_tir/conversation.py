@@ -40,7 +40,7 @@ _EXACT = {"include_stop_str_in_output": True, "return_token_ids": True, "skip_sp
 _CALLS = "tool_calls"
 """Finish reason of a turn that ends in calls of tools: no whole reply anywhere else."""
 
-STOP = "stop"
+STOP, _LENGTH = "stop", "length"
 LENGTH, EXECUTION_LIMIT, NO_TOKEN_IDS = "truncated", "execution_limit", "no_token_ids"
 """Ends of conversations other than the model's own."""
 
@@ -61,7 +61,10 @@ class Turn:
     """A reply of the model, and the runs of the code that is in it."""
 
     completion: Completion
+    """Of a reply that came in several parts, all of them."""
     runs: list[Run]
+    parts: int = 1
+    """Calls that it came in."""
 
 
 @dataclass
@@ -90,9 +93,14 @@ class Conversation:
         """Pieces of code that were run."""
         return sum(run.status != _NOT_RUN for run in self.runs)
 
-    def add(self, completion: Completion) -> Turn:
+    @property
+    def continued(self) -> int:
+        """Times that a reply went on from where a part of it ended."""
+        return sum(turn.parts - 1 for turn in self.turns)
+
+    def add(self, completion: Completion, parts: int = 1) -> Turn:
         """Begin a turn."""
-        turn = Turn(completion, [])
+        turn = Turn(completion, [], parts)
         self.turns.append(turn)
         self.generated_tokens += completion.completion_tokens
         return turn
@@ -110,6 +118,8 @@ class Limits:
     executions: int
     notices: bool = False
     """Whether the model is told how many executions are left."""
+    tokens_per_call: int | None = None
+    """Of one call at most; None for no limit but that of the budget."""
 
 
 async def token_exact(steps: Steps, first: Request, tags: CodeTags, limits: Limits) -> Conversation:
@@ -117,10 +127,10 @@ async def token_exact(steps: Steps, first: Request, tags: CodeTags, limits: Limi
     talk, session = Conversation(), steps.session(first)
     asked = replace(first, stop=(tags.stop,), extra_body={**first.extra_body, **_EXACT})
     while True:
-        asked = replace(asked, sampling=_within(first.sampling, limits.tokens - talk.tokens))
-        reply = await steps.ask(asked)
-        turn = talk.add(reply)
-        code = None if reply.stop_reason is None else tags.code_at_end(reply.text)
+        said = await _in_parts(steps, asked, tags, limits, limits.tokens - talk.tokens)
+        reply, asked = said.reply, said.asked
+        turn = talk.add(reply, said.parts)
+        code = tags.code_at_end(reply.text) if reply.stop_reason is not None else None
         if reply.cut or code is None:
             talk.ended = LENGTH if reply.cut else STOP
             return talk
@@ -130,17 +140,80 @@ async def token_exact(steps: Steps, first: Request, tags: CodeTags, limits: Limi
             return talk
         outcome = await steps.run(session, code)
         turn.runs.append(_run(code, outcome))
-        shown = tags.output(outcome.text, left - 1 if limits.notices or left == 1 else None)
+        shown = said.untold + tags.output(outcome.text, left - 1 if limits.notices or left == 1 else None)
         ids = await steps.ask(_token_ids_of(shown, asked))
-        prompt = asked.prompt_ids if asked.prompt_ids is not None else reply.prompt_ids
-        if prompt is None or reply.token_ids is None or ids.token_ids is None:
+        if said.ids is None or ids.token_ids is None:
             talk.ended = NO_TOKEN_IDS
             return talk
         talk.output_tokens += len(ids.token_ids)
         if talk.tokens >= limits.tokens:
             talk.ended = LENGTH
             return talk
-        asked = replace(asked, turn=asked.turn + 1, prompt_ids=[*prompt, *reply.token_ids, *ids.token_ids])
+        asked = replace(asked, turn=asked.turn + 1, prompt_ids=[*said.ids, *ids.token_ids])
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A reply that came in one part or several."""
+
+    reply: Completion
+    """All of it."""
+    asked: Request
+    """The request for its last part."""
+    parts: int
+    ids: list[int] | None
+    """Of the prompt and the reply; None where the server did not give them."""
+    untold: str = ""
+    """The end of the reply that `ids` do not hold."""
+
+
+async def _in_parts(steps: Steps, asked: Request, tags: CodeTags, limits: Limits, left: int) -> _Said:
+    """The reply to a request, asked for in parts of so many tokens: what was generated is kept, part by part.
+
+    A part goes on from the token ids of those before it. So when time runs out, or the process dies, a long reply is
+    continued later from the last part that was journalled, and only the open one is generated again.
+
+    Args:
+        steps: answer.
+        asked: the request for the first part.
+        tags: the end of code ends the reply. A server does not see an end that stands in two parts; it is found here,
+            and what was generated behind it is left out.
+        limits: `tokens_per_call`.
+        left: tokens of the whole reply.
+    """
+    said: _Said | None = None
+    while True:
+        asked = replace(asked, sampling=_within(asked.sampling, left, limits.tokens_per_call))
+        part = await steps.ask(asked)
+        left -= part.completion_tokens
+        said = _joined(said, part, asked, tags)
+        # A server whose context is full ends a reply before its limit, and nothing goes on from there.
+        more = part.finish_reason == _LENGTH and left > 0 and part.completion_tokens >= (limits.tokens_per_call or left)
+        if not more or said.ids is None or said.reply.stop_reason is not None:
+            return said
+        asked = replace(asked, turn=asked.turn + 1, prompt_ids=said.ids)
+
+
+def _joined(said: _Said | None, part: Completion, asked: Request, tags: CodeTags) -> _Said:
+    """A reply with one more part."""
+    prompt = asked.prompt_ids if asked.prompt_ids is not None else part.prompt_ids
+    ids = None if prompt is None or part.token_ids is None else [*prompt, *part.token_ids]
+    if said is None:
+        return _Said(part, asked, 1, ids)
+    before = said.reply
+    text = before.text + part.text
+    whole = replace(
+        part,
+        text=text,
+        completion_tokens=before.completion_tokens + part.completion_tokens,
+        latency_s=before.latency_s + part.latency_s,
+    )
+    end = text.find(tags.stop, max(0, len(before.text) - len(tags.stop) + 1))
+    if end < 0 or end >= len(before.text):
+        return _Said(whole, asked, said.parts + 1, ids)
+    cut = end + len(tags.stop)
+    ended = replace(whole, text=text[:cut], finish_reason=STOP, stop_reason=tags.stop)
+    return _Said(ended, asked, said.parts + 1, said.ids, text[len(before.text) : cut])
 
 
 async def chat_tools(steps: Steps, first: Request, limits: Limits) -> Conversation:
@@ -153,7 +226,7 @@ async def chat_tools(steps: Steps, first: Request, limits: Limits) -> Conversati
         asked = replace(
             asked,
             messages=messages,
-            sampling=_within(first.sampling, limits.tokens - talk.tokens),
+            sampling=_within(first.sampling, limits.tokens - talk.tokens, None),
             extra_body={**first.extra_body, **tools},
         )
         reply = await steps.ask(asked)
@@ -180,10 +253,9 @@ async def chat_tools(steps: Steps, first: Request, limits: Limits) -> Conversati
         asked = replace(asked, turn=asked.turn + 1)
 
 
-def _within(sampling: Sampling, left: int) -> Sampling:
-    """The sampling of a turn: no more tokens than are left."""
-    most = left if sampling.max_tokens is None else min(sampling.max_tokens, left)
-    return replace(sampling, max_tokens=max(1, most))
+def _within(sampling: Sampling, left: int, per_call: int | None) -> Sampling:
+    """The sampling of a call: no more tokens than are left."""
+    return replace(sampling, max_tokens=max(1, left if per_call is None else min(left, per_call)))
 
 
 def _run(code: str, outcome: Completion) -> Run:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from typing import Literal
 
@@ -23,23 +24,23 @@ from omr_kedro.llm.calls import (
     Steps,
 )
 from omr_kedro.llm.calls.recorded import NotRecordedError, RecordedSteps, played
-from omr_kedro.pipelines.llm_stage import Kept, Outcome, ask, not_whole, request, settle
-from omr_kedro.pipelines.solve_cot.nodes import (
+from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, ask, not_whole, request, settle
+from omr_kedro.pipelines.sampling import (
     LOOPING,
-    SolvingOptions,
+    SamplingOptions,
+    count_votes,
     decision_on,
     draw_rounds,
-    solution_id,
+    sample_row,
     unfinished,
     without_samples,
 )
 from omr_kedro.pipelines.solve_tir.conversation import LENGTH, STOP, Conversation, Limits, chat_tools, token_exact
 from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
-from omr_kedro.solutions import Sample, is_looping, read_sample
+from omr_kedro.solutions import Mode, Sample, is_looping, read_sample
 from omr_kedro.solutions.code_blocks import TAGS
-
-TIR = "tir"
-"""The mode of these solutions, as `inference_mode` of the published dataset has it."""
+from omr_kedro.solutions.fragments import Piece, void_turns
+from omr_kedro.text import Unreadable, split_reasoning
 
 
 class ExecutionOptions(BaseModel):
@@ -55,14 +56,20 @@ class ExecutionOptions(BaseModel):
     """Tell the model after each output how many are left."""
 
 
-class ToolOptions(SolvingOptions):
+class ToolOptions(SamplingOptions):
     """How solutions with code are sampled."""
+
+    enabled: bool = True
+    """Switched off, no call is made, and every problem is dropped as `switched_off`: where no code can be run, say."""
 
     conversation: Literal["token_exact", "chat_tools"] = "token_exact"
     """`token_exact` for servers of one's own, `chat_tools` for hosted ones that know tools."""
     tags: Literal["fenced", "tool_call"] = "fenced"
     """How the model marks its code in its text; of `token_exact`."""
     executions: ExecutionOptions = ExecutionOptions()
+    tokens_per_call: int | None = Field(default=4096, gt=0)
+    """Tokens of one call at most; of `token_exact`. A longer reply is asked for in parts, so that one that time cuts
+    goes on later from its last part; None asks for all of it at once."""
 
 
 def executions_of(row_id: str, sample_index: int, options: ExecutionOptions) -> int:
@@ -73,13 +80,24 @@ def executions_of(row_id: str, sample_index: int, options: ExecutionOptions) -> 
     return 1 + int.from_bytes(drawn[:8]) % options.most
 
 
+def take_reference_answers(problems: Shards, references: Shards) -> SiblingShards:
+    """The problems with the answers that chains of thought have decided, where they have (`tables.PROBLEMS`)."""
+
+    def taken(scratch: Scratch, problems: Shard, references: Shard) -> Iterator[Row]:
+        for problem, found in join(problems, "problem_id", references, "problem_id", scratch):
+            decided = (row["expected_answer"] for row in found if row["expected_answer"] is not None)
+            yield {**problem, "expected_answer": next(decided, problem["expected_answer"])}
+
+    return map_joined(taken, problems, references)
+
+
 def ask_solve_tir(
     problems: Shards, prompt: Prompt, model: Model, sandbox: CodeRunner, options: ToolOptions
 ) -> CallPlan:
     """Draw samples of each problem in rounds, each a conversation with the sandbox, until the rule ends it."""
 
     def episodes(problems: Shard) -> Iterator[Episode]:
-        for row in problems.rows():
+        for row in problems.rows() if options.enabled else ():
             yield Episode(row["problem_id"], partial(draw, row=row, prompt=prompt, options=options), prompt.hash)
 
     return ask(
@@ -107,9 +125,8 @@ async def _sample(steps: Steps, row: Row, prompt: Prompt, options: ToolOptions, 
 async def converse(steps: Steps, row: Row, prompt: Prompt, options: ToolOptions, index: int) -> Conversation | Sample:
     """The conversation of one sample; the sample without a vote where a step of it failed for good."""
     first = first_request(row, prompt, options, index)
-    limits = Limits(
-        options.max_tokens, executions_of(row["problem_id"], index, options.executions), options.executions.notices
-    )
+    executions = executions_of(row["problem_id"], index, options.executions)
+    limits = Limits(options.max_tokens, executions, options.executions.notices, options.tokens_per_call)
     try:
         if options.conversation == "chat_tools":
             return await chat_tools(steps, first, limits)
@@ -130,6 +147,8 @@ def sample_of(index: int, talk: Conversation, loop_share: float) -> Sample:
     if talk.ended != STOP:
         fault = not_whole(last) if talk.ended == LENGTH else None
         return Sample(index, None, fault.reason if fault else talk.ended)
+    if isinstance(reply := split_reasoning(last.text, last.reasoning), Unreadable):
+        return Sample(index, None, reply.reason)
     said = (text for turn in talk.turns for text in (turn.completion.reasoning, turn.completion.text) if text)
     if any(is_looping(text, loop_share) for text in said):
         return Sample(index, None, LOOPING)
@@ -153,6 +172,8 @@ def read_solve_tir(
 
 def read_samples(problem: Row, rows: list[Row], prompt: Prompt, options: ToolOptions) -> Outcome:
     """The samples of one problem, from its rows of the completions table."""
+    if not options.enabled:
+        return Dropped("switched_off", "solve_tir.enabled is false")
     found = samples_of(problem, rows, prompt, options)
     if not any(isinstance(talk, Conversation) for _, talk in found):
         return without_samples(rows)
@@ -180,6 +201,11 @@ def samples_of(
     return found
 
 
+def count_tir_votes(problems: Shards, samples: Shards, options: ToolOptions) -> SiblingShards:
+    """The votes of each problem that has samples (`tables.VOTES`)."""
+    return count_votes(problems, samples, options.stop_rule, Mode.TIR)
+
+
 def list_tir_turns(problems: Shards, completions: Shards, prompt: Prompt, options: ToolOptions) -> SiblingShards:
     """The conversations in long form: each text, each piece of code and each output (`tables.TIR_TURNS`)."""
 
@@ -188,8 +214,7 @@ def list_tir_turns(problems: Shards, completions: Shards, prompt: Prompt, option
             first = _first_turns(rows)
             for sample, talk in samples_of(problem, rows, prompt, options):
                 if talk:
-                    identity = solution_id(problem["problem_id"], first[sample.index]["call_key"])
-                    yield from _turn_rows(problem, identity, talk)
+                    yield from _turn_rows(sample_row(problem, first[sample.index], sample, Mode.TIR), talk)
 
     return map_joined(listed, problems, completions, by=_settings(prompt, options))
 
@@ -201,7 +226,9 @@ def _first_turns(rows: list[Row]) -> dict[int, Row]:
 
 def _settings(prompt: Prompt, options: ToolOptions) -> Row:
     """All that decides how a conversation is read."""
-    named = {"stop_rule", "loop_share", "conversation", "tags", "executions", "max_tokens"}
+    named = {
+        "enabled", "stop_rule", "loop_share", "conversation", "tags", "executions", "max_tokens", "tokens_per_call"
+    }  # fmt: skip
     return {**options.model_dump(mode="json", include=named), "prompt": prompt.hash}
 
 
@@ -209,35 +236,31 @@ def _sample_row(problem: Row, first: Row, sample: Sample, talk: Conversation | N
     last = talk.turns[-1].completion if talk else None
     statuses = Counter(run.status for run in talk.runs) if talk else Counter[str]()
     return {
-        "solution_id": solution_id(problem["problem_id"], first["call_key"]),
-        "problem_id": problem["problem_id"],
-        "thread_id": problem["thread_id"],
-        "mode": TIR,
-        "sample_index": sample.index,
-        "predicted_answer": sample.answer,
-        "no_vote": sample.no_vote,
+        **sample_row(problem, first, sample, Mode.TIR),
         "finish_reason": last.finish_reason if last else None,
         "completion_tokens": talk.generated_tokens if talk else 0,
         "output_tokens": talk.output_tokens if talk else 0,
         "executions": talk.executions if talk else 0,
         "execution_errors": statuses["error"] + statuses["crashed"] + statuses["broken"],
         "execution_timeouts": statuses["timeout"] + statuses["killed"],
-        "void_turns": sum(not turn.runs for turn in talk.turns[:-1]) if talk else 0,
-        "model": first["model"],
-        "call_key": first["call_key"],
-        "seed": first["seed"],
+        "void_turns": void_turns(piece for piece, _ in _pieces(talk)) if talk else 0,
+        "continued": talk.continued if talk else 0,
     }
 
 
-def _turn_rows(problem: Row, identity: str, talk: Conversation) -> Iterator[Row]:
-    named = {"solution_id": identity, "problem_id": problem["problem_id"], "thread_id": problem["thread_id"]}
-    position = 0
+def _turn_rows(sample: Row, talk: Conversation) -> Iterator[Row]:
+    named = {name: sample[name] for name in ("solution_id", "problem_id", "thread_id")}
+    for position, (piece, seconds) in enumerate(_pieces(talk)):
+        yield {**named, "position": position, **asdict(piece), "seconds": seconds}
+
+
+def _pieces(talk: Conversation) -> Iterator[tuple[Piece, float | None]]:
+    """All that was said and run, in its order, with the seconds that code ran."""
     for number, turn in enumerate(talk.turns):
-        pieces = [("reasoning", turn.completion.reasoning), ("text", turn.completion.text)]
-        made: list[Row] = [{"kind": kind, "text": text} for kind, text in pieces if text]
+        if turn.completion.reasoning:
+            yield Piece(number, "reasoning", turn.completion.reasoning), None
+        if turn.completion.text:
+            yield Piece(number, "text", turn.completion.text), None
         for run in turn.runs:
-            made.append({"kind": "code", "text": run.code})
-            made.append({"kind": "output", "text": run.output, "status": run.status, "seconds": run.seconds})
-        for row in made:
-            yield {**named, "turn": number, "position": position, **row}
-            position += 1
+            yield Piece(number, "code", run.code), None
+            yield Piece(number, "output", run.output, run.status), run.seconds

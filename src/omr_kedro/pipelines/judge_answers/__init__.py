@@ -1,5 +1,5 @@
 """Votes -> a judgement on the answer of each class of samples."""
 
-from omr_kedro.pipelines.judge_cot.pipeline import create_pipeline
+from omr_kedro.pipelines.judge_answers.pipeline import create_pipeline
 
 __all__ = ["create_pipeline"]

@@ -19,7 +19,7 @@ from omr_kedro.solutions.judging import (
 )
 
 
-def grade_cot(votes: Shards, workers: Workers) -> MappedShards:
+def grade_answers(votes: Shards, workers: Workers) -> MappedShards:
     """Each class of answers beside its problem's reference, with the verdict if no judge is needed (`tables.ANSWERS`).
 
     The reference is the answer from the discussion; where there is none, the majority's, if it was settled. Problems
@@ -46,7 +46,7 @@ def reference_of(votes: Row) -> str | None:
     return None if votes["stop_reason"] == StopReason.NO_MAJORITY else votes["majority_answer"]
 
 
-def ask_judge_cot(answers: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+def ask_judge_answers(answers: Shards, prompt: Prompt, model: Model, options: CallOptions, *, stage: str) -> CallPlan:
     """Ask about each answer that could not be told without a judge, with the reference first and with it last."""
 
     def requests(answers: Shard) -> Iterator[Request]:
@@ -56,13 +56,15 @@ def ask_judge_cot(answers: Shards, prompt: Prompt, model: Model, options: CallOp
                 for order, values in asked.items():
                     yield request(row["answer_id"], prompt, options, values, part=order)
 
-    return ask("judge_cot", requests, [answers], prompt, model, options, calls_per_row=len(ORDERS) / 2)
+    return ask(stage, requests, [answers], prompt, model, options, calls_per_row=len(ORDERS) / 2)
 
 
-def read_judge_cot(answers: Shards, completions: Shards, options: CallOptions) -> tuple[SiblingShards, ...]:
+def read_judge_answers(
+    answers: Shards, completions: Shards, options: CallOptions, *, stage: str
+) -> tuple[SiblingShards, ...]:
     """Each answer with its verdict (`tables.ANSWERS`); one that nobody could tell is undecided. None is left out."""
     return settle(
-        "judge_cot",
+        stage,
         read_opinions,
         answers,
         completions,
@@ -89,6 +91,7 @@ def _answer_row(votes: Row, number: int, reference: str, each: Row, judgement: J
         "answer_id": content_id(votes["problem_id"], votes["mode"], each["answer"]),
         "problem_id": votes["problem_id"],
         "thread_id": votes["thread_id"],
+        "mode": votes["mode"],
         "problem": votes["problem"],
         "reference_answer": reference,
         "answer": each["answer"],

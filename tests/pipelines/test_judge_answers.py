@@ -11,16 +11,16 @@ import pytest
 
 from omr_kedro.answers import Limits, Workers
 from omr_kedro.llm.calls import Completion
-from omr_kedro.pipelines.judge_cot.nodes import read_opinions, reference_of
+from omr_kedro.pipelines.judge_answers.nodes import read_opinions, reference_of
 from omr_kedro.pipelines.llm_stage import Kept
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions
+from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.shards import Row
 from omr_kedro.solutions import StopRule
 from tests.solutions.key import read_key
 from tests.support.cot import JUDGE, Cot, CotModel, boxed, problem
 from tests.support.tables import shards_of
 
-SOLVING = SolvingOptions(stop_rule=StopRule(fixed=8), max_failed_share=1)
+SOLVING = SamplingOptions(stop_rule=StopRule(fixed=8), max_failed_share=1)
 ANSWERS = ["3, 5", "5, 3", "$3, 5$", "5, 3", "8", "\\{5, 3\\}", "5, 3 ", "3, 5 or 8"]
 """One class is the reference's by its text; nobody can tell without the problem whether the others are."""
 

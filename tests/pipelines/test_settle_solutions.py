@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from omr_kedro.pipelines.settle_cot.nodes import (
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.settle_solutions.nodes import (
     SettlingOptions,
     pass_rates,
     reference_answer,
     verdicts_of,
     why_rejected,
 )
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions
 from omr_kedro.shards import Row
 from omr_kedro.solutions import StopRule
 from omr_kedro.tables import ANSWERS
@@ -51,7 +51,14 @@ def votes(*classes: tuple[str, int], extracted: str | None = "5", drawn: int = 0
 
 def judged(row: Row, *verdicts: str) -> list[Row]:
     return [
-        {"answer_class": number, "votes": each["votes"], "verdict": verdict, "decided_by": "judge", "judge_model": "j"}
+        {
+            "answer_class": number,
+            "reference_answer": row["extracted_answer"] or row["majority_answer"],
+            "votes": each["votes"],
+            "verdict": verdict,
+            "decided_by": "judge",
+            "judge_model": "j",
+        }
         for number, (each, verdict) in enumerate(zip(row["classes"], verdicts, strict=True))
     ]
 
@@ -176,7 +183,7 @@ def settled(
     drawn: list[Row], problems: list[Row], verdicts: dict[str, str], options: SettlingOptions, rounds: int
 ) -> Cot:
     """All tables of given completions, with a verdict for the answer of each class."""
-    cot = read_completions(problems, drawn, SolvingOptions(stop_rule=StopRule(fixed=rounds), max_failed_share=1))
+    cot = read_completions(problems, drawn, SamplingOptions(stop_rule=StopRule(fixed=rounds), max_failed_share=1))
     answers = [
         dict.fromkeys(ANSWERS.names)
         | {"answer_id": f"{row['problem_id']}-{number}", "answer_class": number, "verdict": verdicts[each["answer"]]}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict
 
 from omr_kedro.llm.calls import Completion
-from omr_kedro.pipelines.solve_cot.nodes import SolvingOptions
+from omr_kedro.pipelines.sampling import SamplingOptions
+from omr_kedro.pipelines.solve_tir.nodes import ToolOptions
 from omr_kedro.shards import (
     Row,
     Scratch,
@@ -22,11 +24,18 @@ from omr_kedro.shards import (
     map_siblings,
 )
 from omr_kedro.solutions import StopReason, StopRule, pass_rate, pass_rate_of_first
+from omr_kedro.solutions.code_blocks import TAGS
+from omr_kedro.solutions.conversations import as_messages, as_text
+from omr_kedro.solutions.fragments import Piece
 from omr_kedro.solutions.judging import Correctness
 from omr_kedro.text import ReasonedReply, split_reasoning
 
 SOLUTIONS, REJECTED = "solutions", "rejected"
-_DECIDED = frozenset({Correctness.INCORRECT, "no_box", "looping", "truncated", "repetition"})
+_DECIDED = frozenset({Correctness.INCORRECT, "no_box", "looping", "truncated", "repetition", "execution_limit"})
+_COMPUTED = ("output_tokens", "executions", "execution_errors", "execution_timeouts", "void_turns", "continued")
+
+TextsOf = Callable[[list[Row], Row], Row]
+"""Text columns of a sample, of the rows that tell what was said about its problem, and the sample."""
 
 
 class SettlingOptions(BaseModel):
@@ -39,8 +48,17 @@ class SettlingOptions(BaseModel):
     in its place, where there is one, as Nemotron-Math-v2 does."""
 
 
+class ConversationOptions(BaseModel):
+    """How conversations stand in a single string."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tags: Literal["fenced", "tool_call"] = "tool_call"
+    """Tags around code; those of OpenMathReasoning are `tool_call`."""
+
+
 def decide_reference_answers(
-    votes: Shards, answers: Shards, options: SettlingOptions, solving: SolvingOptions
+    votes: Shards, answers: Shards, options: SettlingOptions, solving: SamplingOptions
 ) -> SiblingShards:
     """The answer that counts for each problem, decided once (`tables.REFERENCE_ANSWERS`)."""
 
@@ -51,6 +69,31 @@ def decide_reference_answers(
 
     by = [options.model_dump(), solving.stop_rule.model_dump(mode="json")]
     return map_joined(decided, votes, answers, by=by)
+
+
+def decide_tir_reference_answers(
+    votes: Shards, answers: Shards, references: Shards, solving: ToolOptions
+) -> SiblingShards:
+    """The answer that counts for each problem that was solved with code (`tables.REFERENCE_ANSWERS`).
+
+    It is the one that chains of thought have decided (`references`), wherever they have: then votes and pass rates are
+    of the samples with code, and the answer with its source is theirs.
+    """
+
+    def decided(scratch: Scratch, votes: Shard, answers: Shard, references: Shard) -> Iterator[Row]:
+        others = [(answers, "problem_id"), (references, "problem_id")]
+        for row, (judged, earlier) in join_all(votes, "problem_id", others, scratch):
+            reference = reference_answer(row, judged, SettlingOptions())
+            rates = pass_rates(row, verdicts_of(judged, reference), reference, solving.stop_rule)
+            yield {**reference, **rates, **_decided_before(earlier)}
+
+    return map_joined(decided, votes, answers, references, by=solving.stop_rule.model_dump(mode="json"))
+
+
+def _decided_before(references: list[Row]) -> Row:
+    """The columns of a reference answer that stay as they were decided."""
+    kept = ("expected_answer", "answer_source", "extracted_answer")
+    return next(({name: row[name] for name in kept} for row in references if row["expected_answer"] is not None), {})
 
 
 def reference_answer(votes: Row, answers: list[Row], options: SettlingOptions) -> Row:
@@ -111,40 +154,71 @@ def settle_cot(
     problems: Shards,
     completions: Shards,
     options: SettlingOptions,
-    solving: SolvingOptions,
+    solving: SamplingOptions,
 ) -> tuple[SiblingShards, ...]:
     """Samples that are solutions (`tables.SOLUTIONS`), and all others with the reason (`tables.REJECTED_SOLUTIONS`)."""
+    tables = (problems, samples, votes, answers, references, completions)
+    return _settle(tables, "row_id", texts_of_reply, solving, options)
+
+
+def settle_tir(
+    samples: Shards,
+    votes: Shards,
+    answers: Shards,
+    references: Shards,
+    problems: Shards,
+    turns: Shards,
+    options: ConversationOptions,
+    solving: ToolOptions,
+) -> tuple[SiblingShards, ...]:
+    """The same of samples with code (`tables.TIR_SOLUTIONS`, `tables.TIR_REJECTED_SOLUTIONS`)."""
+    tables = (problems, samples, votes, answers, references, turns)
+    return _settle(tables, "problem_id", partial(texts_of_turns, options=options), solving, options)
+
+
+def _settle(
+    tables: tuple[Shards, ...], key: str, texts: TextsOf, solving: SamplingOptions, options: BaseModel
+) -> tuple[SiblingShards, ...]:
+    """Sort samples by their verdicts.
+
+    Args:
+        tables: problems, samples, votes, judged answers, reference answers, and what was said.
+        key: column of the last of them that holds the problem's id.
+        texts: of a sample.
+        solving: how it was sampled.
+        options: what else decides the rows.
+    """
     sampling = orjson.dumps(solving.model_dump(mode="json", include={"temperature", "top_p", "max_tokens"})).decode()
 
     def settled(scratch: Scratch, problems: Shard, *others: Shard) -> Iterator[tuple[str, Row]]:
-        columns = ["problem_id"] * (len(others) - 1) + ["row_id"]
+        columns = ["problem_id"] * (len(others) - 1) + [key]
         joined = join_all(problems, "problem_id", list(zip(others, columns, strict=True)), scratch)
-        for problem, (drawn, voted, judged, decided, calls) in joined:
+        for problem, (drawn, voted, judged, decided, said) in joined:
             if not decided:  # it has no samples, and stands among the problems that were not solved
                 continue
             (reference,), (vote,) = decided, voted
             verdicts = verdicts_of(judged, reference)
             classes = {index: number for number, each in enumerate(vote["classes"]) for index in each["samples"]}
-            replies = {row["call_key"]: row for row in calls}
             of_problem = {**_of_problem(problem, reference), "sampling": sampling}
             for sample in drawn:
                 number = classes.get(sample["sample_index"])
                 judgement = None if number is None else verdicts.get(number)
-                row = {**of_problem, **_of_sample(sample, number, judgement, replies.get(sample["call_key"]))}
+                row = {**of_problem, **_of_sample(sample, number, judgement), **texts(said, {**problem, **sample})}
                 reason = why_rejected(sample, row["verdict"], reference)
                 yield (REJECTED, {**row, **reason}) if reason else (SOLUTIONS, row)
 
-    tables = (problems, samples, votes, answers, references, completions)
     return map_siblings(settled, [SOLUTIONS, REJECTED], *tables, by=[options.model_dump(), sampling])
 
 
 def verdicts_of(answers: list[Row], reference: Row) -> Mapping[int, Row]:
     """The judgement on each class of answers, by its number.
 
-    Where the majority has replaced the extracted answer, its class is right by definition, and nobody has compared the
-    others with it: they are undecided.
+    A verdict holds for the answer that the class was compared with. Where the majority has replaced that one, its own
+    class is right by definition, and nobody has compared the others with it: they are undecided.
     """
-    if reference["answer_source"] != "replaced_by_majority":
+    if reference["answer_source"] != "replaced_by_majority" or all(
+        row["reference_answer"] == reference["expected_answer"] for row in answers
+    ):
         return {row["answer_class"]: row for row in answers}
     undecided = {"verdict": Correctness.UNDECIDED, "decided_by": None, "judge_model": None}
     right = {"verdict": Correctness.CORRECT, "decided_by": "majority", "judge_model": None}
@@ -175,17 +249,16 @@ def _of_problem(problem: Row, reference: Row) -> Row:
     return {**{name: problem[name] for name in taken}, **{name: reference[name] for name in told}}
 
 
-def _of_sample(sample: Row, number: int | None, judgement: Row | None, call: Row | None) -> Row:
-    taken = ("solution_id", "mode", "sample_index", "seed", "call_key", "predicted_answer", "finish_reason")
-    reasoning, text = _texts(call)
+def _of_sample(sample: Row, number: int | None, judgement: Row | None) -> Row:
+    taken = (
+        "solution_id", "mode", "sample_index", "seed", "call_key", "prompt_hash", "predicted_answer", "finish_reason",
+        "completion_tokens",
+    )  # fmt: skip
     judged = judgement or {"verdict": None, "decided_by": None, "judge_model": None}
     return {
         **{name: sample[name] for name in taken},
+        **{name: sample[name] for name in _COMPUTED if name in sample},
         "generation_model": sample["model"],
-        "completion_tokens": sample["completion_tokens"],
-        "prompt_hash": call["prompt_hash"] if call else None,
-        "reasoning": reasoning,
-        "solution": text,
         "answer_class": number,
         "verdict": str(judged["verdict"] or Correctness.UNDECIDED),
         "decided_by": judged["decided_by"],
@@ -193,12 +266,25 @@ def _of_sample(sample: Row, number: int | None, judgement: Row | None, call: Row
     }
 
 
-def _texts(call: Row | None) -> tuple[str | None, str | None]:
-    """Reasoning and final text of a sample; of one that is not whole, the text as it came."""
+def texts_of_reply(calls: list[Row], sample: Row) -> Row:
+    """Reasoning and final text of a sample that is one reply; of one that is not whole, the text as it came."""
+    call = next((row for row in calls if row["call_key"] == sample["call_key"]), None)
     if call is None:
-        return None, None
+        return {"reasoning": None, "solution": None}
     completion = Completion.from_row(call)
     reply = split_reasoning(completion.text, completion.reasoning)
     if completion.cut or not isinstance(reply, ReasonedReply):
-        return completion.reasoning, completion.text
-    return reply.reasoning or None, reply.text
+        return {"reasoning": completion.reasoning, "solution": completion.text}
+    return {"reasoning": reply.reasoning or None, "solution": reply.text}
+
+
+def texts_of_turns(turns: list[Row], sample: Row, options: ConversationOptions) -> Row:
+    """The conversation of a sample in a single string, and as messages."""
+    own = sorted((row for row in turns if row["solution_id"] == sample["solution_id"]), key=lambda row: row["position"])
+    pieces = [Piece(row["turn"], row["kind"], row["text"], row["status"]) for row in own]
+    messages = as_messages(sample["problem"], pieces)
+    return {
+        "reasoning": None,
+        "solution": as_text(pieces, TAGS[options.tags]) or None,
+        "messages": orjson.dumps(messages).decode(),
+    }
