@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +38,17 @@ def unlike(row: Row, verdicts: Iterable[Verdict]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def accepted() -> list[tuple[Row, set[str]]]:
+def workers() -> Iterator[Workers]:
+    with Workers(1, Limits(cpu_seconds=10)) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="module")
+def accepted(workers: Workers) -> list[tuple[Row, set[str]]]:
     """Every row with an answer, and which of the texts that it accepts do not compare as equal to it, either way."""
     given = answered(*STAGES)
     pairs = [(row["answer"], text) for row in given for text in row["accept"]]
-    with Workers(2, Limits(cpu_seconds=10)) as workers:
-        there, back = grade(pairs, workers), grade([(text, answer) for answer, text in pairs], workers)
+    there, back = grade(pairs, workers), grade([(text, answer) for answer, text in pairs], workers)
     verdicts = iter(one if one is not Verdict.EQUAL else other for one, other in zip(there, back, strict=True))
     return [(row, unlike(row, [next(verdicts) for _ in row["accept"]])) for row in given]
 
@@ -66,11 +71,10 @@ def test_answers_come_back_from_a_reply(dressed: str) -> None:
     assert [parse_answer(dressed.format(answer)) for answer in plain] == plain
 
 
-def test_the_pipeline_has_no_doubts_about_the_answers_of_threads() -> None:
+def test_the_pipeline_has_no_doubts_about_the_answers_of_threads(workers: Workers) -> None:
     given = answered("extract_answers")
     cases = [Case(row["problem"], row["answer"], "", sole=True) for row in given]
-    with Workers(1, Limits(cpu_seconds=10)) as workers:
-        assessed = assess(cases, workers)
+    assessed = assess(cases, workers)
     doubts = {row["id"]: found.findings for row, found in zip(given, assessed, strict=True) if found.findings}
     parts = {row["id"] for row, found in zip(given, assessed, strict=True) if found.given is Form.PARTS}
     # Answers of several parts are compared part by part, as texts.
@@ -79,10 +83,9 @@ def test_the_pipeline_has_no_doubts_about_the_answers_of_threads() -> None:
     assert parts
 
 
-def test_the_answers_of_conversions_can_be_compared() -> None:
+def test_the_answers_of_conversions_can_be_compared(workers: Workers) -> None:
     given = answered("convert_proofs")
-    with Workers(1, Limits(cpu_seconds=10)) as workers:
-        assessed = assess([Case("", row["answer"], "", sole=True) for row in given], workers)
+    assessed = assess([Case("", row["answer"], "", sole=True) for row in given], workers)
     assert [row["id"] for row, found in zip(given, assessed, strict=True) if found.parses != "yes"] == []
 
 
@@ -92,7 +95,7 @@ def test_just_convertible_proofs_have_an_answer() -> None:
 
 
 def test_no_statement_is_taken_apart_as_a_reply() -> None:
-    """A model that copies a proof says nothing new, and its copy is read as it stands."""
+    """The copy of a proof in a reply is read as it stands, orders to the reader of the reply included."""
     proofs = [row["problem"] for row in rows("convert_proofs")]
     assert [parse_conversion(f"Problem: {proof}") for proof in proofs] == proofs
 
