@@ -176,6 +176,14 @@ def test_within_the_limit_they_go_to_a_table_and_copies_are_merged(tmp_path: Pat
     assert reasons == [("failed", "malformed"), ("dropped", "duplicate_thread"), ("dropped", "duplicate_thread")]
 
 
+def test_signs_that_a_forum_stored_as_macros_are_signs_in_threads(tmp_path: Path) -> None:
+    record = {"forum_post": r"Solve $ x\equal{}\minus{}1$.", "forum_discussions": [r"$ \minus{}1$", r"$ \plus{}2$"]}
+    _, threads = prepare_threads(raw(tmp_path, json.dumps(record)), ThreadOptions(shards=1))
+    (thread,) = threads.tidy(row for _, row in threads.stream())
+    assert thread["forum_post"] == "Solve $ x=-1$."
+    assert [post.text for post in split_posts(thread["forum_discussions"])] == ["$ -1$", "$ +2$"]
+
+
 def test_a_record_that_crashes_its_reader_is_a_failed_row_and_the_others_become_threads(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

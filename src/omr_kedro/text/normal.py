@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from omr_kedro.text.old_macros import without_old_macros
 from omr_kedro.text.unicode import normalized
 
 _TOKEN = re.compile(r"\\[a-z]+|\\[()\[\]]|\d+(?:\.\d+)?|[^\W\d_]+|[^\s\w]|_")
@@ -17,7 +18,7 @@ _TEX_SPACES = re.compile(r"\\[,;:! ]|~|&nbsp;")
 
 def math_tokens(text: str) -> list[str]:
     """Words, numbers, commands and signs, in order and in lower case."""
-    plain = _TEX_SPACES.sub(" ", normalized(text, "NFKC").lower())
+    plain = _TEX_SPACES.sub(" ", without_old_macros(normalized(text, "NFKC")).lower())
     return [_SPELLINGS.get(token, token) for token in _TOKEN.findall(plain) if token not in _DRESS]
 
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from omr_kedro.shards import READING_CRASHED, Part, Record, Row, Shard, content_id, unless_crashed
 from omr_kedro.text.discussions import Fitted, fit_thread, join_as_original
 from omr_kedro.text.forum_dump import COLUMNS, ForumThread, UnreadableThreadError, read_forum_thread
+from omr_kedro.text.old_macros import without_old_macros
 from omr_kedro.text.tokens import TokenCounter
 
 _TEXT_CHARS = 2_000
@@ -22,9 +23,9 @@ class PreparationOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: Literal["fit", "original"] = "fit"
-    """`fit` cuts the longest posts; `original` does exactly as OpenMathReasoning's script, for comparison: first posts
-    as they are, unclosed quotes stop the removal of all before them, and the first post that does not fit is dropped
-    with all after it."""
+    """`fit` cuts the longest posts, and writes signs where the forum had macros (`old_macros`); `original` does exactly
+    as OpenMathReasoning's script, for comparison: first posts as they are, unclosed quotes stop the removal of all
+    before them, and the first post that does not fit is dropped with all after it."""
     max_tokens: int = Field(default=24_000, ge=100)
     """Of a thread (`fit`), or of its discussion (`original`). 24,000 is OpenMathReasoning's limit."""
     max_post_chars: int = Field(default=200_000, ge=1)
@@ -91,7 +92,8 @@ def prepared_thread(
     if options.rule == "original":
         fitted = Fitted(thread.first, join_as_original(replies, options.max_tokens, tokens))
     else:
-        fitted = fit_thread(thread.first, replies, options.max_tokens, tokens)
+        first, *replies = map(without_old_macros, (thread.first, *replies))
+        fitted = fit_thread(first, replies, options.max_tokens, tokens)
     return {
         "thread_id": content_id(fitted.first, fitted.discussion),
         "forum_post": fitted.first,

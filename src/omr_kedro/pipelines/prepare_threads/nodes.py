@@ -26,6 +26,7 @@ from omr_kedro.shards import (
     unless_crashed,
 )
 from omr_kedro.text.discussions import join_posts
+from omr_kedro.text.old_macros import without_old_macros
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +169,7 @@ def read_thread(record: Record, max_post_chars: int, names: ThreadFields = _AS_O
         return Failed("unusable_field", wrong)
     if title.strip():
         post = f"{title.strip()}\n\n{post}"
+    post, discussion = without_old_macros(post), without_old_macros(discussion)
     extra = {name: value for name, value in record.fields.items() if name not in names.known}
     return {
         "thread_id": content_id(post, discussion),
