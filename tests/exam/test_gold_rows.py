@@ -285,9 +285,16 @@ def test_the_stages_own_parser_reads_gold_statements_back() -> None:
 @pytest.mark.parametrize(
     "planted",
     [
-        pytest.param("How many 4-digit numbers have all digits odd and are divisible by 25?", id="a prompt's"),
-        pytest.param("how many 4-digit numbers have all digits odd and are divisible by $75$", id="other numbers"),
-        pytest.param("How many 4-digit integers have all digits odd and are divisible by 25 as well?", id="rewritten"),
+        pytest.param(
+            "Which of the integers between 300 and 400 leave remainder 5 on division by both 8 and 11?", id="a prompt's"
+        ),
+        pytest.param(
+            "which of the integers between $500$ and $600$ leave remainder $5$ on division by both 8 and 11?",
+            id="other numbers",
+        ),
+        pytest.param(
+            "Which integers between 300 and 400 leave the remainder 5 on division by both 8 and 11?", id="rewritten"
+        ),
         pytest.param("Does there exist a positive integer $n$ such that $n^2+n+1$ is divisible by 5?", id="a thread's"),
         pytest.param("Find the sum of all positive divisors of $360$.", id="a benchmark's"),
         pytest.param(worked_problems()[3].problem, id="a worked one"),
