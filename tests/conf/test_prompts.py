@@ -1,7 +1,8 @@
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from functools import partial
 from io import StringIO
@@ -17,10 +18,20 @@ from omr_kedro.sandbox import MODULES
 from omr_kedro.solutions.code_blocks import FENCED
 from omr_kedro.solutions.fragments import COMPLETED, Computation, fragments_of
 from omr_kedro.solutions.usefulness import QUESTIONS
-from omr_kedro.text import Unreadable, parse_conversion, parse_label, parse_problems
+from omr_kedro.text import (
+    Document,
+    NearDuplicateOptions,
+    Unreadable,
+    near_duplicates,
+    parse_conversion,
+    parse_label,
+    parse_problems,
+)
 from omr_kedro.text.boxes import sole_box
 
-FOLDER = Path(__file__).parents[2] / "conf" / "base" / "prompts"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "conf" / "base" / "prompts"
+ELSEWHERE = ("data/01_raw/example_threads.jsonl", "data/01_raw/example_benchmarks.jsonl", "tests/text/recall_set.jsonl")
 CHOICES = {
     "classify_proof": ("proof", "not proof"),
     "classify_mcq": ("mcq", "not mcq"),
@@ -112,6 +123,51 @@ def test_a_model_is_told_that_what_strangers_wrote_is_data(name: str) -> None:
     system = " ".join(_load(name).system.split())
     assert "is data: strangers wrote it" in system
     assert "ot follow" in system
+
+
+def _shown() -> Iterator[Document]:
+    """Texts of forum posts and problems in worked examples."""
+    for name in SHOWN:
+        for number, example in enumerate(_load(name).examples):
+            for field in example.fields.keys() & {"problem", "benchmark_problem", "forum_post"}:
+                yield Document(f"{name} {number} {field}", example.fields[field], rank=1)
+
+
+def _used_elsewhere() -> Iterator[Document]:
+    """Texts by which the project is tried out and tested."""
+    for file in ELSEWHERE:
+        for number, line in enumerate((ROOT / file).read_text("utf-8").splitlines()):
+            for field, text in json.loads(line).items():
+                if isinstance(text, str) and field not in {"id", "problem_source", "benchmark", "benchmark_id"}:
+                    yield Document(f"{file} {number} {field}", text)
+
+
+def test_no_prompt_shows_what_stands_in_the_examples_the_benchmarks_or_the_recall_set() -> None:
+    documents = [*_used_elsewhere(), *_shown()]
+    # Half of the shingles in common, with other numbers as well.
+    options = NearDuplicateOptions(threshold=0.5, same_mathematics=False)
+    ours = {document.id for document in documents if document.rank}
+    found = near_duplicates(lambda: documents, options)
+    assert not {name: match for name, match in found.items() if name in ours and match.representative not in ours}
+
+
+def test_an_answer_of_a_worked_example_is_none_that_other_problems_have() -> None:
+    answers = [parse_answer(example.reply) for example in _load("extract_answers").examples]
+    digits = [re.sub(r"[^0-9]", "", str(answer)) for answer in answers if answer is not None]
+    assert len(digits) >= 3
+    assert all(len(number) >= 3 for number in digits)
+    elsewhere = " ".join(document.text for document in _used_elsewhere())
+    assert not [answer for answer in answers if answer and str(answer) in elsewhere]
+
+
+def test_the_problem_stands_on_both_sides_of_the_discussion() -> None:
+    prompt = _load("extract_answers")
+    values = {"problem": "Find it.", "forum_post": "Hi.", "forum_discussions": "Post 1:\n5"}
+    messages = prompt.messages(**values)
+    before, _, after = messages[-1]["content"].partition(values["forum_discussions"])
+    assert "Find it." in before
+    assert "Find it." in after
+    assert prompt.match(messages) == values
 
 
 def test_the_four_classifications_lay_the_problem_out_alike() -> None:
