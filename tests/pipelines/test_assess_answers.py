@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from omr_kedro.answers import Finding, Limits, Workers
+from omr_kedro.llm.calls import Example, Prompt
 from omr_kedro.pipelines.assess_answers.nodes import (
     AssessmentOptions,
     assess_answers,
@@ -19,6 +21,9 @@ from omr_kedro.tables import ANSWER_QUALITY
 from tests.support.tables import made, rows_made, shards_of
 
 LIMITS = Limits(cpu_seconds=2.0)
+PROMPT = Prompt(
+    "extract_answers", "{{problem}}", examples=(Example({"problem": "?"}, "Post 1 says so.\nAnswer: $1369$"),)
+)
 
 
 def problem(number: int, statement: str, answer: str | None, thread: int | None = None, place: int = 0) -> Row:
@@ -63,7 +68,7 @@ THREADS = [
 @pytest.fixture(scope="module")
 def quality() -> Shards:
     with Workers(1, LIMITS) as workers:
-        return made(assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers))
+        return made(assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers, PROMPT))
 
 
 def by_id(rows: Shards) -> dict[str, Row]:
@@ -135,12 +140,34 @@ def test_a_parameter_says_which_findings_drop_a_problem(drop: list[str], names: 
 def test_other_findings_to_drop_make_the_tables_anew_but_assess_nothing_again(quality: Shards) -> None:
     def fingerprints(drop: list[Finding]) -> tuple[Any, Any]:
         options = AssessmentOptions(drop=drop)
-        assessed = assess_answers(shards_of(PROBLEMS), shards_of(THREADS), Workers())
+        assessed = assess_answers(shards_of(PROBLEMS), shards_of(THREADS), Workers(), PROMPT)
         return assessed.fingerprints, drop_faulty(shards_of(PROBLEMS), quality, options)[0].fingerprints
 
     some, none = fingerprints([Finding.DISPUTED]), fingerprints([])
     assert some[0] == none[0]
     assert some[1] != none[1]
+
+
+def test_an_answer_that_only_a_worked_example_gave_is_dropped() -> None:
+    problems = [problem(number, "What is the least value?", "1369") for number in (1, 2, 3)]
+    threads = [thread(1, "it is 13"), thread(2, "so $1369$."), thread(3, "yes", first="Is it 1369, the least value?")]
+    with Workers(1, LIMITS) as workers:
+        quality = made(assess_answers(shards_of(problems), shards_of(threads), workers, PROMPT))
+    assert {name: row["findings"] for name, row in by_id(quality).items()} == {
+        "p1": "copied_example",
+        "p2": "",
+        "p3": "",
+    }
+    _, dropped = drop_faulty(shards_of(problems), quality, AssessmentOptions())
+    assert [(row["row_id"], row["reason"]) for row in rows_made(dropped)] == [("p1", "copied_example")]
+
+
+def test_other_worked_examples_make_the_findings_anew() -> None:
+    def fingerprints(prompt: Prompt) -> Any:
+        return assess_answers(shards_of(PROBLEMS), shards_of(THREADS), Workers(1), prompt).fingerprints
+
+    assert fingerprints(PROMPT) != fingerprints(Prompt("extract_answers", "{{problem}}"))
+    assert fingerprints(PROMPT) == fingerprints(replace(PROMPT, user="Please: {{problem}}"))
 
 
 def test_an_unknown_finding_is_refused() -> None:
@@ -160,7 +187,7 @@ def test_the_summary_counts_findings_by_type_of_problem(quality: Shards) -> None
 
 def test_limits_decide_what_is_found_and_the_number_of_workers_does_not() -> None:
     def fingerprints(workers: Workers) -> Any:
-        return assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers).fingerprints
+        return assess_answers(shards_of(PROBLEMS), shards_of(THREADS), workers, PROMPT).fingerprints
 
     assert fingerprints(Workers(1)) == fingerprints(Workers(7))
     assert fingerprints(Workers(1, Limits(cpu_seconds=1))) != fingerprints(Workers(1, Limits(cpu_seconds=2)))
@@ -169,6 +196,6 @@ def test_limits_decide_what_is_found_and_the_number_of_workers_does_not() -> Non
 
 def test_making_nothing_starts_no_worker() -> None:
     workers = Workers(1, LIMITS)
-    empty = assess_answers(shards_of([problem(1, "Find it.", None)]), shards_of([thread(1)]), workers)
+    empty = assess_answers(shards_of([problem(1, "Find it.", None)]), shards_of([thread(1)]), workers, PROMPT)
     assert [row["problem_id"] for row in rows_made(empty)] == ["p1"]
     assert workers.idle == []

@@ -27,6 +27,8 @@ class Finding(StrEnum):
     """A proof, a reference to one, or the letter of an option that the statement does not list."""
     FORM_CLASH = "form_clash"
     """No answer to what is asked, by its form."""
+    COPIED_EXAMPLE = "copied_example"
+    """The answer of a worked example in the prompt, which the thread holds nowhere."""
     UNPARSABLE = "unparsable"
     """Cannot be compared with another answer but as text."""
     PARSE_TIMEOUT = "parse_timeout"
@@ -48,6 +50,8 @@ class Case:
     discussion: str
     sole: bool
     """Whether the thread poses this problem alone; else a value in a post may belong to another one."""
+    copied: bool = False
+    """Whether it is the answer of a worked example that the model was shown, and not in the thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def _assess(case: Case, parses: str, posts: Sequence[tuple[Sequence[str], Sequen
     found = {
         Finding.NON_ANSWER: given in {Form.PROOF, Form.REFERENCE} or dangling,
         Finding.FORM_CLASH: clashes,
+        Finding.COPIED_EXAMPLE: case.copied,
         Finding.UNPARSABLE: parses == "no",
         Finding.PARSE_TIMEOUT: parses == "timeout",
         Finding.UNDEFINED_SYMBOLS: bool(undefined) and not dangling,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from functools import partial
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
-from omr_kedro.answers import Assessment, Case, Finding, Workers, assess, poses_several
+from omr_kedro.answers import Assessment, Case, Finding, Workers, assess, parse_answer, poses_several
+from omr_kedro.llm.calls import Prompt
 from omr_kedro.pipelines.llm_stage import Dropped, Kept, Outcome, settle
 from omr_kedro.shards import MappedShards, Row, Shard, Shards, SiblingShards, map_shards
 from omr_kedro.tables import ANSWER_QUALITY
+from omr_kedro.text import normal_form
 
 ASSESSED_TABLE = "all_problems"
 """The table whose answers are assessed: all problems that the stages before have left."""
@@ -23,12 +25,22 @@ class AssessmentOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    drop: list[Finding] = [Finding.NON_ANSWER, Finding.FORM_CLASH]
+    drop: list[Finding] = [Finding.NON_ANSWER, Finding.FORM_CLASH, Finding.COPIED_EXAMPLE]
     """Only what is a fault whatever the problem means. The others are worth a look, and may be right all the same."""
 
 
-def assess_answers(problems: Shards, threads: Shards, workers: Workers) -> MappedShards:
-    """Findings about the answer of each problem (`tables.ANSWER_QUALITY`)."""
+def assess_answers(problems: Shards, threads: Shards, workers: Workers, prompt: Prompt) -> MappedShards:
+    """Findings about the answer of each problem (`tables.ANSWER_QUALITY`).
+
+    Args:
+        problems: with or without an answer.
+        threads: where the answers come from.
+        workers: compare answers.
+        prompt: asked for the answers; small models copy those of its worked examples.
+    """
+    shown = frozenset(
+        normal_form(answer) for example in prompt.examples if isinstance(answer := parse_answer(example.reply), str)
+    )
 
     def assessed(problems: Shard, threads: Shard) -> Iterator[Row]:
         rows = list(problems.rows())
@@ -36,12 +48,12 @@ def assess_answers(problems: Shards, threads: Shards, workers: Workers) -> Mappe
         wanted = {row["thread_id"] for row in answered}
         posts = {row["thread_id"]: row for row in threads.rows() if row["thread_id"] in wanted}
         count = Counter(row["thread_id"] for row in rows)
-        cases = [_case(row, posts[row["thread_id"]], count[row["thread_id"]]) for row in answered]
+        cases = [_case(row, posts[row["thread_id"]], count[row["thread_id"]], shown) for row in answered]
         found = dict(zip((row["problem_id"] for row in answered), assess(cases, workers), strict=True))
         for row in rows:
             yield _quality(row, found.get(row["problem_id"]))
 
-    return map_shards(assessed, problems, threads, by=workers.identity)
+    return map_shards(assessed, problems, threads, by=[workers.identity, sorted(shown)])
 
 
 def drop_faulty(problems: Shards, quality: Shards, options: AssessmentOptions) -> tuple[SiblingShards, ...]:
@@ -95,10 +107,18 @@ def _labels(row: Row) -> list[str]:
     return ["answered", *(findings or ["clean"]), *(["agreed"] if row["agreeing_posts"] else [])]
 
 
-def _case(problem: Row, thread: Row, count: int) -> Case:
+def _case(problem: Row, thread: Row, count: int, shown: Set[str]) -> Case:
     # The table may have lost the thread's other problems; their places and the post itself tell of them.
     sole = count == 1 and not problem["extracted_problem_idx"] and not poses_several(thread["forum_post"])
-    return Case(problem["problem"], problem["expected_answer"], thread["forum_discussions"], sole)
+    answer = problem["expected_answer"]
+    copied = (form := normal_form(answer)) in shown and not _holds(thread, form)
+    return Case(problem["problem"], answer, thread["forum_discussions"], sole, copied)
+
+
+def _holds(thread: Row, form: str) -> bool:
+    """Whether the thread's text has these tokens in a row."""
+    posts = normal_form(f"{thread['forum_post']}\n{thread['forum_discussions']}")
+    return f" {form} " in f" {posts} "
 
 
 def _quality(problem: Row, found: Assessment | None) -> Row:

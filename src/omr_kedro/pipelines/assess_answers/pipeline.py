@@ -11,7 +11,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 assess_answers,
-                inputs=[ASSESSED_TABLE, "threads", "grading_workers"],
+                inputs=[ASSESSED_TABLE, "threads", "grading_workers", "extract_answers_prompt"],
                 outputs="answer_quality",
                 name="assess_answers",
                 tags="by_shard",
