@@ -34,6 +34,7 @@ from omr_kedro.text import (
     split_reasoning,
 )
 from omr_kedro.text.discussions import split_posts
+from omr_kedro.text.old_macros import without_old_macros
 from omr_kedro.text.quotes import without_quotes, without_quotes_as_original
 from tests.support.growth import readers
 from tests.support.hostile_texts import ATOMS, OF_ONE, OF_TWO, UNITS, filled
@@ -75,6 +76,7 @@ def test_no_text_makes_a_parser_fail(text: str) -> None:
     poses_several(text)
     split_posts(text)
     without_quotes(text)
+    without_old_macros(text)
     without_quotes_as_original(text)
     normal_form(text)
     decisive_tokens(text)
