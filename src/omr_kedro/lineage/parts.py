@@ -87,7 +87,7 @@ def parts_of(rows: Iterable[Row]) -> Parts:
 
 
 def _class_of(problem_id: str, mode: str, answer_class: int | None, **_: object) -> tuple[str, str, int | None]:
-    """What tells a class of answers from all others."""
+    """Key of a class of answers: no other has the same."""
     return problem_id, mode, answer_class
 
 
