@@ -1,0 +1,103 @@
+"""Gold rows: questions whose outcome is known, by stage, as data/01_raw/exam/<stage>.jsonl holds them.
+
+The outcome was decided by people before any model was asked. Each row says why it is gold, and names the trap that it
+sets. `classify_problems` has the rows of four stages, one for each label.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class GoldRow(BaseModel):
+    """The fields of every gold row."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str = Field(pattern=r"^[a-z_]+-\d+$")
+    """The stage and a number: `extract_problems-001`."""
+    trap: str = Field(min_length=1)
+    """Kind of row, to group by."""
+    why: str = Field(min_length=1)
+    """Why the outcome is gold."""
+
+
+class PostGold(GoldRow):
+    """A first post, and the problems that it poses."""
+
+    forum_post: str
+    statements: tuple[str, ...]
+
+
+class Labels(BaseModel):
+    """The four labels of a problem."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    proof: bool
+    mcq: bool
+    binary: bool
+    invalid: bool
+
+
+class LabelGold(GoldRow):
+    """A problem and its labels."""
+
+    problem: str
+    labels: Labels
+
+
+class AnswerGold(GoldRow):
+    """A thread, one of its problems, and the answer that the thread settles."""
+
+    problem: str
+    forum_post: str
+    forum_discussions: str
+    answer: str | None
+    accept: tuple[str, ...] = ()
+    """Other texts that are equally right."""
+
+
+class ProofGold(GoldRow):
+    """A proof, and whether a question with an answer to check can be made of it."""
+
+    problem: str
+    convertible: bool
+
+
+class PairGold(GoldRow):
+    """A problem and a benchmark's, and whether they are one."""
+
+    problem: str
+    benchmark_problem: str
+    same: bool
+
+
+class JudgedGold(GoldRow):
+    """Two answers to a problem, and whether they are one."""
+
+    problem: str
+    reference_answer: str
+    answer: str
+    same: bool
+
+
+class SolutionGold(GoldRow):
+    """A long solution with its own final answer, which a summary has to state."""
+
+    problem: str
+    reasoning: str = Field(min_length=1)
+    solution: str
+    predicted_answer: str
+
+
+GOLD: dict[str, type[GoldRow]] = {
+    "extract_problems": PostGold,
+    "classify_problems": LabelGold,
+    "extract_answers": AnswerGold,
+    "convert_proofs": ProofGold,
+    "decontaminate": PairGold,
+    "judge_answers": JudgedGold,
+    "summarise_solutions": SolutionGold,
+}
+"""Kinds of rows, by the file that holds them."""

@@ -1,0 +1,29 @@
+"""The section `exam` of the parameters."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+BeforeRuns = Literal["warn", "stop", "off"]
+
+
+class ExamOptions(BaseModel):
+    """Thresholds of verdicts, and what a run does about them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    required: Share = 0.85
+    """Balanced accuracy that a stage's model has to have."""
+    required_of: dict[str, Share] = {}
+    """The same of single stages."""
+    same_statement: Share = 0.6
+    """Likeness from which on an extracted statement is the gold one (`marks.likeness`)."""
+    before_runs: BeforeRuns = "warn"
+    """What a run does whose stages ask models that were never examined, or are unfit: `warn`, `stop`, or nothing."""
+
+    def required_for(self, stage: str) -> float:
+        """The balanced accuracy that is required of one stage."""
+        return self.required_of.get(stage, self.required)
