@@ -13,6 +13,7 @@ from omr_kedro.pipelines import (
     convert_proofs,
     decontaminate,
     deduplicate,
+    exam,
     extract_answers,
     extract_problems,
     judge_answers,
@@ -60,7 +61,7 @@ _SOLUTION_GENERATION: dict[str, Callable[[], Pipeline]] = {
 
 
 def register_pipelines() -> dict[str, Pipeline]:
-    """The pipelines of preparation, each stage by itself, and the sums of stages.
+    """The pipelines of preparation, each stage by itself, the exam of the models, and the sums of stages.
 
     `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
     both.
@@ -76,6 +77,7 @@ def register_pipelines() -> dict[str, Pipeline]:
         **preparation,
         **problems,
         **solutions,
+        "exam": exam.create_pipeline(),
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
         "__default__": problem_generation + solution_generation,

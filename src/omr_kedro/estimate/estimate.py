@@ -79,8 +79,12 @@ class Leg(NamedTuple):
 
 
 def legs_of(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> list[Leg]:
-    """The legs of a pipeline: each node goes with the last split that its inputs have come by."""
-    legs = [Leg(node, []) for node in pipeline.nodes if splits(node, catalog)]
+    """The legs of a pipeline: each node goes with the last split that its inputs have come by.
+
+    Where no rows are split by their ids, as in an exam, the way begins with what is made of files.
+    """
+    begin = [node for node in pipeline.nodes if splits(node, catalog)]
+    legs = [Leg(node, []) for node in begin or pipeline.grouped_nodes[0]]
     places = {name: place for place, leg in enumerate(legs) for name in leg.split.outputs}
     heads = {leg.split for leg in legs}
     for node in pipeline.nodes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 BeforeRuns = Literal["warn", "stop", "off"]
@@ -23,6 +23,12 @@ class ExamOptions(BaseModel):
     """Likeness from which on an extracted statement is the gold one (`marks.likeness`)."""
     before_runs: BeforeRuns = "warn"
     """What a run does whose stages ask models that were never examined, or are unfit: `warn`, `stop`, or nothing."""
+
+    @field_validator("before_runs", mode="before")
+    @classmethod
+    def _as_written(cls, given: object) -> object:
+        """`off` is a word of YAML for no."""
+        return "off" if given is False else given
 
     def required_for(self, stage: str) -> float:
         """The balanced accuracy that is required of one stage."""

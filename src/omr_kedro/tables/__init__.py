@@ -4,6 +4,7 @@ from omr_kedro.tables.assess_answers import ANSWER_QUALITY
 from omr_kedro.tables.benchmarks import BENCHMARKS
 from omr_kedro.tables.decontaminate import CONTAMINATION, CONTAMINATION_REVIEW, SIMILAR
 from omr_kedro.tables.deduplicate import DUPLICATES
+from omr_kedro.tables.exam import EXAM_MARKS, EXAM_ROWS
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
@@ -34,6 +35,8 @@ __all__ = [
     "CONTAMINATION_REVIEW",
     "DROPPED",
     "DUPLICATES",
+    "EXAM_MARKS",
+    "EXAM_ROWS",
     "FORUM_THREADS",
     "PROBLEMS",
     "REFERENCE_ANSWERS",

@@ -1,0 +1,121 @@
+"""Gold rows, and each stage's own questions about them.
+
+A stage is shown a gold row as a row of its input table (`views`), so that prompt and sampling are those of a run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+
+import orjson
+from pydantic import ValidationError
+
+from omr_kedro.exam.gold import GOLD
+from omr_kedro.llm.calls import CallPlan, Model, Prompt
+from omr_kedro.pipelines.classify_problems.nodes import ask_label
+from omr_kedro.pipelines.convert_proofs.nodes import ConversionOptions, ask_convert_proofs
+from omr_kedro.pipelines.decontaminate.nodes import ask_decontaminate
+from omr_kedro.pipelines.exam.views import as_answer, as_pair, as_problem, as_solution, as_thread, shown
+from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers
+from omr_kedro.pipelines.extract_problems.nodes import ask_extract_problems
+from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers
+from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, ask_summarise_cot
+from omr_kedro.shards import (
+    BadInputError,
+    Row,
+    Shards,
+    Source,
+    SplitShards,
+    printable_name,
+    shard_names,
+    split_stream,
+)
+
+
+def read_gold(**files: Source) -> tuple[SplitShards, ...]:
+    """The gold rows of each file (`tables.EXAM_ROWS`), checked by the fields of their stages."""
+    return tuple(split_stream(partial(_gold_rows, file), 1, file.digest()) for file in files.values())
+
+
+def _gold_rows(file: Source) -> Iterator[tuple[str, Row]]:
+    """The rows of one file, each with the only shard.
+
+    Raises:
+        BadInputError: names file, line and field.
+    """
+    (shard,) = shard_names(1)
+    places: dict[str, str] = {}
+    for record in file.records():
+        row, wrong = _gold_row(record.fields, record.problem)
+        first = places.setdefault(row["row_id"], record.where)
+        if wrong or first != record.where:
+            place = f"{printable_name(file.path)}, {record.where}"
+            raise BadInputError(f"{place}: {wrong or f'this id stands at {first} already'}.")
+        yield shard, row
+
+
+def _gold_row(fields: Row | None, problem: str) -> tuple[Row, str]:
+    """A row of `tables.EXAM_ROWS`, and what is wrong with it (nothing: an empty string)."""
+    given = fields or {}
+    row_id = str(given.get("id"))
+    row = {
+        "row_id": row_id,
+        "trap": given.get("trap"),
+        "why": given.get("why"),
+        "gold": orjson.dumps(given).decode(),
+    }
+    kind = GOLD.get(row_id.rpartition("-")[0])
+    if problem or kind is None:
+        return row, problem or f"the field 'id' must begin with one of {', '.join(GOLD)}"
+    try:
+        kind.model_validate(given)
+    except ValidationError as error:
+        return row, "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+    return row, ""
+
+
+def ask_exam_extract_problems(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+    """Ask for the problems of each post."""
+    return _exam("extract_problems", ask_extract_problems(shown(gold, as_thread), prompt, model, options))
+
+
+def ask_exam_label(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+    """Ask for the label of every problem, also of those that an earlier label would have taken out of the way."""
+    return _exam(prompt.name, ask_label(shown(gold, as_problem), prompt, model, options))
+
+
+def ask_exam_extract_answers(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+    """Ask what each discussion answers."""
+    problems, threads = shown(gold, as_problem), shown(gold, as_thread)
+    return _exam("extract_answers", ask_extract_answers(problems, threads, prompt, model, options))
+
+
+def ask_exam_convert_proofs(gold: Shards, prompt: Prompt, model: Model, options: ConversionOptions) -> CallPlan:
+    """Ask for a question in place of each proof, also where a run makes none of them."""
+    enabled = options.model_copy(update={"enabled": True})
+    return _exam("convert_proofs", ask_convert_proofs(shown(gold, as_problem), prompt, model, enabled))
+
+
+def ask_exam_decontaminate(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+    """Ask of each pair, in both orders, whether it is one problem."""
+    pairs, problems = shown(gold, as_pair), shown(gold, as_problem)
+    return _exam("decontaminate", ask_decontaminate(pairs, problems, prompt, model, options))
+
+
+def ask_exam_judge_answers(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+    """Ask of each two answers, in both orders, whether they are one; also where computation could tell."""
+    plan = ask_judge_answers(shown(gold, as_answer), prompt, model, options, stage="judge_answers")
+    return _exam("judge_answers", plan)
+
+
+def ask_exam_summarise_solutions(gold: Shards, prompt: Prompt, model: Model, options: SummaryOptions) -> CallPlan:
+    """Draw summaries of each solution, however long it is."""
+    every = options.model_copy(update={"enabled": True, "longer_than": 0})
+    return _exam("summarise_solutions", ask_summarise_cot(shown(gold, as_solution), prompt, model, every))
+
+
+def _exam(stage: str, plan: CallPlan) -> CallPlan:
+    return replace(plan, name=f"exam_{stage}")
