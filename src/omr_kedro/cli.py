@@ -23,9 +23,12 @@ from rich.text import Text
 
 from omr_kedro.estimate import estimate
 from omr_kedro.estimate import show as show_estimate
+from omr_kedro.exam import Marks, compare
+from omr_kedro.exam.view import show_comparison
 from omr_kedro.hooks.preflight import check_inputs
 from omr_kedro.hooks.terminal import show_errors_explained
 from omr_kedro.lineage import show, trace
+from omr_kedro.lineage.exams import NoSuchExamError, last_marks, load_records, marks_of, prompt_hashes
 from omr_kedro.lineage.progress import read_stages, stage_table
 from omr_kedro.lineage.project_tables import ProjectTables
 from omr_kedro.readiness import check
@@ -199,6 +202,40 @@ def estimate_command(
         click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2))
     else:
         show_estimate(found, rich.get_console())
+
+
+@cli.group("exam")
+def exam_group() -> None:
+    """Look at exams; `kedro run --pipelines exam` makes one."""
+
+
+@_takes("env", "params")
+@exam_group.command("compare", cls=CalmCommand)
+@click.argument("first")
+@click.argument("second")
+def exam_compare(first: str, second: str, env: str | None, params: dict[str, Any]) -> None:
+    """Compare two exams, stage by stage, by the rows that both have.
+
+    FIRST and SECOND are environments, or models, or the first digits of prompt hashes, or MODEL@HASH. Models and
+    prompts are those that were examined in the environment of --env.
+    """
+    found = compare(*(_marks_of(name, env, params) for name in (first, second)))
+    if not found:
+        raise NoSuchExamError(f"No stage was examined in both {printable(first)} and {printable(second)}.")
+    show_comparison((first, second), found, rich.get_console())
+
+
+def _marks_of(name: str, env: str | None, params: Mapping[str, Any]) -> dict[str, Marks]:
+    project = find_kedro_project(Path.cwd()) or Path.cwd()
+    # No name of a model is a folder of conf/, but for one that means to be.
+    is_environment = name.isidentifier() and (project / "conf" / name).is_dir()
+    with _open_session(name if is_environment else env, params) as session:
+        catalog = session.load_context().catalog
+        if not is_environment:
+            return marks_of(name, load_records(catalog), prompt_hashes(every_pipeline["exam"], catalog))
+        if marks := last_marks(catalog):
+            return marks
+    raise NoSuchExamError(f"Nothing was examined in {name}: kedro run --env {name} --pipelines exam")
 
 
 def _every_node() -> Pipeline:

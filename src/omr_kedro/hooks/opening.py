@@ -6,12 +6,14 @@ import logging
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import Any
 
 from kedro.framework.hooks import hook_impl
 from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset, SourceDataset
+from omr_kedro.hooks.exam_notice import exam_command, exam_notice
 from omr_kedro.hooks.inputs import chat_models, input_datasets
 from omr_kedro.lineage.progress import calls_on_disk
 from omr_kedro.llm.engine import ModelSession, check_endpoint
@@ -30,16 +32,19 @@ class RunOpening:
     """
 
     @hook_impl(trylast=True)
-    def before_pipeline_run(self, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    def before_pipeline_run(self, run_params: dict[str, Any], pipeline: Pipeline, catalog: DataCatalog) -> None:
         """Open the run, after all checks that cost nothing.
 
         Raises:
             EndpointError: an endpoint would answer no call.
+            NotExaminedError: the run must not begin with models that were not examined.
         """
         models = chat_models(pipeline, catalog)
         if not models:
             return
         say(printable(opening_line(pipeline, catalog, models)))
+        if notice := exam_notice(pipeline, catalog, exam_command(run_params)):
+            say(printable(notice))
         remote = {name: model.load().session for name, model in models.items() if model.remote}
         check = _Checks()
         for session in remote.values():

@@ -18,6 +18,7 @@ from kedro.pipeline import Pipeline
 from rich.table import Table
 
 from omr_kedro.datasets import ShardsDataset
+from omr_kedro.exam.view import advice, exam_table
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
 from omr_kedro.screen import add_numbers, say, stage_rows
@@ -73,6 +74,12 @@ _CHAINS = [
     ),
 ]
 
+_EXAM_RESULTS = {
+    "exam_report": "scores and verdicts:",
+    "exam_wrong": "rows that are not right:",
+    "exam_marks": "all rows with replies:",
+}
+
 
 class RunSummary:
     """Says what a run has made, and where it is. The session adds it to runs that make something."""
@@ -100,6 +107,8 @@ class RunSummary:
             _show_models(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():
             _show_preparation(catalog, env)
+        elif "exam_report" in pipeline.all_outputs():
+            _show_exam(pipeline, catalog)
         else:
             _show_tables(pipeline, catalog)
         _show_crashes(pipeline, catalog)
@@ -165,6 +174,16 @@ def _one_line(text: str) -> str:
 def _show_preparation(catalog: DataCatalog, env: str) -> None:
     rich.get_console().print(_plain_table("What became of the dump", catalog.load("raw_data_summary")))
     say(f"  Next: kedro run --env {env} --params=raw_threads={_where(catalog, 'forum_threads')}")
+
+
+def _show_exam(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    lines = catalog.load("exam_report").to_dict("records")
+    rich.get_console().print(exam_table(lines))
+    for sentence in advice(lines):
+        say(f"  {sentence}")
+    _show_models(pipeline, catalog)
+    for name, meaning in _EXAM_RESULTS.items():
+        say(f"  {meaning:<32} {_where(catalog, name)}")
 
 
 def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
