@@ -22,7 +22,7 @@ class ExamOptions(BaseModel):
     same_statement: Share = 0.6
     """Likeness from which on an extracted statement is the gold one (`marks.likeness`)."""
     before_runs: BeforeRuns = "warn"
-    """What a run does whose stages ask models that were never examined, or are unfit: `warn`, `stop`, or nothing."""
+    """Whether a run is told, or stopped, whose stages ask models that were never examined or are unfit."""
 
     @field_validator("before_runs", mode="before")
     @classmethod
