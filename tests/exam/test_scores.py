@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 import pytest
+from pydantic import ValidationError
 
-from omr_kedro.exam import Interval, Mark, Verdict, report_row, score, verdict
+from omr_kedro.exam import ExamOptions, Interval, Mark, Verdict, report_row, score, verdict
 
 ROWS = {"proof": 45, "not proof": 105}
 
@@ -77,3 +78,9 @@ def test_a_line_of_the_report_adds_up_what_the_calls_took() -> None:
     assert (line["model"], line["prompt_hash"]) == ("m", "h")
     assert line["cost"] == pytest.approx((60_000 * 1 + 3_000 * 2) / 1e6)
     assert report_row("judge_answers", [row], 0.9, None)["cost"] is None
+
+
+def test_a_requirement_of_a_stage_that_is_none_is_refused() -> None:
+    assert ExamOptions(required_of={"classify_mcq": 0.5}).required_for("classify_mcq") == 0.5
+    with pytest.raises(ValidationError, match="no stage is named classify_problems; known are extract_problems"):
+        ExamOptions(required_of={"classify_problems": 0.5})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -53,35 +52,37 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project.create(tmp_path_factory.mktemp("exam") / "project")
 
 
-def catalog_of(project: Project, **params: Any) -> Iterator[DataCatalog]:
+@pytest.fixture(scope="module")
+def catalog(project: Project) -> DataCatalog:
     bootstrap_project(project.path)
-    with settings.SESSION_CLASS.create(
-        project_path=project.path, env="offline", runtime_params=params, save_on_close=False
-    ) as session:
-        yield session.load_context().catalog
+    with settings.SESSION_CLASS.create(project_path=project.path, env="offline", save_on_close=False) as session:
+        found: DataCatalog = session.load_context().catalog
+        return found
 
 
-def notice(project: Project, pipeline: str, **params: Any) -> str:
-    (catalog,) = catalog_of(project, **params)
-    return exam_notice(pipelines[pipeline], catalog, COMMAND)
+def test_a_run_of_problems_and_solutions_is_told_until_its_models_were_examined(
+    project: Project, catalog: DataCatalog
+) -> None:
+    def notice(pipeline: str, **exam: Any) -> str:
+        catalog["params:exam"] = exam
+        return exam_notice(pipelines[pipeline], catalog, COMMAND)
 
-
-def test_a_run_of_problems_and_solutions_is_told_until_its_models_were_examined(project: Project) -> None:
-    assert notice(project, "problem_generation").startswith("11 of 11 stages ask a model")
-    assert notice(project, "solution_generation").startswith("2 of 2 stages ask a model")
-    assert notice(project, "exam") == notice(project, "assess_answers") == ""
-    assert notice(project, "problem_generation", exam={"before_runs": "off"}) == ""
-    assert notice(project, "problem_generation", exam={"before_runs": False}) == "", "as YAML reads off"
+    assert notice("problem_generation").startswith("11 of 11 stages ask a model")
+    assert notice("judge_cot").startswith("1 of 1 stages ask a model")
+    assert "stages ask a model" in notice("solution_generation")
+    assert notice("exam") == notice("assess_answers") == ""
+    assert notice("solve_cot") == "", "no exam knows its prompt"
+    assert notice("problem_generation", before_runs="off") == notice("problem_generation", before_runs=False) == ""
     with pytest.raises(NotExaminedError, match=r"11 of 11 .*Nothing was asked.*exam\.before_runs=warn"):
-        notice(project, "problem_generation", exam={"before_runs": "stop"})
+        notice("problem_generation", before_runs="stop")
+
     for stage in STAGES:
         verdict = Verdict.UNFIT if stage == "classify_mcq" else Verdict.FIT
         write(project, record(stage, verdict, "offline-rules", PROMPTS[prompt_of(stage)].hash))
     (project.path / "data/08_reporting/offline/exam_records/half.json").write_text('{"stage": ')
-    assert notice(project, "solution_generation") == ""
+    assert notice("solution_generation") == ""
     told = "The model is unfit for classify_mcq, classify_converted_mcq"
-    assert notice(project, "problem_generation") == f"{told}: {COMMAND}"
-    assert notice(project, "problem_generation", model="other").startswith("11 of 11")
+    assert notice("problem_generation") == f"{told}: {COMMAND}"
 
 
 def write(project: Project, one: ExamRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from omr_kedro.exam.gold import GOLD
+from omr_kedro.exam.gold import FILE_OF, GOLD
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.stages import load_prompts
 from omr_kedro.shards import Row
@@ -16,18 +16,7 @@ from tests.support.chat_server import ChatServer
 from tests.support.project import ROOT
 
 PROMPTS = {prompt.name: prompt for prompt in load_prompts(ROOT / "conf/base/prompts")}
-STAGES = (
-    "extract_problems",
-    "classify_proof",
-    "classify_mcq",
-    "classify_binary",
-    "classify_invalid",
-    "extract_answers",
-    "convert_proofs",
-    "decontaminate",
-    "judge_answers",
-    "summarise_solutions",
-)
+STAGES = tuple(FILE_OF)
 _PROMPT_OF = {
     "decontaminate": "judge_contamination",
     "judge_answers": "judge_answer",
@@ -39,7 +28,7 @@ Say = Callable[[str, Row], str]
 
 def gold_file(stage: str) -> str:
     """The file whose rows a stage is asked about."""
-    return "classify_problems" if stage.startswith("classify_") else stage
+    return FILE_OF[stage]
 
 
 def gold_rows(file: str, count: int = 4) -> list[Row]:

@@ -101,3 +101,9 @@ GOLD: dict[str, type[GoldRow]] = {
     "summarise_solutions": SolutionGold,
 }
 """Kinds of rows, by the file that holds them."""
+
+FILE_OF = {
+    **{name: name for name in GOLD if name != "classify_problems"},
+    **dict.fromkeys(("classify_proof", "classify_mcq", "classify_binary", "classify_invalid"), "classify_problems"),
+}
+"""The file of gold rows, by the stage that is examined on them."""

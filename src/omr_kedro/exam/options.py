@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from omr_kedro.exam.gold import FILE_OF
+
 Share = Annotated[float, Field(ge=0, le=1)]
 BeforeRuns = Literal["warn", "stop", "off"]
 
@@ -23,6 +25,13 @@ class ExamOptions(BaseModel):
     """Likeness from which on an extracted statement is the gold one (`marks.likeness`)."""
     before_runs: BeforeRuns = "warn"
     """Whether a run is told, or stopped, whose stages ask models that were never examined or are unfit."""
+
+    @field_validator("required_of")
+    @classmethod
+    def _of_stages(cls, given: dict[str, float]) -> dict[str, float]:
+        if unknown := given.keys() - FILE_OF:
+            raise ValueError(f"no stage is named {', '.join(sorted(unknown))}; known are {', '.join(FILE_OF)}")
+        return given
 
     @field_validator("before_runs", mode="before")
     @classmethod

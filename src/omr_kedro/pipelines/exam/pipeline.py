@@ -8,7 +8,7 @@ from typing import Any
 
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.exam.gold import GOLD
+from omr_kedro.exam.gold import FILE_OF, GOLD
 from omr_kedro.pipelines.exam import marking, nodes, report
 from omr_kedro.pipelines.stages import AskingStage
 
@@ -67,14 +67,10 @@ def create_pipeline() -> Pipeline:
 
 
 def _label(label: str, mark: Function) -> tuple[Node, Node]:
-    return _stage(
-        f"classify_{label}", nodes.ask_exam_label, mark, options="classify_problems", gold="classify_problems"
-    )
+    return _stage(f"classify_{label}", nodes.ask_exam_label, mark, options="classify_problems")
 
 
-def _stage(
-    name: str, ask: Function, mark: Function, *, prompt: str = "", options: str = "", gold: str = ""
-) -> tuple[Node, Node]:
+def _stage(name: str, ask: Function, mark: Function, *, prompt: str = "", options: str = "") -> tuple[Node, Node]:
     """The nodes of one stage.
 
     Args:
@@ -83,10 +79,9 @@ def _stage(
         mark: reads them.
         prompt: dataset of the prompt, where it is not `<name>_prompt`.
         options: section of the parameters, where it is not named like the stage.
-        gold: file of the gold rows, where it is not named like the stage.
     """
     prompt = prompt or f"{name}_prompt"
-    rows = f"exam_{gold or name}_rows"
+    rows = f"exam_{FILE_OF[name]}_rows"
     asking = AskingStage(f"exam_{name}", prompt=prompt, options=options or name, model=report.model_of(name))
     given = {"gold": rows, "completions": asking.completions, "prompt": prompt, "exam": "params:exam"}
     taken = [given[argument] for argument in signature(mark).parameters]
