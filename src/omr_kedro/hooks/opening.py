@@ -1,4 +1,4 @@
-"""The opening of a run that asks a model: one line on what it will do, and the check of its endpoints."""
+"""The opening of a run that asks a model: one line on what it will do, one on exams, and the check of its endpoints."""
 
 from __future__ import annotations
 
