@@ -31,7 +31,7 @@ def test_each_stage_that_is_not_fit_gets_a_sentence_with_the_way_on() -> None:
         [line(), line(verdict="fit"), line(unparsed=25), line(verdict="doubtful", by_class="\x1b[2J 1/2")]
     )
     assert unfit == (
-        "summarise_solutions is unfit: summary 30/60 right, 50.0 % in the mean of its classes, and 85.0 % is required. "
+        "summarise_solutions is unfit: summary 30/60 right, 50.0 %, and 85.0 % is required. "
         "Take another model for it, or mend its prompt by the rows of exam_wrong."
     )
     assert unread.endswith("replies that could not be read: look at their reasons, and at max_tokens.")

@@ -47,9 +47,9 @@ def advice(lines: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _found(line: Mapping[str, Any]) -> str:
-    needed = f"{_share(line['required'])} is required"
-    right = printable(line["by_class"])
-    return f"{right} right, {_share(line['balanced_accuracy'])} in the mean of its classes, and {needed}"
+    share = _share(line["balanced_accuracy"])
+    mean = f"{share} in the mean of its classes" if "," in line["by_class"] else share
+    return f"{printable(line['by_class'])} right, {mean}, and {_share(line['required'])} is required"
 
 
 def _remedy(line: Mapping[str, Any]) -> str:
