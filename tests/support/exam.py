@@ -12,6 +12,7 @@ from omr_kedro.exam.gold import FILE_OF, GOLD
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.stages import load_prompts
 from omr_kedro.shards import Row
+from omr_kedro.text.old_macros import without_old_macros
 from tests.support.chat_server import ChatServer
 from tests.support.project import ROOT
 
@@ -102,9 +103,10 @@ def questions(stage: str, row: Row) -> list[dict[str, str]]:
     """The values that the prompt of a stage is filled with for a gold row."""
     match stage:
         case "extract_problems":
-            return [{"forum_post": row["forum_post"]}]
+            return [{"forum_post": without_old_macros(row["forum_post"])}]
         case "extract_answers":
-            return [{name: row[name] for name in ("problem", "forum_post", "forum_discussions")}]
+            posts = {name: without_old_macros(row[name]) for name in ("forum_post", "forum_discussions")}
+            return [{"problem": row["problem"], **posts}]
         case "decontaminate":
             pair = row["problem"], row["benchmark_problem"]
             return [{"problem": one, "benchmark_problem": other} for one, other in (pair, pair[::-1])]

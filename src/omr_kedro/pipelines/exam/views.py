@@ -9,6 +9,7 @@ import orjson
 
 from omr_kedro.exam.gold import GoldRow, JudgedGold, PairGold, SolutionGold
 from omr_kedro.shards import Row, Shard, Shards, code_digest, content_id
+from omr_kedro.text.old_macros import without_old_macros
 
 Gold = TypeVar("Gold", bound=GoldRow)
 
@@ -29,10 +30,10 @@ def shown(gold: Shards, view: Callable[[Row], Row]) -> Shards:
 
 
 def as_thread(row: Row) -> Row:
-    """A gold row of a post or a discussion, as a row of `tables.THREADS`."""
-    posts = ("forum_post", "forum_discussions")
+    """A gold row of a post or a discussion, as a row of `tables.THREADS` that `prepare_threads` has made."""
     gold = orjson.loads(row["gold"])
-    return {"thread_id": row["row_id"], **{name: gold.get(name, "") for name in posts}}
+    posts = {name: without_old_macros(gold.get(name, "")) for name in ("forum_post", "forum_discussions")}
+    return {"thread_id": row["row_id"], **posts}
 
 
 def as_problem(row: Row) -> Row:
