@@ -22,7 +22,7 @@ ALL = "all"
 class SelectionOptions(CallOptions):
     """How a model compares."""
 
-    temperature: float = Field(default=0.7, ge=0, le=2)
+    temperature: float = Field(default=0.6, ge=0, le=2)
     top_p: float | None = Field(default=0.95, gt=0, le=1)
     max_tokens: int = Field(default=8192, gt=0)
     seed: int | None = 0
