@@ -6,7 +6,8 @@ from omr_kedro.pipeline_registry import register_pipelines
 def test_the_default_is_every_stage_those_of_problems_and_then_those_of_solutions() -> None:
     pipelines = register_pipelines()
     apart = {"raw_data", "model_preparation", "benchmarks", "exam"}
-    stages = {node.name for name, stage in pipelines.items() if name not in apart for node in stage.nodes}
+    after = {node.name for node in pipelines["genselect_generation"].nodes}
+    stages = {node.name for name, stage in pipelines.items() if name not in apart for node in stage.nodes} - after
     assert {node.name for node in pipelines["__default__"].nodes} == stages
     problems, solutions = pipelines["problem_generation"], pipelines["solution_generation"]
     assert set(pipelines["__default__"].nodes) == {*problems.nodes, *solutions.nodes}
@@ -15,5 +16,6 @@ def test_the_default_is_every_stage_those_of_problems_and_then_those_of_solution
 
 
 def test_the_nodes_that_ask_a_model_and_only_they_want_a_gpu() -> None:
-    for node in register_pipelines()["__default__"].nodes:
+    pipelines = register_pipelines()
+    for node in (pipelines["__default__"] + pipelines["genselect_generation"]).nodes:
         assert ("gpu" in node.tags) == node.name.split(".")[1].startswith("ask_")

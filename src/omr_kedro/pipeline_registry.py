@@ -16,6 +16,7 @@ from omr_kedro.pipelines import (
     exam,
     extract_answers,
     extract_problems,
+    group_candidates,
     judge_answers,
     judge_usefulness,
     merge_problems,
@@ -23,11 +24,13 @@ from omr_kedro.pipelines import (
     prepare_threads,
     raw_data,
     report,
+    select_solutions,
     settle_solutions,
     solve_cot,
     solve_tir,
     split_problems,
     summarise_cot,
+    summarise_selections,
 )
 from omr_kedro.solutions import Mode
 
@@ -58,19 +61,26 @@ _SOLUTION_GENERATION: dict[str, Callable[[], Pipeline]] = {
     "settle_tir": partial(settle_solutions.create_pipeline, Mode.TIR),
     "judge_usefulness": judge_usefulness.create_pipeline,
 }
+_GENSELECT_GENERATION = {
+    "group_candidates": group_candidates,
+    "select_solutions": select_solutions,
+    "summarise_selections": summarise_selections,
+}
 
 
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, the exam of the models, and the sums of stages.
 
     `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
-    both.
+    both. `genselect_generation` makes comparisons of solutions.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
     problems["report"] = report.create_pipeline(problems.values())
     solutions = {name: create_pipeline() for name, create_pipeline in _SOLUTION_GENERATION.items()}
     solutions["solutions_report"] = report.create_pipeline(solutions.values(), prefix="solutions_")
+    comparisons = {name: module.create_pipeline() for name, module in _GENSELECT_GENERATION.items()}
+    comparisons["genselect_report"] = report.create_pipeline(comparisons.values(), prefix="genselect_")
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))
     return {
@@ -78,7 +88,9 @@ def register_pipelines() -> dict[str, Pipeline]:
         **problems,
         **solutions,
         "exam": exam.create_pipeline(),
+        **comparisons,
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
+        "genselect_generation": sum(comparisons.values(), start=Pipeline([])),
         "__default__": problem_generation + solution_generation,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ from omr_kedro.llm.calls import Completion
 from omr_kedro.solutions import equal_answers
 from omr_kedro.solutions.answer_classes import equal_both_ways
 from omr_kedro.solutions.judging import MAX_CHARS, Correctness, Judgement, judge_without_model
-from omr_kedro.solutions.summaries import read_summary
+from omr_kedro.solutions.summaries import answer_stated, read_summary
 from omr_kedro.text import normal_form
 from omr_kedro.text.boxes import final_box, find_boxes
 from omr_kedro.text.final_answer import short_form
@@ -175,8 +176,11 @@ def test_solutions_to_summarise_have_answers_that_must_not_be_mended() -> None:
 def test_the_solution_itself_counts_as_a_faithful_summary_and_another_answer_does_not() -> None:
     def flaw(row: Row, text: str) -> str | None:
         completion = Completion("key", "summarise_solutions", text, finish_reason="stop", error_kind=None)
-        same = row["predicted_answer"]
-        return read_summary(completion, lambda answer: equal_both_ways(same, answer, equal_answers), len).flaw
+
+        def same(answer: str) -> bool:
+            return equal_both_ways(row["predicted_answer"], answer, equal_answers)
+
+        return read_summary(completion, partial(answer_stated, same_answer=same), len).flaw
 
     assert [flaw(row, row["solution"]) for row in SOLUTIONS] == [None] * len(SOLUTIONS)
     others = [*SOLUTIONS[1:], SOLUTIONS[0]]

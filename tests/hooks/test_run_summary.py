@@ -5,8 +5,9 @@ import re
 from types import SimpleNamespace
 from typing import Any
 
+import pandas as pd
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import PythonSandboxDataset, ShardsDataset
@@ -128,6 +129,31 @@ def test_a_run_that_kept_nothing_says_so(
     shown = way_on(capsys, *chains, **rows)
     assert all(words in shown for words in said)
     assert "one of its solutions" not in shown
+
+
+def test_a_run_of_comparisons_alone_closes_with_a_choice(capsys: pytest.CaptureFixture[str]) -> None:
+    selection = {"problem_id": "p1", "problem": "Find $x$.", "candidates": [{}, {}, {}], "chosen": 1}
+    said = way_on(capsys, _CHAINS[2], right_selections=selection)
+    assert "One problem: Find $x$.\n  of its solutions:      2 of 3 was chosen, a right one" in said
+
+
+@pytest.mark.parametrize(("agreed", "told"), [(3, True), (15, False)])
+def test_a_run_closes_with_a_word_on_a_judge_that_goes_by_the_order_of_candidates(
+    capsys: pytest.CaptureFixture[str], agreed: int, told: bool
+) -> None:
+    frame = pd.DataFrame(
+        [
+            {"position": "1", "asked_twice": 20, "agreed": agreed},
+            {"position": "all", "asked_twice": 20, "agreed": agreed},
+        ]
+    )
+    pipeline = Pipeline([Node(lambda x: x, "in", "selection_positions", name="report_positions")])
+    catalog = DataCatalog({"selection_positions": MemoryDataset(frame)})
+    RunSummary(StageReport()).after_pipeline_run({}, pipeline, catalog)
+    said = " ".join(capsys.readouterr().out.split())
+    assert (
+        "LOOK AT THIS: of 20 sets of candidates that were asked about in two orders, 3 had the same" in said
+    ) is told
 
 
 def test_an_example_is_one_short_line_that_steers_no_terminal() -> None:

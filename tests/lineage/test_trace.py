@@ -51,6 +51,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def solved(tmp_path_factory: pytest.TempPathFactory) -> Project:
     project = new_project(tmp_path_factory.mktemp("solved"))
     project.run(split_problems={"shards": 5})
+    project.run(pipelines=["genselect_generation"], split_problems={"shards": 5})
     return project
 
 
@@ -78,6 +79,7 @@ def test_every_call_about_a_problem_is_shown_with_the_messages_that_were_sent(so
     parts = [row for name in names for row in rows[name] if row["problem_id"] == problem["problem_id"]]
     about = {problem[key] for key in ("problem_id", "thread_id", "original_problem_id")}
     about |= {row.get("solution_id") or row["answer_id"] for row in parts}
+    about |= {row["group_id"] for row in rows["candidate_groups"] if row["problem_id"] == problem["problem_id"]}
     made = [row for row in made if row["row_id"] in about]
     assert sorted(call.call_key for call in shown) == sorted(row["call_key"] for row in made)
     assert {call.table for call in shown} >= {
@@ -174,6 +176,35 @@ def test_a_problem_shows_the_way_of_each_sample_and_a_solution_its_own_alone(sol
     assert drawn.calls[0] in next(step for step in whole.steps if step.stage == "solve_cot").calls
     (answer,) = next(found for step in alone.steps for found in step.evidence if found.key == "answer_id").rows
     assert (answer["answer_class"], answer["verdict"]) == (rejected["answer_class"], "incorrect")
+
+
+def test_a_group_shows_its_candidates_and_what_was_chosen_and_a_solution_the_groups_that_show_it(
+    solved: Project,
+) -> None:
+    groups = solved.table("candidate_groups")
+    right = solved.table("right_selections")[0]
+    lineage = traced(solved, right["group_id"])
+    assert lineage.kind == "group"
+    candidates = {candidate["solution_id"] for candidate in right["candidates"]}
+    assert {way.solution_id for way in lineage.samples} == candidates
+    told = {step.stage: step for step in lineage.steps}
+    assert [call.call_key for call in told["select_solutions"].calls] == [right["call_key"]]
+    (grouped,) = told["group_candidates"].decisions
+    assert (grouped.row_id, grouped.became) == (right["problem_id"], [right["group_id"]])
+    assert [one.outcome for one in told["select_solutions"].decisions] == ["kept"]
+    (evidence,) = told["select_solutions"].evidence
+    assert [row["chosen_solution_id"] for row in evidence.rows] == [right["chosen_solution_id"]]
+
+    alone = traced(solved, right["chosen_solution_id"])
+    asked = {call.row_id for step in alone.steps if step.stage == "select_solutions" for call in step.calls}
+    assert asked == {
+        row["group_id"]
+        for row in groups
+        if right["chosen_solution_id"] in {candidate["solution_id"] for candidate in row["candidates"]}
+    }
+    dropped = solved.table("select_solutions_dropped")[0]
+    step = next(step for step in traced(solved, dropped["row_id"]).steps if step.stage == "select_solutions")
+    assert [(one.outcome, one.reason) for one in step.decisions] == [(dropped["outcome"], dropped["reason"])]
 
 
 def test_an_answer_shows_what_the_judge_said_of_it_and_the_samples_that_have_it(solved: Project) -> None:

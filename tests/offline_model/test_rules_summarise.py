@@ -8,7 +8,7 @@ from omr_kedro.llm.calls import Completion
 from omr_kedro.offline_model.replies import Reply
 from omr_kedro.offline_model.rules_summarise import summarise
 from omr_kedro.offline_model.tokenizer import count
-from omr_kedro.solutions.summaries import Summary, chosen, read_summary
+from omr_kedro.solutions.summaries import Summary, answer_stated, chosen, read_summary
 from tests.offline_model.texts import POSTS
 
 STEPS = "First we add: $2 + 3 = 5$.\n\nThen we double, which gives $10$."
@@ -21,7 +21,9 @@ def summaries(solution: str) -> list[str]:
 
 def read(reply: str) -> Summary:
     completion = Completion("key", "model", reply, finish_reason="stop")
-    return read_summary(completion, lambda answer: grade_cheaply("10", answer) == "equal", count)
+    return read_summary(
+        completion, lambda text: answer_stated(text, lambda answer: grade_cheaply("10", answer) == "equal"), count
+    )
 
 
 def test_of_four_seeds_two_end_in_the_answer_of_the_solution_one_in_another_and_one_in_none() -> None:

@@ -111,11 +111,15 @@ def test_the_stages_of_the_project_stand_in_the_order_of_its_pipelines() -> None
         ("settle_tir", ("tir_samples",), ("tir_solutions",)),
         ("extract_fragments", ("tir_solutions",), ("tir_fragments",)),
         ("judge_usefulness", ("tir_fragments",), ("tir_usefulness",)),
+        ("group_candidates", ("solve_problems",), ("candidate_groups",)),
+        ("select_solutions", ("candidate_groups",), ("right_selections",)),
+        ("summarise_selections", ("right_selections",), ("selection_summaries",)),
     ]
     assert {stage.name: stage.per for stage in found if stage.per} == {
         "extract_problems": "thread",
         "solve_cot": "problem",
         "solve_tir": "problem",
+        "group_candidates": "problem",
     }
     assert {stage.name: stage.unit for stage in found if stage.unit} == {
         "judge_cot": "answer",
@@ -125,7 +129,10 @@ def test_the_stages_of_the_project_stand_in_the_order_of_its_pipelines() -> None
         "settle_tir": "sample",
         "extract_fragments": "solution",
         "judge_usefulness": "solution",
+        "select_solutions": "group",
+        "summarise_selections": "selection",
     }
     assert stages_of([sum(pipelines.values(), start=Pipeline([]))]) != found, "a sum has no order of pipelines"
-    parts = [set(stages_of([pipelines[name]])) for name in ("problem_generation", "solution_generation")]
-    assert (parts[0] | parts[1], parts[0] & parts[1]) == (set(found), set())
+    sums = ("problem_generation", "solution_generation", "genselect_generation")
+    parts = [stage for name in sums for stage in stages_of([pipelines[name]])]
+    assert (set(parts), len(parts)) == (set(found), len(found))

@@ -21,7 +21,7 @@ from omr_kedro.pipelines.summarise_cot.nodes import (
     summary_of,
 )
 from omr_kedro.shards import Row, TableStore
-from omr_kedro.solutions.summaries import MAX_TOKENS, read_summary
+from omr_kedro.solutions.summaries import MAX_TOKENS, answer_stated, read_summary
 from omr_kedro.tables import DROPPED, SOLUTIONS
 from tests.support.chat_server import completion
 from tests.support.cot import SUMMARISE, Cot, CotModel, Said, boxed, chat_model
@@ -64,10 +64,12 @@ def shown(text: str) -> Completion:
 def test_a_summary_that_ends_in_another_answer_is_refused_where_the_original_keeps_it() -> None:
     row, reply = solution("s", "5"), shown("By symmetry both are equal, so it is \\boxed{7}.")
     # The original recipe grades the solution's answer once more, in place of the summary's.
-    original = read_summary(reply, lambda _: row["predicted_answer"] == row["predicted_answer"], lambda _: 10)
+    original = read_summary(
+        reply, lambda text: answer_stated(text, lambda _: row["predicted_answer"] == row["predicted_answer"])
+    )
     ours = summary_of(row, reply)
     assert original.flaw is None
-    assert (ours.flaw, ours.answer) == ("other_answer", "7")
+    assert (ours.flaw, ours.result) == ("other_answer", "7")
 
 
 @pytest.mark.parametrize("answer", ["1/2", "0.5", "\\frac12", "x = 1/2"])

@@ -1,12 +1,22 @@
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.answers import grade_cheaply
 from omr_kedro.llm.calls import Completion
-from omr_kedro.solutions.summaries import MAX_TOKENS, Summary, chosen, enough, read_summary
+from omr_kedro.solutions.summaries import (
+    MAX_TOKENS,
+    Summary,
+    answer_stated,
+    choice_stated,
+    chosen,
+    enough,
+    read_summary,
+)
 
 VALID = Summary("valid", "5")
 FLAWED = Summary("flawed", "6", "other_answer")
@@ -22,7 +32,7 @@ def words(text: str) -> int:
 
 def read(text: str, finish_reason: str = "stop", reasoning: str | None = None) -> Summary:
     completion = Completion("key", "model", text, finish_reason=finish_reason, reasoning=reasoning)
-    return read_summary(completion, same, words)
+    return read_summary(completion, partial(answer_stated, same_answer=same), words)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +46,7 @@ def read(text: str, finish_reason: str = "stop", reasoning: str | None = None) -
 )
 def test_a_summary_that_ends_in_the_answer_of_its_solution_is_valid(text: str, answer: str) -> None:
     summary = read(text)
-    assert (summary.answer, summary.flaw) == (answer, None)
+    assert (summary.result, summary.flaw) == (answer, None)
     assert "<think>" not in summary.text
 
 
@@ -68,7 +78,9 @@ def test_the_reasoning_of_the_model_that_summarises_is_no_part_of_the_summary() 
 
 
 def test_a_call_that_failed_gives_its_reason() -> None:
-    assert read_summary(Completion("key", "model", error_kind="timeout"), same, words) == Summary("", "", "timeout")
+    assert read_summary(
+        Completion("key", "model", error_kind="timeout"), partial(answer_stated, same_answer=same), words
+    ) == Summary("", "", "timeout")
 
 
 @pytest.mark.parametrize(
@@ -112,4 +124,21 @@ def test_drawing_ends_and_a_valid_one_is_chosen_if_there_is_one(stream: list[Sum
 @given(st.text(st.sampled_from("\\boxed{}25<>/think "), max_size=30))
 def test_any_reply_is_a_summary_with_or_without_a_flaw(text: str) -> None:
     summary = read(text)
-    assert summary.flaw is not None or same(summary.answer)
+    assert summary.flaw is not None or same(summary.result)
+
+
+@pytest.mark.parametrize(
+    ("text", "result", "flaw"),
+    [
+        ("The second slips in its last step.\n\nJudgment: 3", "3", None),
+        ("**Judgement:** [3]", "3", None),
+        ("The second slips in its last step.\n\nJudgment: 2", "2", "other_choice"),
+        ("Judgment: 3 or 2", "", "no_choice"),
+        ("Judgment: 5", "", "no_choice"),
+        ("The third is the only one that counts all cases.", "", "no_choice"),
+    ],
+)
+def test_a_summary_of_a_comparison_must_make_its_choice(text: str, result: str, flaw: str | None) -> None:
+    stated = partial(choice_stated, chosen=3, answers=["10", "12", "10"])
+    completion = Completion("key", "model", text, finish_reason="stop")
+    assert read_summary(completion, stated, words) == Summary(text, result, flaw)

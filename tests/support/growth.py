@@ -28,6 +28,8 @@ from omr_kedro import answers, offline_model, text
 from omr_kedro.answers.lexer import UnclearError
 from omr_kedro.offline_model.forum import without_blocks
 from omr_kedro.text import TokenCounter, parse_label
+from omr_kedro.text.candidates import show_candidates, shown_candidates
+from omr_kedro.text.choices import parse_choice
 from omr_kedro.text.discussions import cut_at_sentence, fit_thread, join_as_original
 from tests.support.hostile_texts import shapes
 
@@ -120,6 +122,8 @@ def _whole(text: str) -> str:
 
 _BYTES = TokenCounter(None, "bytes")
 _OTHERS: dict[str, Reader] = {
+    "parse_choice": lambda text: parse_choice(text, 5),
+    "show_candidates": lambda text: shown_candidates(show_candidates([text, text])),
     "parse_label": lambda text: parse_label(text, ("proof", "not proof")),
     "cut_at_sentence": lambda text: cut_at_sentence(_whole(text), len(text) // 2),
     "fit_thread": lambda text: fit_thread(_whole(text), [_whole(text)] * 2, len(text) + 100, _BYTES),

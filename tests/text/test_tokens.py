@@ -88,3 +88,10 @@ def test_long_posts_are_counted_alike(file: Path) -> None:
 
     text = prose(random.Random(5), 60_000)
     assert TokenCounter(file, "t").count(text) == len(Tokenizer.from_file(str(file)).encode(text).ids)
+
+
+def test_without_a_tokenizer_a_token_is_a_byte_or_by_estimate_several() -> None:
+    exact, estimated = TokenCounter(None, "bytes"), TokenCounter(None, "estimated", 3.0)
+    assert (exact.count("four"), estimated.count("four"), estimated.bound("four")) == (4, 2, 2)
+    assert estimated.count("") == 0
+    assert len({exact.digest, estimated.digest, TokenCounter(None, "estimated", 4.0).digest}) == 3

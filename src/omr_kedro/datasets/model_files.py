@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from huggingface_hub import try_to_load_from_cache
 from kedro.io import AbstractDataset, DatasetError
 
 from omr_kedro.datasets.chosen_model import ChosenModel
 from omr_kedro.datasets.explained import explained
 from omr_kedro.datasets.hub import hub_snapshot
+from omr_kedro.llm.calls.token_estimate import BYTES_PER_TOKEN
 from omr_kedro.llm.serving.model_files import ModelFiles
 from omr_kedro.text import TokenCounter
 
@@ -78,28 +81,40 @@ def _files_of(model: ChosenModel) -> ModelFiles:
 class TokenizerDataset(AbstractDataset[NoReturn, TokenCounter]):
     """Loads a `TokenCounter` of a model's `tokenizer.json`, which is all that is downloaded of it.
 
-    `model` is `owner/name` on the hub with a `revision`, or a local folder or file. With neither a tokenizer nor a
-    revision a token is counted for each byte: no byte-level tokenizer makes more, so limits hold, and texts are cut
-    sooner than they need be.
+    `model` is `owner/name` on the hub with a `revision`, or a local folder or file; or a mapping, as of a chat model,
+    with its name and revision. With neither a tokenizer nor a revision a token is counted for each byte: no byte-level
+    tokenizer makes more, so limits hold, and texts are cut sooner than they need be.
+
+    Without `download` nothing is fetched: where the hub's cache has no tokenizer, as with hosted models, tokens are
+    estimated from bytes.
     """
 
     def __init__(
-        self, *, model: str | None, revision: str | None = None, metadata: dict[str, Any] | None = None
+        self,
+        *,
+        model: str | Mapping[str, Any] | None,
+        revision: str | None = None,
+        download: bool = True,
+        metadata: dict[str, Any] | None = None,
     ) -> None:
         """Say whose tokenizer; see the class."""
         self.metadata = metadata
-        self._model = model
+        if isinstance(model, Mapping):
+            chosen = ChosenModel.of(model)
+            model, revision = chosen.name, chosen.revision
+        self._model: str | None = model
         self._revision = revision
+        self._download = download
 
     def load(self) -> TokenCounter:
         """The counter; the tokenizer is read when it first counts."""
-        if self._model and self._revision:
+        if self._model and self._revision and self._download:
             with explained():
                 snapshot = hub_snapshot(self._model, self._revision, [_TOKENIZER], "model")
             return TokenCounter(snapshot.folder / _TOKENIZER, f"{self._model}@{snapshot.commit}")
         if self._model and (file := _tokenizer_file(Path(self._model))):
             return TokenCounter(file, self._model)
-        return TokenCounter(None, "bytes")
+        return TokenCounter(None, "bytes") if self._download else _cached(self._model or "", self._revision)
 
     def save(self, data: NoReturn) -> None:
         """Refuse."""
@@ -112,3 +127,12 @@ class TokenizerDataset(AbstractDataset[NoReturn, TokenCounter]):
 def _tokenizer_file(path: Path) -> Path | None:
     file = path / _TOKENIZER if path.is_dir() else path
     return file if file.is_file() else None
+
+
+def _cached(model: str, revision: str | None) -> TokenCounter:
+    found = None
+    with suppress(ValueError):  # the name is no repository's
+        found = try_to_load_from_cache(model, _TOKENIZER, revision=revision)
+    if isinstance(found, str):
+        return TokenCounter(Path(found), f"{model}@{revision}")
+    return TokenCounter(None, "estimated from bytes", BYTES_PER_TOKEN)

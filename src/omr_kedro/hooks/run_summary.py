@@ -24,8 +24,10 @@ from omr_kedro.hooks.stage_report import StageReport
 from omr_kedro.screen import add_numbers, say, stage_rows
 from omr_kedro.shards import READING_CRASHED, Row, Shards, printable_name
 from omr_kedro.shards.printable import printable
+from omr_kedro.solutions.positions import told_of_agreement
 
 _EXAMPLE_CHARS = 70
+_POSITIONS = "selection_positions"
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,18 @@ _CHAINS = [
             "solutions_funnel_reasons": "what was not kept, by reason:",
         },
     ),
+    Chain(
+        "comparisons",
+        "genselect_funnel",
+        {
+            "right_selections": "comparisons that choose right:",
+            "selections": "all comparisons:",
+            "selection_summaries": "summaries of right ones:",
+            "selection_positions": "choices by position:",
+            "genselect_funnel": "the funnel of comparisons:",
+            "genselect_funnel_reasons": "what was not kept, by reason:",
+        },
+    ),
 ]
 
 _EXAM_RESULTS = {
@@ -116,10 +130,18 @@ class RunSummary:
             say(f"This run: {spent}.")
         if report.code_run.cells:
             say(f"Code in the sandbox: {report.code_run}.")
-        for sentence in report.surprises:
+        for sentence in [*report.surprises, *_doubts_about_order(pipeline, catalog)]:
             say(f"LOOK AT THIS: {sentence}.")
         if chains:
             _show_way_on(chains, catalog, env)
+
+
+def _doubts_about_order(pipeline: Pipeline, catalog: DataCatalog) -> Iterator[str]:
+    """A sentence on a judge of candidates that goes by their order, if there is one."""
+    if _POSITIONS in pipeline.all_outputs():
+        *_, total = catalog.load(_POSITIONS).to_dict("records")
+        if told := told_of_agreement(total["asked_twice"], total["agreed"]):
+            yield f"{told} (`{_POSITIONS}`)"
 
 
 def _show_results(chains: list[Chain], catalog: DataCatalog) -> None:
@@ -137,14 +159,20 @@ def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
 
 
 def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
-    result = next(iter(chains[-1].results))
-    example = _first(catalog, result) or _first(catalog, "problems")
-    if not _first(catalog, result):
-        say(f"No {chains[-1].rows.removesuffix('s')} is left: the funnel and its reasons say where they went.")
-    if example:
+    rows = [_first(catalog, next(iter(chain.results))) for chain in chains]
+    empty = [chain.rows for chain, row in zip(chains, rows, strict=True) if not row]
+    if empty:
+        say(f"No {empty[0].removesuffix('s')} is left: the funnel and its reasons say where they went.")
+    examples = [row for row in [_first(catalog, "problems"), *rows] if row]
+    if examples:
+        # A solution where there is one, of whichever chain came after.
+        example = next((row for row in examples if "solution_id" in row), examples[-1])
         say(f"One problem: {_one_line(example['problem'])}")
         if "solution_id" in example:
             _show_solution(example, _first(catalog, "cot_summaries"))
+        elif "candidates" in example:
+            place = f"{example['chosen'] + 1} of {len(example['candidates'])}"
+            say(f"  of its solutions:      {place} was chosen, a right one")
         say(f"  where it comes from:   kedro lineage {example['problem_id']} --env {env}")
     plots = ", ".join(chain.plot for chain in chains)
     say(f"  lineage and plots:     kedro viz run --env {env}   (plots: {plots})")

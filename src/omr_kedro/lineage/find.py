@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from omr_kedro.lineage.project_tables import ProjectTables, key_of
+from omr_kedro.lineage.project_tables import PARTS, ProjectTables, key_of
 from omr_kedro.shards import OmrError
 from omr_kedro.shards.search import find_rows
 
@@ -23,7 +23,13 @@ class UnknownIdError(OmrError):
     """No row has the id, or several begin so."""
 
 
-_KINDS = {"thread_id": "thread", "problem_id": "problem", "answer_id": "answer", "solution_id": "solution"}
+_KINDS = {
+    "thread_id": "thread",
+    "problem_id": "problem",
+    "answer_id": "answer",
+    "solution_id": "solution",
+    "group_id": "group",
+}
 _RECORD = "record"
 """A line of the input that became no thread."""
 
@@ -33,7 +39,7 @@ class Place:
     """Where a row was found: what it comes from."""
 
     kind: str
-    """`thread`, `problem`, `answer`, `solution` or `record`."""
+    """`thread`, `problem`, `answer`, `solution`, `group` (of candidates) or `record`."""
     id: str
     thread_id: str | None
     problem_id: str | None
@@ -80,12 +86,11 @@ def _searched(tables: ProjectTables) -> list[str]:
     def key(name: str) -> str:
         return key_of(tables.stores[name].schema)
 
-    parts = ("solution_id", "answer_id")
     passed_on = {
         name
         for stage in tables.stages
         for name in stage.stage.kept
-        if key(name) in parts and key(name) in map(key, stage.given)
+        if key(name) in PARTS and key(name) in map(key, stage.given)
     }
     names = dict.fromkeys(
         name
@@ -112,7 +117,7 @@ def _hits_in(tables: ProjectTables, name: str, wanted: str) -> Iterator[Place]:
 
 def _unknown(tables: ProjectTables, wanted: str) -> str:
     searched = [name for name in _searched(tables) if key_of(tables.stores[name].schema) in _KINDS]
-    lines = [f"No thread, no problem and no solution has an id that begins with {wanted}."]
+    lines = [f"No thread, no problem, no solution and no group has an id that begins with {wanted}."]
     filled = [name for name in searched if tables.stores[name].written()]
     if not filled:
         folder = tables.stores[searched[0]].folder.parent

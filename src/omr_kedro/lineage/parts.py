@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from omr_kedro.shards import Row
 
 _LONG = ("problem", "reasoning", "solution")
 """Columns whose texts are among the problems and the calls."""
+_Class = tuple[str, str, int | None]
+"""A class of answers: problem, mode and number."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +54,30 @@ class Parts:
 
     def only(self, part_id: str) -> Parts:
         """One sample with the answer of its class, or one answer with the samples of its class."""
-        answers = {row_id: _class_of(**row) for row_id, row in self._answers.items()}
-        classes = {
-            sample.solution_id: _class_of(sample.problem_id, sample.mode, sample.answer_class)
-            for sample in self.samples
-        }
-        wanted = answers.get(part_id) or classes[part_id]
-        chosen = {part_id} if part_id in classes else {one for one, its in classes.items() if its == wanted}
+        wanted = self._classes_of_answers.get(part_id)
+        classes = self._classes
+        chosen = {one for one, its in classes.items() if its == wanted} if wanted else {part_id}
+        return self.of_solutions(chosen, [wanted or classes[part_id]])
+
+    def of_solutions(self, chosen: Collection[str], classes: Collection[_Class] = ()) -> Parts:
+        """Some samples with the answers of their classes, and of these."""
+        wanted = {*classes, *(its for one, its in self._classes.items() if one in chosen)}
         return Parts(
-            [row_id for row_id, its in answers.items() if its == wanted],
+            [row_id for row_id, its in self._classes_of_answers.items() if its in wanted],
             [sample for sample in self.samples if sample.solution_id in chosen],
             frozenset(key for one, key in self._calls.items() if one not in chosen),
         )
+
+    @property
+    def _classes_of_answers(self) -> dict[str, _Class]:
+        return {row_id: _class_of(**row) for row_id, row in self._answers.items()}
+
+    @property
+    def _classes(self) -> dict[str, _Class]:
+        return {
+            sample.solution_id: _class_of(sample.problem_id, sample.mode, sample.answer_class)
+            for sample in self.samples
+        }
 
 
 def parts_of(rows: Iterable[Row]) -> Parts:
@@ -86,7 +100,7 @@ def parts_of(rows: Iterable[Row]) -> Parts:
     return Parts(list(answers), [_way(facts) for facts in ordered], _answers=answers, _calls=calls)
 
 
-def _class_of(problem_id: str, mode: str, answer_class: int | None, **_: object) -> tuple[str, str, int | None]:
+def _class_of(problem_id: str, mode: str, answer_class: int | None, **_: object) -> _Class:
     """Key of a class of answers: no other has the same."""
     return problem_id, mode, answer_class
 

@@ -17,8 +17,12 @@ from omr_kedro.shards import Row, TableStore, shard_of
 from omr_kedro.shards.store import shard_count
 from omr_kedro.tables import COMPLETIONS
 
-ID_COLUMNS = ("row_id", "solution_id", "answer_id", "problem_id", "thread_id")
+ID_COLUMNS = ("row_id", "group_id", "solution_id", "answer_id", "problem_id", "thread_id")
 """Columns that hold ids, from what is made last to what all comes of."""
+
+
+PARTS = ("group_id", "solution_id", "answer_id")
+"""Those of parts of problems, which keep their ids from stage to stage."""
 
 
 def key_of(schema: pa.Schema) -> str:

@@ -6,7 +6,7 @@ problem lie in the problem's. So one shard of each table is read for a problem, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from omr_kedro.lineage.calls import Call, calls_in
@@ -59,7 +59,7 @@ class Lineage:
 
     id: str
     kind: str
-    """`thread`, `problem`, `answer`, `solution`, or `record`."""
+    """`thread`, `problem`, `answer`, `solution`, `group` (of candidates), or `record`."""
     shards: list[str]
     """Where its rows lie: the thread's shard, and those of its problems where these are split anew."""
     thread_id: str | None
@@ -73,7 +73,7 @@ class Lineage:
 
 
 def trace(tables: ProjectTables, given: str) -> Lineage:
-    """The lineage of the one thread, problem, answer or solution whose id begins with `given`.
+    """The lineage of the one thread, problem, answer, solution or group whose id begins with `given`.
 
     Raises:
         UnknownIdError: there is none, or there are several.
@@ -88,9 +88,11 @@ class _Tracer:
         self._found: dict[str, list[Row]] = {}
         self._problems: list[str] = []
         self._problems = self._line()
-        self._parts = self._samples_and_answers()
+        groups = self._groups()
+        self._parts = self._samples_and_answers(groups)
         thread = [place.thread_id] if place.thread_id else []
-        self._ids = list(dict.fromkeys([*thread, *self._problems, *self._parts.ids, place.id]))
+        shown = self._of_parts(groups)
+        self._ids = list(dict.fromkeys([*thread, *self._problems, *self._parts.ids, *shown, place.id]))
 
     def lineage(self) -> Lineage:
         place = self._place
@@ -125,12 +127,36 @@ class _Tracer:
             line |= more
         return list(dict.fromkeys([*(one for one in links if one in line), place.problem_id]))
 
-    def _samples_and_answers(self) -> Parts:
+    def _samples_and_answers(self, groups: Mapping[str, Collection[str]]) -> Parts:
         """Samples and answers of the problems; of a part that was asked for, itself and what belongs to it."""
-        names = dict.fromkeys(name for stage in self._tables.stages for name in (*stage.given, *stage.outcome))
-        rows = {name: self._rows(name) for name in names if self._key(name) in ("solution_id", "answer_id")}
-        parts = parts_of(row for found in rows.values() for row in found if row["problem_id"] in self._problems)
-        return parts.only(self._place.id) if self._place.kind in ("solution", "answer") else parts
+        names = (name for name in self._outcomes() if self._key(name) in ("solution_id", "answer_id"))
+        rows = (row for name in names for row in self._rows(name) if row["problem_id"] in self._problems)
+        parts, place = parts_of(rows), self._place
+        if place.kind == "group":
+            return parts.of_solutions(groups[place.id])
+        return parts.only(place.id) if place.kind in ("solution", "answer") else parts
+
+    def _groups(self) -> dict[str, Collection[str]]:
+        """Groups of candidates of the problems, each with the ids of its candidates."""
+        name = next((name for name in self._outcomes() if self._key(name) == "group_id"), None)
+        rows = self._rows(name) if name else ()
+        return {
+            row["group_id"]: {candidate["solution_id"] for candidate in row["candidates"]}
+            for row in rows
+            if row["problem_id"] in self._problems
+        }
+
+    def _of_parts(self, groups: Mapping[str, Collection[str]]) -> list[str]:
+        """The groups to show: all of a problem, those that show a sample that was asked for, or the one itself."""
+        kind = self._place.kind
+        if kind == "group":
+            return [self._place.id]
+        samples = {sample.solution_id for sample in self._parts.samples}
+        return [one for one, ids in groups.items() if kind not in ("solution", "answer") or samples & set(ids)]
+
+    def _outcomes(self) -> dict[str, None]:
+        """The tables that rows of stages come from and go to."""
+        return dict.fromkeys(name for stage in self._tables.stages for name in (*stage.given, *stage.outcome))
 
     def _kept(self) -> Iterator[str]:
         for stage in self._tables.stages:

@@ -17,6 +17,7 @@ from omr_kedro.offline_model.rules_classify import is_binary, is_invalid, is_mcq
 from omr_kedro.offline_model.rules_convert import convert
 from omr_kedro.offline_model.rules_extract import extract
 from omr_kedro.offline_model.rules_judge import same_answer, same_problem
+from omr_kedro.offline_model.rules_select import select, summarise_selection
 from omr_kedro.offline_model.rules_solve import solve
 from omr_kedro.offline_model.rules_solve_tir import solve_tir
 from omr_kedro.offline_model.rules_summarise import summarise
@@ -74,6 +75,8 @@ STAGES: Mapping[str, Stage] = {
     "solve_tir_tools": Stage(("problem",), solve_tir, sampled=True, converses=True),
     "judge_answer": _label(same_answer, "same", "different", "answer_a", "answer_b"),
     "summarise_solution": Stage(("problem", "solution"), summarise, sampled=True),
+    "select_solution": Stage(("problem", "candidates"), select, sampled=True),
+    "summarise_selection": Stage(("problem", "candidates", "comparison"), summarise_selection, sampled=True),
     "judge_novelty": Stage(("problem", "fragment"), novelty, NOVELTY, sampled=True),
     "judge_significance": Stage(("problem", "fragment"), significance, SIGNIFICANCE, sampled=True),
 }

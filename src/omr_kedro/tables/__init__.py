@@ -5,6 +5,7 @@ from omr_kedro.tables.benchmarks import BENCHMARKS
 from omr_kedro.tables.decontaminate import CONTAMINATION, CONTAMINATION_REVIEW, SIMILAR
 from omr_kedro.tables.deduplicate import DUPLICATES
 from omr_kedro.tables.exam import EXAM_MARKS, EXAM_ROWS
+from omr_kedro.tables.genselect import CANDIDATE_GROUPS, SELECTION_SUMMARIES, SELECTIONS
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
@@ -30,6 +31,7 @@ __all__ = [
     "ANSWERS",
     "ANSWER_QUALITY",
     "BENCHMARKS",
+    "CANDIDATE_GROUPS",
     "COMPLETIONS",
     "CONTAMINATION",
     "CONTAMINATION_REVIEW",
@@ -45,6 +47,8 @@ __all__ = [
     "REPOSTS",
     "REPOST_REPLIES",
     "SAMPLES",
+    "SELECTIONS",
+    "SELECTION_SUMMARIES",
     "SIMILAR",
     "SOLUTIONS",
     "SUMMARIES",

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +29,22 @@ _PROBE = (
 class TokenCounter:
     """Counts tokens. Small and picklable: the tokenizer itself is loaded where it counts, once in each process.
 
-    Without a file a token is a byte of UTF-8, which no byte-level BPE tokenizer exceeds.
+    Without a file a token is a byte of UTF-8, which no byte-level BPE tokenizer exceeds, or by estimate several bytes.
     """
 
     file: Path | None
     """A `tokenizer.json`."""
     name: str
     """The model's name and revision, for people."""
+    bytes_per_token: float = 1.0
+    """Of a text, where there is no file."""
 
     @property
     def digest(self) -> str:
         """Changes when counts may change."""
-        return hashlib.sha256(self.file.read_bytes()).hexdigest()[:32] if self.file else "bytes"
+        if self.file:
+            return hashlib.sha256(self.file.read_bytes()).hexdigest()[:32]
+        return "bytes" if self.bytes_per_token == 1 else f"bytes/{self.bytes_per_token:g}"
 
     def count(self, text: str) -> int:
         """Tokens of the text by itself, special tokens written in it counted as the model would read them.
@@ -47,7 +52,7 @@ class TokenCounter:
         Raises:
             BadInputError: the file is no tokenizer.
         """
-        return _load(self.file).count(text) if self.file else len(text.encode())
+        return _load(self.file).count(text) if self.file else ceil(len(text.encode()) / self.bytes_per_token)
 
     def bound(self, text: str) -> int:
         """At least as many as `count`, and much cheaper where the tokenizer allows it.

@@ -155,7 +155,7 @@ def mark_summarise_solutions(gold: Shards, completions: Shards) -> MappedShards:
         summaries = [summary_of(solution, completion) for completion in _completions(calls)]
         place = chosen(summaries)
         flaws = [summary.flaw for summary in summaries if summary.flaw]
-        answer = None if place is None else summaries[place].answer
+        answer = None if place is None else summaries[place].result
         return mark_summary(solution["predicted_answer"], answer, flaws)
 
     return _marks("summarise_solutions", read, gold, completions)

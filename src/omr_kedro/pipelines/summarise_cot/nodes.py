@@ -7,21 +7,20 @@ from functools import partial
 
 from pydantic import Field
 
-from omr_kedro.llm.calls import (
-    CallPlan,
-    Completion,
-    Episode,
-    Model,
-    Prompt,
-    StepFailedError,
-    Steps,
-)
-from omr_kedro.llm.calls.token_estimate import estimate_reply_tokens
+from omr_kedro.llm.calls import CallPlan, Completion, Episode, Model, Prompt
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome, ask, request, settle
 from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
 from omr_kedro.solutions import equal_answers
 from omr_kedro.solutions.answer_classes import equal_both_ways
-from omr_kedro.solutions.summaries import MAX_TOKENS, MOST_DRAWN, Summary, chosen, enough, read_summary
+from omr_kedro.solutions.summaries import (
+    MAX_TOKENS,
+    Stated,
+    Summary,
+    answer_stated,
+    chosen,
+    draw_summaries,
+    read_summary,
+)
 
 
 class SummaryOptions(CallOptions):
@@ -35,6 +34,11 @@ class SummaryOptions(CallOptions):
     longer_than: int = Field(default=2000, ge=0)
     """Characters of reasoning from which on a solution is summarised: a short one is its own summary."""
 
+    @property
+    def which(self) -> Row:
+        """All of the options that decides which texts have a summary."""
+        return self.model_dump(include={"enabled", "longer_than"})
+
 
 def ask_summarise_cot(solutions: Shards, prompt: Prompt, model: Model, options: SummaryOptions) -> CallPlan:
     """Draw summaries of each long solution, one after the other, until there is enough to choose from."""
@@ -42,7 +46,10 @@ def ask_summarise_cot(solutions: Shards, prompt: Prompt, model: Model, options: 
     def episodes(solutions: Shard) -> Iterator[Episode]:
         for row in solutions.rows():
             if wants_summary(row, options):
-                yield Episode(row["solution_id"], partial(draw, row=row, prompt=prompt, options=options), prompt.hash)
+                values = {"problem": row["problem"], "solution": f"{row['reasoning']}\n\n{row['solution']}"}
+                asked = request(row["solution_id"], prompt, options, values)
+                play = partial(draw_summaries, asked=asked, read=partial(summary_of, row))
+                yield Episode(row["solution_id"], play, prompt.hash)
 
     return ask("summarise_cot", episodes, [solutions], prompt, model, options, calls_per_row=2)
 
@@ -52,33 +59,16 @@ def wants_summary(solution: Row, options: SummaryOptions) -> bool:
     return options.enabled and len(solution["reasoning"] or "") > options.longer_than
 
 
-async def draw(steps: Steps, row: Row, prompt: Prompt, options: SummaryOptions) -> None:
-    """Draw summaries of one solution."""
-    values = {"problem": row["problem"], "solution": f"{row['reasoning']}\n\n{row['solution']}"}
-    asked = request(row["solution_id"], prompt, options, values)
-    summaries: list[Summary] = []
-    for index in range(MOST_DRAWN):
-        try:
-            completion = await steps.ask(asked.sample(index))
-        except StepFailedError as failed:
-            completion = failed.completion
-        summaries.append(summary_of(row, completion))
-        if enough(summaries):
-            return
-
-
 def summary_of(solution: Row, completion: Completion) -> Summary:
     """A summary, read and compared with its solution."""
 
     def same_answer(answer: str) -> bool:
         return equal_both_ways(solution["predicted_answer"], answer, equal_answers)
 
-    def count_tokens(text: str) -> int:
-        # The server's count holds for all of the reply; reasoning, wherever it stands, is no part of the summary.
-        alone = not completion.reasoning and len(text) == len(completion.text.strip())
-        return (alone and completion.completion_tokens) or estimate_reply_tokens(text)
+    def stated(text: str) -> Stated:
+        return answer_stated(text, same_answer)
 
-    return read_summary(completion, same_answer, count_tokens)
+    return read_summary(completion, stated)
 
 
 def list_summaries(solutions: Shards, completions: Shards, options: SummaryOptions) -> SiblingShards:
@@ -89,7 +79,7 @@ def list_summaries(solutions: Shards, completions: Shards, options: SummaryOptio
             for call in calls:
                 yield _row(solution, call, summary_of(solution, Completion.from_row(call)))
 
-    return map_joined(listed, solutions, completions, by=_settings(options))
+    return map_joined(listed, solutions, completions, by=options.which)
 
 
 def read_summarise_cot(solutions: Shards, candidates: Shards, options: SummaryOptions) -> tuple[SiblingShards, ...]:
@@ -103,23 +93,23 @@ def read_summarise_cot(solutions: Shards, candidates: Shards, options: SummaryOp
         evidence_key="solution_id",
         of=dict,
         max_failed_share=options.max_failed_share,
-        settings=_settings(options),
+        settings=options.which,
     )
 
 
 def choose_summary(solution: Row, candidates: list[Row], options: SummaryOptions) -> Outcome:
     """The outcome of one solution. Without a summary it stays a solution."""
-    if not wants_summary(solution, options):
-        return Dropped("short_enough", "its reasoning is short, or summaries are switched off")
-    place = chosen([Summary(row["summary"], row["summary_answer"] or "", row["flaw"]) for row in candidates])
+    return chosen_summary(candidates, wanted=wants_summary(solution, options))
+
+
+def chosen_summary(candidates: list[Row], *, wanted: bool) -> Outcome:
+    """The outcome of a text by the summaries that were drawn of it, as rows with `summary` and `flaw`."""
+    if not wanted:
+        return Dropped("short_enough", "it is short, or summaries are switched off")
+    place = chosen([Summary(row["summary"], flaw=row["flaw"]) for row in candidates])
     if place is None:
         return Failed("no_valid_summary", ", ".join(row["flaw"] for row in candidates) or "none was drawn")
     return Kept([candidates[place]])
-
-
-def _settings(options: SummaryOptions) -> Row:
-    """All of the options that decides which solutions have a summary."""
-    return options.model_dump(include={"enabled", "longer_than"})
 
 
 def _row(solution: Row, call: Row, summary: Summary) -> Row:
@@ -129,7 +119,7 @@ def _row(solution: Row, call: Row, summary: Summary) -> Row:
         "thread_id": solution["thread_id"],
         "sample_index": call["sample_index"],
         "summary": summary.text,
-        "summary_answer": summary.answer or None,
+        "summary_answer": summary.result or None,
         "flaw": summary.flaw and str(summary.flaw),
         "summary_model": call["model"],
         "completion_tokens": call["completion_tokens"],
