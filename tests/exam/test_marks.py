@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from omr_kedro.exam import Mark
-from omr_kedro.exam.marks import likeness, mark_answer, mark_conversion, mark_statements, mark_summary
+from omr_kedro.exam.marks import likeness, mark_answer, mark_choice, mark_conversion, mark_statements, mark_summary
 
 STRIP = "Find the number of ways to tile a strip of 7 squares with dominoes."
 CIRCLES = "Two circles of radius 3 touch. Find the length of their common tangent."
@@ -71,6 +71,12 @@ def test_a_conversion_is_a_question_and_there_only_where_there_can_be_one(
     convertible: bool, given: str | None, mark: Mark
 ) -> None:
     assert mark_conversion("Prove that $6$ divides $n^3-n$.", convertible, given).mark == mark
+
+
+def test_a_choice_is_right_if_it_is_one_of_the_right_candidates() -> None:
+    assert [mark_choice([0, 2], chosen).mark for chosen in (0, 1, 2)] == [Mark.RIGHT, Mark.WRONG, Mark.RIGHT]
+    assert (mark_choice([0, 2], 1).gold, mark_choice([0, 2], 1).given) == ("candidate 1, candidate 3", "candidate 2")
+    assert mark_choice([0], None, "cut").reason == "cut"
 
 
 def test_a_summary_is_right_if_one_was_valid_and_wrong_if_it_states_another_answer() -> None:

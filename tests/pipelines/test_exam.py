@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from pathlib import Path
@@ -12,13 +13,13 @@ import pytest
 
 from omr_kedro import tables
 from omr_kedro.exam import ExamOptions, Mark
-from omr_kedro.exam.gold import GOLD
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.pipelines.convert_proofs.nodes import ConversionOptions
 from omr_kedro.pipelines.exam import create_pipeline
 from omr_kedro.pipelines.exam.nodes import read_gold
 from omr_kedro.pipelines.exam.report import gather_marks, list_wrong, report_exam
 from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.select_solutions.nodes import SelectionOptions
 from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions
 from omr_kedro.shards import BadInputError, Row, Shards, Source, TableStore
 from tests.support.cot import chat_model
@@ -37,7 +38,11 @@ from tests.support.project import ROOT
 from tests.support.tables import as_shards, made, rows_made
 
 NODES: Mapping[str, Callable[..., Any]] = {node.name.rpartition(".")[2]: node.func for node in create_pipeline().nodes}
-OPTIONS = {"convert_proofs": ConversionOptions(enabled=False), "summarise_solutions": SummaryOptions()}
+OPTIONS = {
+    "convert_proofs": ConversionOptions(enabled=False),
+    "summarise_solutions": SummaryOptions(),
+    "select_solutions": SelectionOptions(),
+}
 EXAM = ExamOptions()
 ONE_LABEL = {
     **{f"classify_{label}": (label, f"not {label}") for label in ("proof", "mcq", "binary", "invalid")},
@@ -174,16 +179,23 @@ def test_a_gold_row_that_cannot_be_used_is_named(tmp_path: Path, spoil: Row, com
         gold_table(tmp_path, [first, {**second, **spoil}], "decontaminate")
 
 
-GOLD_FILES = sorted((ROOT / "data/01_raw/exam").glob("*.jsonl"))
+def gold_of_project(stage: str) -> list[Row]:
+    file = ROOT / f"data/01_raw/exam/{gold_file(stage)}.jsonl"
+    return [orjson.loads(line) for line in file.read_bytes().splitlines()]
 
 
-@pytest.mark.parametrize("file", GOLD_FILES, ids=lambda path: path.stem)
-def test_the_gold_rows_of_the_project_are_such_that_a_model_that_is_right_is_fit(tmp_path: Path, file: Path) -> None:
-    if file.stem not in GOLD:
-        pytest.skip("no stage asks about these rows yet")
-    rows = [orjson.loads(line) for line in file.read_bytes().splitlines()]
-    for stage in (stage for stage in STAGES if gold_file(stage) == file.stem):
-        with Examinee({file.stem: rows}) as examinee:
-            marked = marks(tmp_path, stage, rows, examinee)
-        assert [(row["row_id"], row["given"], row["reason"]) for row in marked.rows() if row["mark"] != "right"] == []
-        assert verdict(marked)["verdict"] == "fit"
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_the_gold_rows_of_the_project_a_model_that_is_right_is_fit(tmp_path: Path, stage: str) -> None:
+    rows = gold_of_project(stage)
+    with Examinee({gold_file(stage): rows}) as examinee:
+        marked = marks(tmp_path, stage, rows, examinee)
+    assert [(row["row_id"], row["given"], row["reason"]) for row in marked.rows() if row["mark"] != Mark.RIGHT] == []
+    assert verdict(marked)["verdict"] == "fit"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_them_one_that_always_gives_the_most_frequent_reply_is_unfit(tmp_path: Path, stage: str) -> None:
+    rows = gold_of_project(stage)
+    ((reply, _),) = Counter(right(stage, row) for row in rows).most_common(1)
+    with Examinee({gold_file(stage): rows}, lambda *_: reply) as examinee:
+        assert verdict(marks(tmp_path, stage, rows, examinee))["verdict"] == "unfit"

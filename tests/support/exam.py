@@ -12,6 +12,7 @@ from omr_kedro.exam.gold import FILE_OF, GOLD
 from omr_kedro.llm.calls import Prompt
 from omr_kedro.offline_model.stages import load_prompts
 from omr_kedro.shards import Row
+from omr_kedro.text.candidates import show_candidates
 from omr_kedro.text.old_macros import without_old_macros
 from tests.support.chat_server import ChatServer
 from tests.support.project import ROOT
@@ -22,6 +23,7 @@ _PROMPT_OF = {
     "decontaminate": "judge_contamination",
     "judge_answers": "judge_answer",
     "summarise_solutions": "summarise_solution",
+    "select_solutions": "select_solution",
 }
 Say = Callable[[str, Row], str]
 """The reply of a model to a question of a stage about a gold row."""
@@ -59,6 +61,11 @@ def _row(file: str, number: int) -> Row:
             "solution": f"It is $\\boxed{{{number}}}$.",
             "predicted_answer": str(number),
         },
+        "select_solutions": {
+            "candidates": [f"It is $\\boxed{{{number + place}}}$." for place in range(3)],
+            "right": [number % 3],
+            "expected_answer": str(number + number % 3),
+        },
     }
     return {
         "id": f"{file}-{number:03}",
@@ -94,6 +101,8 @@ def right(stage: str, row: Row) -> str:
             return str(row["same"])
         case "judge_answers":
             return "same" if row["same"] else "different"
+        case "select_solutions":
+            return f"It holds.\n\nJudgment: {row['right'][0] + 1}"
         case "summarise_solutions":
             return f"We find $\\boxed{{{row['predicted_answer']}}}$."
     raise AssertionError(stage)
@@ -115,6 +124,8 @@ def questions(stage: str, row: Row) -> list[dict[str, str]]:
             return [
                 {"problem": row["problem"], "answer_a": one, "answer_b": other} for one, other in (pair, pair[::-1])
             ]
+        case "select_solutions":
+            return [{"problem": row["problem"], "candidates": show_candidates(row["candidates"])}]
         case "summarise_solutions":
             return [{"problem": row["problem"], "solution": f"{row['reasoning']}\n\n{row['solution']}"}]
     return [{"problem": row["problem"]}]

@@ -91,6 +91,16 @@ class SolutionGold(GoldRow):
     predicted_answer: str
 
 
+class ChoiceGold(GoldRow):
+    """Worked candidates, and the places of the right ones."""
+
+    problem: str
+    candidates: tuple[str, ...] = Field(min_length=2)
+    right: tuple[int, ...] = Field(min_length=1)
+    """From 0."""
+    expected_answer: str
+
+
 GOLD: dict[str, type[GoldRow]] = {
     "extract_problems": PostGold,
     "classify_problems": LabelGold,
@@ -99,6 +109,7 @@ GOLD: dict[str, type[GoldRow]] = {
     "decontaminate": PairGold,
     "judge_answers": JudgedGold,
     "summarise_solutions": SolutionGold,
+    "select_solutions": ChoiceGold,
 }
 """Kinds of rows, by the file that holds them."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -21,6 +21,7 @@ NO_PROBLEM, ONE_PROBLEM, SEVERAL_PROBLEMS = "none", "one", "several"
 ANSWERED, UNANSWERED = "answered", "unanswered"
 CONVERTIBLE, NOT_CONVERTIBLE = "convertible", "not convertible"
 SUMMARY = "summary"
+CHOICE = "choice"
 _DEMANDS_PROOF = re.compile(r"\b(?:prove|show)\s+that\b|^\W*prove\b", re.IGNORECASE)
 
 
@@ -99,6 +100,20 @@ def mark_summary(gold: str, given: str | None, flaws: Sequence[str]) -> Marked:
     if Flaw.OTHER_ANSWER in flaws:
         return Marked(Mark.WRONG, SUMMARY, gold, reason=reason)
     return unparsed(SUMMARY, gold, reason)
+
+
+def mark_choice(right: Collection[int], chosen: int | None, why_unclear: str = "") -> Marked:
+    """The mark of a choice among candidates.
+
+    Args:
+        right: places of the right ones, from 0.
+        chosen: place that was chosen, None where the reply gives none.
+        why_unclear: why it gives none.
+    """
+    gold = ", ".join(f"candidate {place + 1}" for place in sorted(right))
+    if chosen is None:
+        return unparsed(CHOICE, gold, why_unclear or "unparsed")
+    return Marked(_mark(chosen in right), CHOICE, gold, CHOICE, f"candidate {chosen + 1}")
 
 
 def mark_conversion(proof: str, convertible: bool, given: str | None) -> Marked:

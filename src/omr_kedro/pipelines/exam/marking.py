@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 from omr_kedro.exam import ExamOptions, Mark, Marked
-from omr_kedro.exam.gold import AnswerGold, JudgedGold, LabelGold, PairGold, PostGold, ProofGold
+from omr_kedro.exam.gold import AnswerGold, ChoiceGold, JudgedGold, LabelGold, PairGold, PostGold, ProofGold
 from omr_kedro.exam.marks import (
     mark_answer,
+    mark_choice,
     mark_conversion,
     mark_label,
     mark_statements,
@@ -21,11 +22,12 @@ from omr_kedro.llm.calls import Completion, Prompt
 from omr_kedro.pipelines.classify_problems.nodes import sort_by_label
 from omr_kedro.pipelines.convert_proofs.nodes import read_conversion
 from omr_kedro.pipelines.decontaminate.nodes import read_judgements
-from omr_kedro.pipelines.exam.views import as_answer, as_pair, as_problem, as_solution, gold_of, shown
+from omr_kedro.pipelines.exam.views import as_answer, as_group, as_pair, as_problem, as_solution, gold_of, shown
 from omr_kedro.pipelines.extract_answers.nodes import read_answer
 from omr_kedro.pipelines.extract_problems.nodes import read_problems
 from omr_kedro.pipelines.judge_answers.nodes import read_opinions
 from omr_kedro.pipelines.llm_stage import Failed, Kept, Outcome
+from omr_kedro.pipelines.select_solutions.nodes import selection_of
 from omr_kedro.pipelines.summarise_cot.nodes import summary_of
 from omr_kedro.shards import MappedShards, Row, Shard, Shards, map_shards, unless_crashed
 from omr_kedro.solutions.judging import DIFFERENT, SAME, Correctness
@@ -159,6 +161,19 @@ def mark_summarise_solutions(gold: Shards, completions: Shards) -> MappedShards:
         return mark_summary(solution["predicted_answer"], answer, flaws)
 
     return _marks("summarise_solutions", read, gold, completions)
+
+
+def mark_select_solutions(gold: Shards, completions: Shards) -> MappedShards:
+    """Marks of choices among candidates."""
+
+    def read(row: Row, calls: list[Row]) -> Marked:
+        right = gold_of(row, ChoiceGold).right
+        if not calls:
+            return mark_choice(right, None, "not_asked")
+        found = selection_of(as_group(row), calls[0])
+        return mark_choice(right, found["chosen"], found["why_unclear"])
+
+    return _marks("select_solutions", read, gold, completions)
 
 
 def _completions(calls: Sequence[Row]) -> list[Completion]:

@@ -17,11 +17,12 @@ from omr_kedro.llm.calls import CallPlan, Model, Prompt
 from omr_kedro.pipelines.classify_problems.nodes import ask_label
 from omr_kedro.pipelines.convert_proofs.nodes import ConversionOptions, ask_convert_proofs
 from omr_kedro.pipelines.decontaminate.nodes import ask_decontaminate
-from omr_kedro.pipelines.exam.views import as_answer, as_pair, as_problem, as_solution, as_thread, shown
+from omr_kedro.pipelines.exam.views import as_answer, as_group, as_pair, as_problem, as_solution, as_thread, shown
 from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers
 from omr_kedro.pipelines.extract_problems.nodes import ask_extract_problems
 from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers
 from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.select_solutions.nodes import SelectionOptions, ask_select_solutions
 from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, ask_summarise_cot
 from omr_kedro.shards import (
     BadInputError,
@@ -115,6 +116,11 @@ def ask_exam_summarise_solutions(gold: Shards, prompt: Prompt, model: Model, opt
     """Draw summaries of each solution, however long it is."""
     every = options.model_copy(update={"enabled": True, "longer_than": 0})
     return _exam("summarise_solutions", ask_summarise_cot(shown(gold, as_solution), prompt, model, every))
+
+
+def ask_exam_select_solutions(gold: Shards, prompt: Prompt, model: Model, options: SelectionOptions) -> CallPlan:
+    """Ask which candidate of each group is the best."""
+    return _exam("select_solutions", ask_select_solutions(shown(gold, as_group), prompt, model, options))
 
 
 def _exam(stage: str, plan: CallPlan) -> CallPlan:

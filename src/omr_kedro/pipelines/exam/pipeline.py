@@ -45,6 +45,12 @@ def create_pipeline() -> Pipeline:
             prompt="summarise_solution_prompt",
             options="summarise_cot",
         ),
+        _stage(
+            "select_solutions",
+            nodes.ask_exam_select_solutions,
+            marking.mark_select_solutions,
+            prompt="select_solution_prompt",
+        ),
     ]
     marks = [name for _, marking in stages for name in marking.outputs]
     return Pipeline(

@@ -12,7 +12,11 @@ from omr_kedro.exam import ExamOptions, Mark, report_row
 from omr_kedro.exam.records import record_of
 from omr_kedro.shards import MappedShards, Row, Shard, Shards, SplitShards, map_shards, shard_names, split_stream
 
-_MODELS = {"judge_answers": "judge_model", "summarise_solutions": "summary_model"}
+_MODELS = {
+    "judge_answers": "judge_model",
+    "summarise_solutions": "summary_model",
+    "select_solutions": "genselect_model",
+}
 
 
 def model_of(stage: str) -> str:

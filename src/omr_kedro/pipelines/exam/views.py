@@ -7,8 +7,10 @@ from typing import TypeVar
 
 import orjson
 
-from omr_kedro.exam.gold import GoldRow, JudgedGold, PairGold, SolutionGold
+from omr_kedro.exam.gold import ChoiceGold, GoldRow, JudgedGold, PairGold, SolutionGold
 from omr_kedro.shards import Row, Shard, Shards, code_digest, content_id
+from omr_kedro.text.boxes import final_box
+from omr_kedro.text.final_answer import short_form
 from omr_kedro.text.old_macros import without_old_macros
 
 Gold = TypeVar("Gold", bound=GoldRow)
@@ -61,3 +63,18 @@ def as_solution(row: Row) -> Row:
     gold = gold_of(row, SolutionGold)
     texts = gold.model_dump(include={"problem", "reasoning", "solution", "predicted_answer"})
     return {"solution_id": row["row_id"], **texts}
+
+
+def as_group(row: Row) -> Row:
+    """A gold row of candidates, as a row of `tables.CANDIDATE_GROUPS`."""
+    gold = gold_of(row, ChoiceGold)
+    candidates = [
+        {
+            "solution_id": f"{row['row_id']}-{place}",
+            "text": text,
+            "answer": short_form(final_box(text) or ""),
+            "correct": place in gold.right,
+        }
+        for place, text in enumerate(gold.candidates)
+    ]
+    return {"group_id": row["row_id"], "problem": gold.problem, "candidates": candidates}
