@@ -49,8 +49,8 @@ def group(name: str, candidates: list[Row], order: int = 0) -> Row:
     return {
         "group_id": name,
         "set_id": f"set of {name.split(maxsplit=1)[0]}",
-        "problem_id": f"problem of {name}",
-        "thread_id": f"thread of {name}",
+        "problem_id": f"problem of {name.split(maxsplit=1)[0]}",
+        "thread_id": f"thread of {name.split(maxsplit=1)[0]}",
         "problem": "Find x.",
         "expected_answer": "5",
         "candidates": candidates,

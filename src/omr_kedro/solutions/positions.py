@@ -48,17 +48,16 @@ class PositionCounts:
 
 @dataclass
 class PositionTally:
-    """Counts by position, from choices in any order."""
+    """Counts by position."""
 
     counts: dict[int, PositionCounts] = field(default_factory=dict)
     """By position, from 1."""
-    _halves: dict[str, tuple[int, int, str]] = field(default_factory=dict, repr=False)
-    """Order, position and solution of the clear choices whose set's other order is still to come."""
 
     def add(self, choices: Iterable[Choice]) -> None:
-        """Count choices; the two orders of a set may be far apart."""
+        """Count choices in any order, both orders of a set among them."""
+        halves: dict[str, tuple[int, int, str]] = {}
         for choice in choices:
-            self._add(choice)
+            self._add(choice, halves)
 
     def total(self) -> PositionCounts:
         """The sum over all positions."""
@@ -68,7 +67,8 @@ class PositionTally:
                 setattr(total, name, getattr(total, name) + getattr(counts, name))
         return total
 
-    def _add(self, choice: Choice) -> None:
+    def _add(self, choice: Choice, halves: dict[str, tuple[int, int, str]]) -> None:
+        """Count a choice; `halves` are order, place and solution of those whose set's other order is to come."""
         clear = choice.chosen is not None
         for place, correct in enumerate(choice.correct):
             counts = self._at(place)
@@ -81,13 +81,13 @@ class PositionTally:
         counts.chosen += 1
         counts.chosen_right += choice.correct[choice.chosen]
         half = (choice.order, choice.chosen, choice.solution_ids[choice.chosen])
-        if other := self._halves.pop(choice.set_id, None):
+        if other := halves.pop(choice.set_id, None):
             (_, place, first), (_, _, second) = sorted([half, other])
             twice = self._at(place)
             twice.asked_twice += 1
             twice.agreed += first == second
         else:
-            self._halves[choice.set_id] = half
+            halves[choice.set_id] = half
 
     def _at(self, place: int) -> PositionCounts:
         return self.counts.setdefault(place + 1, PositionCounts())

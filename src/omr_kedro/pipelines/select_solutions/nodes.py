@@ -107,19 +107,17 @@ def report_positions(selections: Shards) -> pd.DataFrame:
         `agreed`: the same solution was chosen in both orders.
     """
     tally = PositionTally()
-    tally.add(_choices(selections))
+    for shard in selections.values():
+        # All groups of a problem are in its shard.
+        tally.add(_choices(shard))
     rows = [(str(position), counts) for position, counts in sorted(tally.counts.items())]
     frame = pd.DataFrame([{"position": name, **asdict(counts)} for name, counts in [*rows, (ALL, tally.total())]])
     return frame.round({"by_chance": 1})
 
 
-def _choices(selections: Shards) -> Iterator[Choice]:
-    for row in selections.rows():
-        candidates = row["candidates"]
-        yield Choice(
-            row["set_id"],
-            row["order"],
-            tuple(each["solution_id"] for each in candidates),
-            tuple(each["correct"] for each in candidates),
-            row["chosen"],
-        )
+def _choices(selections: Shard) -> Iterator[Choice]:
+    # By columns: comparisons are long, and none of them is looked at.
+    columns = (selections.column(name) for name in ("set_id", "order", "candidates", "chosen"))
+    for set_id, order, candidates, chosen in zip(*columns, strict=True):
+        ids = tuple(each["solution_id"] for each in candidates)
+        yield Choice(set_id, order, ids, tuple(each["correct"] for each in candidates), chosen)
