@@ -6,6 +6,12 @@ from omr_kedro.tables.decontaminate import CONTAMINATION, CONTAMINATION_REVIEW, 
 from omr_kedro.tables.deduplicate import DUPLICATES
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
+from omr_kedro.tables.publishing import (
+    PUBLISHED_PROBLEMS,
+    PUBLISHED_REJECTED,
+    PUBLISHED_SELECTIONS,
+    PUBLISHED_SOLUTIONS,
+)
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
 from omr_kedro.tables.solutions import (
     ANSWERS,
@@ -36,6 +42,10 @@ __all__ = [
     "DUPLICATES",
     "FORUM_THREADS",
     "PROBLEMS",
+    "PUBLISHED_PROBLEMS",
+    "PUBLISHED_REJECTED",
+    "PUBLISHED_SELECTIONS",
+    "PUBLISHED_SOLUTIONS",
     "REFERENCE_ANSWERS",
     "REJECTED_RECORDS",
     "REJECTED_SOLUTIONS",
