@@ -20,6 +20,7 @@ from omr_kedro.pipelines import (
     merge_problems,
     model_preparation,
     prepare_threads,
+    publish,
     raw_data,
     report,
     settle_solutions,
@@ -58,12 +59,15 @@ _SOLUTION_GENERATION: dict[str, Callable[[], Pipeline]] = {
     "judge_usefulness": judge_usefulness.create_pipeline,
 }
 
+_MODES = ("cot",)
+"""Kinds of solutions that are published."""
+
 
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, and the sums of stages.
 
-    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
-    both.
+    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems, `publish` makes a
+    dataset of both; the default is all three.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
@@ -72,11 +76,13 @@ def register_pipelines() -> dict[str, Pipeline]:
     solutions["solutions_report"] = report.create_pipeline(solutions.values(), prefix="solutions_")
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))
+    publishing = publish.create_pipeline(_MODES)
     return {
         **preparation,
         **problems,
         **solutions,
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
-        "__default__": problem_generation + solution_generation,
+        "publish": publishing,
+        "__default__": problem_generation + solution_generation + publishing,
     }

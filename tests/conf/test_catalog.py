@@ -55,6 +55,8 @@ def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages:
         case "{kind}_problems" | "{kind}_proofs":
             # One stage has kept its rows, and another one takes them up.
             return any(name in stage.kept for stage in stages) and any(name in stage.given for stage in stages)
+        case "published_{config}":
+            return maker is not None and maker.name == name.replace("published", "publish.publish", 1)
         case "{stage}_prompt":
             return (ROOT / f"conf/base/prompts/{own}.yml").is_file()
     raise AssertionError(f"{name}: say here what the pattern {pattern} is there for")
