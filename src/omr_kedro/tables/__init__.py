@@ -11,6 +11,7 @@ from omr_kedro.tables.publishing import (
     PUBLISHED_REJECTED,
     PUBLISHED_SELECTIONS,
     PUBLISHED_SOLUTIONS,
+    SFT_SELECTION,
 )
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
 from omr_kedro.tables.solutions import (
@@ -52,6 +53,7 @@ __all__ = [
     "REPOSTS",
     "REPOST_REPLIES",
     "SAMPLES",
+    "SFT_SELECTION",
     "SIMILAR",
     "SOLUTIONS",
     "SUMMARIES",
