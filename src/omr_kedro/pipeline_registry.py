@@ -59,7 +59,7 @@ _SOLUTION_GENERATION: dict[str, Callable[[], Pipeline]] = {
     "judge_usefulness": judge_usefulness.create_pipeline,
 }
 
-_MODES = ("cot",)
+_MODES = ("cot", "tir")
 """Kinds of solutions that are published."""
 
 
