@@ -18,11 +18,13 @@ from omr_kedro.pipelines import (
     judge_answers,
     judge_usefulness,
     merge_problems,
+    model_calls,
     model_preparation,
     prepare_threads,
     publish,
     raw_data,
     report,
+    report_page,
     settle_solutions,
     solve_cot,
     solve_tir,
@@ -67,7 +69,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, and the sums of stages.
 
     `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems, `publish` makes a
-    dataset of both; the default is all three.
+    dataset of both, `report_page` a page about them; the default is all of these.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
@@ -77,12 +79,15 @@ def register_pipelines() -> dict[str, Pipeline]:
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))
     publishing = publish.create_pipeline(_MODES)
+    calls = model_calls.create_pipeline([*problems.values(), *solutions.values()])
+    telling = {"model_calls": calls, "report_page": calls + report_page.create_pipeline(solutions.values())}
     return {
         **preparation,
         **problems,
         **solutions,
+        **telling,
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
         "publish": publishing,
-        "__default__": problem_generation + solution_generation + publishing,
+        "__default__": problem_generation + solution_generation + publishing + telling["report_page"],
     }

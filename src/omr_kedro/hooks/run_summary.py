@@ -72,6 +72,7 @@ _CHAINS = [
             "cot_rejected": "rejected samples, with reasons:",
             "solutions_funnel": "the funnel of solutions:",
             "solutions_funnel_reasons": "what was not kept, by reason:",
+            "report_page": "all of it on one page:",
         },
     ),
 ]
@@ -120,7 +121,8 @@ class RunSummary:
 
 def _show_results(chains: list[Chain], catalog: DataCatalog) -> None:
     for name, meaning in (item for chain in chains for item in chain.results.items()):
-        say(f"  {meaning:<32} {_where(catalog, name)}")
+        if catalog.exists(name):
+            say(f"  {meaning:<32} {_where(catalog, name)}")
 
 
 def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
