@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from omr_kedro.pipelines.report_page.nodes import ModeTables, funnel_of, records, write_report_page
+from omr_kedro.pipelines.report_page.nodes import ModeTables, write_report_page
 from omr_kedro.pipelines.report_page.pipeline import modes_of
-from omr_kedro.publishing.facts import DescriptionOptions
+from omr_kedro.publishing.facts import DescriptionOptions, funnel_of, records
 from tests.publishing.report.test_page import solution
 from tests.support.tables import shards_of
 

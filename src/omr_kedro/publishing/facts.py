@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.publishing.manifest import Manifest
@@ -35,6 +36,10 @@ class DescriptionOptions(BaseModel):
     """Address of the dataset, where it has one."""
     date: str | None = None
     """Day on which it is published, as `2026-11-30`."""
+    creators: list[str] = []
+    """Names of the organisations that publish it."""
+    citation: str | None = None
+    """BibTeX entry of what describes it."""
     seed: int = 0
     """Chooses the random rows of the report."""
 
@@ -87,6 +92,17 @@ class DatasetFacts:
     def licenses(self) -> list[str]:
         """Licences of the rows, each once."""
         return sorted({origin.license for origin in self.origins})
+
+
+def records(frame: pd.DataFrame) -> list[Record]:
+    """The rows of a report, None where a cell is empty."""
+    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
+    return [{str(name): value for name, value in row.items()} for row in rows]
+
+
+def funnel_of(rows: str, stages: pd.DataFrame, reasons: pd.DataFrame) -> Funnel:
+    """A funnel with its reasons, from their reports."""
+    return Funnel(rows, records(stages), records(reasons))
 
 
 def check_counts(manifests: Iterable[Manifest], stages: Iterable[Record]) -> None:

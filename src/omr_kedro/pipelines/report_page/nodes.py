@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from omr_kedro import __version__
-from omr_kedro.publishing.facts import DescriptionOptions, Funnel, Record
+from omr_kedro.publishing.facts import DescriptionOptions, Funnel, records
 from omr_kedro.publishing.report import Example, ModeCounts, Report, report_page
 from omr_kedro.shards import Row, Shards
 
@@ -48,17 +48,6 @@ def write_report_page(
             examples=list(_examples(modes, tables, options.seed)),
         )
     )
-
-
-def records(frame: pd.DataFrame) -> list[Record]:
-    """The rows of a report, None where a cell is empty."""
-    rows = frame.astype(object).where(frame.notna(), None).to_dict("records")
-    return [{str(name): value for name, value in row.items()} for row in rows]
-
-
-def funnel_of(rows: str, stages: pd.DataFrame, reasons: pd.DataFrame) -> Funnel:
-    """A funnel with its reasons, from their reports."""
-    return Funnel(rows, records(stages), records(reasons))
 
 
 def _counts(mode: ModeTables, tables: Mapping[str, Shards]) -> ModeCounts:

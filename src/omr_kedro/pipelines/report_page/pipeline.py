@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.pipelines.report_page.nodes import ModeTables, funnel_of, write_report_page
-from omr_kedro.publishing.facts import DescriptionOptions
+from omr_kedro.pipelines.report_page.nodes import ModeTables, write_report_page
+from omr_kedro.publishing.facts import DescriptionOptions, funnel_of
 
 
 def create_pipeline(pipelines: Iterable[Pipeline]) -> Pipeline:
