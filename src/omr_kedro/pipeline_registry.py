@@ -13,6 +13,7 @@ from omr_kedro.pipelines import (
     convert_proofs,
     decontaminate,
     deduplicate,
+    describe_dataset,
     extract_answers,
     extract_problems,
     judge_answers,
@@ -69,7 +70,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, and the sums of stages.
 
     `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems, `publish` makes a
-    dataset of both, `report_page` a page about them; the default is all of these.
+    dataset of both, `describe_dataset` its card, `report_page` a page about them; the default is all of these.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
@@ -80,7 +81,11 @@ def register_pipelines() -> dict[str, Pipeline]:
     solution_generation = sum(solutions.values(), start=Pipeline([]))
     publishing = publish.create_pipeline(_MODES)
     calls = model_calls.create_pipeline([*problems.values(), *solutions.values()])
-    telling = {"model_calls": calls, "report_page": calls + report_page.create_pipeline(solutions.values())}
+    telling = {
+        "model_calls": calls,
+        "describe_dataset": calls + describe_dataset.create_pipeline(publishing),
+        "report_page": calls + report_page.create_pipeline(solutions.values()),
+    }
     return {
         **preparation,
         **problems,
@@ -89,5 +94,8 @@ def register_pipelines() -> dict[str, Pipeline]:
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
         "publish": publishing,
-        "__default__": problem_generation + solution_generation + publishing + telling["report_page"],
+        "__default__": problem_generation
+        + solution_generation
+        + publishing
+        + sum(telling.values(), start=Pipeline([])),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -14,8 +15,12 @@ SOLVE = AskedStage("solve_cot", "solve_cot_completions", "cot_model")
 JUDGE = AskedStage("judge_cot", "judge_cot_completions", "judge_model")
 
 
+KEYS = count()
+
+
 def call(model: str = "m", prompt: str = "p", **fields: Any) -> dict[str, Any]:
-    row = {"kind": "model", "error_kind": None, "prompt_tokens": 100, "completion_tokens": 50}
+    row: dict[str, Any] = {"kind": "model", "error_kind": None, "prompt_tokens": 100, "completion_tokens": 50}
+    row["call_key"] = f"k{next(KEYS)}"
     return {**row, "model": model, "prompt_hash": prompt, **fields}
 
 
@@ -32,6 +37,11 @@ def test_calls_are_counted_by_stage_model_and_prompt() -> None:
         ["solve_cot", "n", "p", 1, 0, 100, 50],
         ["solve_cot", "m", "q", 1, 1, 100, 0],
     ]
+
+
+def test_a_call_that_rows_share_is_paid_for_once() -> None:
+    rows = [call(call_key="k", thread_id="t"), call(call_key="k", thread_id="t"), call(thread_id="t")]
+    assert counted(*rows)["calls"].tolist() == [2]
 
 
 def test_code_that_was_run_is_no_call_and_rows_of_earlier_versions_are() -> None:

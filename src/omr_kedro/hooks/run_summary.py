@@ -73,6 +73,7 @@ _CHAINS = [
             "solutions_funnel": "the funnel of solutions:",
             "solutions_funnel_reasons": "what was not kept, by reason:",
             "report_page": "all of it on one page:",
+            "dataset_card": "the card of the dataset:",
         },
     ),
 ]

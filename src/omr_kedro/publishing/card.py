@@ -76,7 +76,7 @@ def _info(manifest: Manifest) -> dict[str, Any]:
 def _page(facts: DatasetFacts, earlier: str) -> Iterator[str]:
     yield f"# {_plain(facts.options.title)}\n"
     if facts.options.description:
-        yield f"{_plain(facts.options.description)}\n"
+        yield f"{facts.options.description}\n"
     yield (
         f"Mathematical problems of forum threads with checked answers, and solutions of them by models, made with "
         f"omr_kedro {facts.version}. Every number on this page was counted in the run that wrote the files.\n"
@@ -162,7 +162,7 @@ def _of_funnel(funnel: Funnel) -> Iterator[str]:
 
 def _of_verifiers() -> Iterator[str]:
     yield "## Errors of the verifiers\n"
-    yield "Measured on keys that people have checked, and measured again by every test of omr_kedro.\n"
+    yield "Measured on keys that people have checked, and measured again by the tests of omr_kedro.\n"
     yield table(
         (
             "verifier",

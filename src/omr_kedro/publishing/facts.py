@@ -27,7 +27,7 @@ class DescriptionOptions(BaseModel):
 
     title: str = Field(default="Mathematical reasoning, made with omr_kedro", min_length=1)
     description: str = ""
-    """A paragraph for the beginning of the card."""
+    """A paragraph for the beginning of the card, in Markdown."""
     languages: list[str] = ["en"]
     """ISO 639 codes."""
     sources: list[str] = []

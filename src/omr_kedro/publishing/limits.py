@@ -6,8 +6,8 @@ MEANINGS = {
     "cot": "solutions in words (chains of thought) with the right answer",
     "tir": "solutions with code that was run (tool-integrated reasoning) with the right answer",
     "genselect": "comparisons of several solutions that chose a right one",
-    "problems": "problems that were solved, each once, with the answer that counts",
-    "additional_problems": "problems without a published solution",
+    "problems": "all problems, each once, with the answer that counts",
+    "additional_problems": "those of them without a published solution",
     "rejected": "samples that are no solution, each with its verdict and the reason; not for training",
 }
 """Meanings of the configs; others are views for trainers."""
@@ -24,7 +24,8 @@ LIMITS = (
 )
 BIASES = (
     "Problems are those that people asked on a forum: of competitions and schools more than of research or daily use.",
-    "Problems without a short answer that can be checked are left out, as are those that the models could not solve.",
+    "Problems without a short answer that can be checked are left out, and those that models could not solve have no "
+    "solutions.",
     "Solutions are in the style of the models that wrote them, and longer where problems are harder.",
 )
 USES = (

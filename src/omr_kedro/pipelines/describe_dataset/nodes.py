@@ -13,6 +13,7 @@ from omr_kedro import __version__
 from omr_kedro.publishing.card import dataset_card
 from omr_kedro.publishing.croissant import croissant
 from omr_kedro.publishing.facts import DatasetFacts, DescriptionOptions, Funnel, Origin, check_counts, records
+from omr_kedro.publishing.limits import MEANINGS
 from omr_kedro.publishing.manifest import Manifest
 
 PROBLEMS = "problems"
@@ -55,7 +56,11 @@ def describe_dataset(
     Raises:
         CountsError: the files hold other rows than the funnel says.
     """
-    manifests = [config.manifest for config in published.values()]
+    order = {name: place for place, name in enumerate(MEANINGS)}
+    manifests = sorted(
+        (config.manifest for config in published.values()),
+        key=lambda manifest: (order.get(manifest.config, len(order)), manifest.config),
+    )
     check_counts(manifests, (stage for funnel in funnels for stage in funnel.stages))
     facts = DatasetFacts(
         options,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import pandas as pd
 
-from omr_kedro.shards import Shards
+from omr_kedro.shards import Row, Shards
 
 Cost = Callable[[str, float, float], float | None]
 """Money for tokens of prompts and of replies, by the model's entry in the catalog; None where no price is known."""
@@ -38,13 +38,11 @@ def count_calls(stages: Sequence[AskedStage], tables: Mapping[str, Shards], cost
 
     Returns:
         Columns `stage`, `model`, `prompt_hash`, `calls`, `failed`, `prompt_tokens`, `completion_tokens`, as the servers
-        count them, and `money`: None where no price is known.
+        count them, and `money`: None where no price is known. A call that several rows share was paid for once.
     """
     counted: dict[tuple[AskedStage, str, str], _Count] = defaultdict(_Count)
     for stage in stages:
-        for row in tables[stage.completions].rows():
-            if row.get("kind") not in (None, "model"):
-                continue  # output of code, or the end of an episode: nobody was asked
+        for row in _calls(tables[stage.completions]):
             count = counted[stage, row["model"], row["prompt_hash"]]
             count.calls += 1
             count.failed += bool(row["error_kind"])
@@ -61,3 +59,13 @@ def count_calls(stages: Sequence[AskedStage], tables: Mapping[str, Shards], cost
         for (stage, model, prompt), count in counted.items()
     ]
     return pd.DataFrame(rows, columns=["stage", "model", "prompt_hash", *asdict(_Count()), "money"])
+
+
+def _calls(completions: Shards) -> Iterator[Row]:
+    """The calls of a table, each once; not code that was run, nor the ends of episodes."""
+    for shard in completions.values():
+        seen = set[str]()  # rows that share a call lie in one shard
+        for row in shard.rows():
+            if row.get("kind") in (None, "model") and row["call_key"] not in seen:
+                seen.add(row["call_key"])
+                yield row
