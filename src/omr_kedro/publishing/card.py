@@ -38,7 +38,7 @@ def dataset_card(facts: DatasetFacts, earlier: str = "") -> str:
 
 
 def front_matter(facts: DatasetFacts) -> dict[str, Any]:
-    """What the hub and `datasets` read: languages, licences, sizes, files and columns of each config."""
+    """Fields that the hub and `datasets` read: languages, licences, sizes, files and columns of each config."""
     options = facts.options
     rows = sum(manifest.rows for manifest in facts.published)
     return {
