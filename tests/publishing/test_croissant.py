@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from omr_kedro.publishing.croissant import croissant
 from omr_kedro.publishing.facts import DescriptionOptions
-from tests.publishing.facts import facts
+from tests.publishing.facts import facts, published
 
 RESPONSIBLE = [
     "rai:dataLimitations",
@@ -36,6 +38,25 @@ def test_each_config_has_its_files_and_its_columns(tmp_path: Path) -> None:
         ("messages", None),
     ]
     assert [part["name"] for part in cot["field"][3]["subField"]] == ["role", "content"]
+
+
+def test_values_in_structs_are_fields_but_for_those_in_lists_of_lists(tmp_path: Path) -> None:
+    role = {"name": "role", "dtype": "string"}
+    calls = {"name": "tool_calls", "list": [{"name": "id", "dtype": "string"}]}
+    features: tuple[dict[str, Any], ...] = (
+        {"name": "names", "list": "string"},
+        {"name": "params", "struct": [{"name": "input", "list": [role]}, {"name": "index", "dtype": "int64"}]},
+        {"name": "messages", "list": [role, calls]},
+    )
+    manifest = replace(published(tmp_path, "rl", [1]), features=features)
+    [records] = croissant(facts(tmp_path, manifests=[manifest]))["recordSet"]
+    names, params, messages = records["field"]
+    assert (names["dataType"], names["isArray"]) == ("sc:Text", True)
+    assert [(part["name"], part["source"]["transform"]["jsonPath"]) for part in params["subField"]] == [
+        ("input/role", "input[*].role"),
+        ("index", "index"),
+    ]
+    assert [part["name"] for part in messages["subField"]] == ["role"]
 
 
 def test_where_the_dataset_has_an_address_files_come_from_there(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ none of all these by itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omr_kedro.publishing.facts import DatasetFacts, Record
@@ -130,26 +130,45 @@ def _record_set(manifest: Manifest) -> dict[str, Any]:
 
 
 def _field(feature: Mapping[str, Any], manifest: Manifest) -> dict[str, Any]:
+    """A column; one of structs has a field for each value in them."""
     name = feature["name"]
     source = {"fileSet": {"@id": _files(manifest)}, "extract": {"column": name}}
     field = {"@type": "cr:Field", "@id": f"{manifest.config}/{name}", "name": name}
-    inside = feature.get("list", feature.get("struct"))
     array = {"isArray": True, "arrayShape": "-1"} if "list" in feature else {}
-    if isinstance(inside, Sequence) and not isinstance(inside, str):
-        parts = [part for part in inside if "dtype" in part]
-        return {**field, **array, "subField": [_part(part, name, source, manifest) for part in parts]}
-    return {**field, "dataType": _TYPES[inside or feature["dtype"]], "source": source, **array}
+    if dtype := _dtype(feature):
+        return {**field, "dataType": _TYPES[dtype], "source": source, **array}
+    parts = [
+        {
+            "@type": "cr:Field",
+            "@id": f"{field['@id']}/{'/'.join(keys)}",
+            "name": "/".join(keys),
+            "dataType": _TYPES[dtype],
+            "source": {**source, "transform": {"jsonPath": path}},
+        }
+        for keys, path, dtype in _values(feature)
+    ]
+    return {**field, **array, "subField": parts}
 
 
-def _part(feature: Mapping[str, Any], column: str, source: dict[str, Any], manifest: Manifest) -> dict[str, Any]:
-    name = feature["name"]
-    return {
-        "@type": "cr:Field",
-        "@id": f"{manifest.config}/{column}/{name}",
-        "name": name,
-        "dataType": _TYPES[feature["dtype"]],
-        "source": {**source, "transform": {"jsonPath": name}},
-    }
+def _dtype(feature: Mapping[str, Any]) -> str:
+    """The type of a value, or of the values of a list; empty for structs."""
+    inside = feature.get("dtype") or feature.get("list")
+    return inside if isinstance(inside, str) else ""
+
+
+def _values(feature: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Values in the structs of a feature: keys on the way to each, the same as a path of JSON, and its type.
+
+    Not those in lists inside of a list, as calls of tools in messages: mlcroissant fails where such a list is missing.
+    """
+    for part in feature.get("struct") or feature["list"]:
+        name = part["name"]
+        if dtype := _dtype(part):
+            yield (name,), name, dtype
+        elif "list" not in part or "list" not in feature:
+            step = f"{name}[*]" if "list" in part else name
+            for keys, path, dtype in _values(part):
+                yield (name, *keys), f"{step}.{path}", dtype
 
 
 def _responsible(facts: DatasetFacts) -> dict[str, Any]:

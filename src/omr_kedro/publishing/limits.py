@@ -9,8 +9,18 @@ MEANINGS = {
     "problems": "all problems, each once, with the answer that counts",
     "additional_problems": "those of them without a published solution",
     "rejected": "samples that are no solution, each with its verdict and the reason; not for training",
+    "sft_messages": "view: fine-tuning with TRL and others, `messages`",
+    "sft_prompt_completion": "view: fine-tuning with TRL, `prompt` and `completion`",
+    "sft_input_output": "view: fine-tuning as OpenMathReasoning's, `input` and `output`",
+    "nemo_rl": "view: fine-tuning with NeMo-RL",
+    "axolotl": "view: fine-tuning with axolotl",
+    "verl_sft": "view: fine-tuning with verl",
+    "verl_rl": "view: reinforcement with verl",
+    "nemo_gym": "view: reinforcement with NeMo Gym",
+    "genselect_rl": "view: reinforcement of comparisons, with the candidates that are right",
+    "preferences": "view: pairs of a right and a wrong solution of one problem",
 }
-"""Meanings of the configs; others are views for trainers."""
+"""Meanings of the configs, in the order in which a card names them."""
 
 LIMITS = (
     "Answers come from discussions, or from votes of samples where a discussion gives none (`answer_source`). A wrong "
