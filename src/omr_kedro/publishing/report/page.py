@@ -31,8 +31,9 @@ th, td { border-bottom: 1px solid #d8dde6; padding: .25rem .6rem; text-align: le
 td.number { text-align: right; font-variant-numeric: tabular-nums; }
 svg { max-width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1d2433; }
 article { border: 1px solid #d8dde6; border-radius: .5rem; padding: .5rem 1rem; margin: 1rem 0; }
-.text { white-space: pre-wrap; overflow-wrap: anywhere; overflow-x: auto; unicode-bidi: isolate; }
-code { font-size: .85em; overflow-wrap: anywhere; unicode-bidi: isolate; }
+.text { white-space: pre-wrap; overflow-wrap: anywhere; overflow: auto hidden; padding: .25rem 0; }
+.text, code { unicode-bidi: isolate; }
+code { font-size: .85em; overflow-wrap: anywhere; }
 .kept { color: #1f776c; } .dropped { color: #8a6d10; } .failed { color: #b04a31; } .note { color: #5a6475; }
 """
 
