@@ -176,3 +176,4 @@ def test_a_run_whose_files_and_funnel_do_not_agree_fails(tmp_path: Path) -> None
         check_counts(found.manifests, [{**SETTLED, "rows_out": 6}])
     with pytest.raises(CountsError, match="rejected: 4 rows in its files, 5 in the funnel"):
         check_counts(found.manifests, [{**SETTLED, "failed": 2}])
+    check_counts(found.manifests, [SETTLED, {**SETTLED, "stage": "settle_genselect"}])

@@ -12,6 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from omr_kedro.publishing.manifest import Manifest
 from omr_kedro.shards import OmrError
 
+_SETTLE = "settle_"
+"""How the names of the stages begin that decide which samples of a mode are solutions."""
+
 Record = Mapping[str, Any]
 """A row of a report."""
 
@@ -112,12 +115,11 @@ def check_counts(manifests: Iterable[Manifest], stages: Iterable[Record]) -> Non
         CountsError: names the configs and both counts.
     """
     rows = {manifest.config: manifest.rows for manifest in manifests}
-    settled = {
-        str(stage["stage"]).removeprefix("settle_"): stage for stage in stages if stage["stage"].startswith("settle_")
-    }
-    kept = {mode: int(stage["rows_out"]) for mode, stage in settled.items() if mode in rows}
-    rejected = sum(int(stage["dropped"]) + int(stage["failed"]) for stage in settled.values())
-    wanted = {**kept, **({"rejected": rejected} if "rejected" in rows else {})}
+    modes = {stage["stage"].removeprefix(_SETTLE): stage for stage in stages if stage["stage"].startswith(_SETTLE)}
+    published = {mode: stage for mode, stage in modes.items() if mode in rows}
+    wanted = {mode: int(stage["rows_out"]) for mode, stage in published.items()}
+    if "rejected" in rows:
+        wanted["rejected"] = sum(int(stage["dropped"]) + int(stage["failed"]) for stage in published.values())
     wrong = [
         f"  {config}: {rows[config]:,} rows in its files, {count:,} in the funnel"
         for config, count in wanted.items()
