@@ -31,10 +31,11 @@ from omr_kedro.lineage import show, trace
 from omr_kedro.lineage.exams import NoSuchExamError, last_marks, load_records, marks_of, prompt_hashes
 from omr_kedro.lineage.progress import read_stages, stage_table
 from omr_kedro.lineage.project_tables import ProjectTables
+from omr_kedro.push import FileToPush, files_to_push, push
 from omr_kedro.readiness import check
 from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
 from omr_kedro.runners.status import as_table, details, read_status, troubles
-from omr_kedro.screen import say
+from omr_kedro.screen import add_numbers, say, stage_rows
 from omr_kedro.selection import selected
 from omr_kedro.session import OMRSession
 from omr_kedro.shards.printable import printable
@@ -236,6 +237,37 @@ def _marks_of(name: str, env: str | None, params: Mapping[str, Any]) -> dict[str
         if marks := last_marks(catalog):
             return marks
     raise NoSuchExamError(f"Nothing was examined in {name}: kedro run --env {name} --pipelines exam")
+
+
+@_takes("env", "params")
+@cli.command("push", cls=CalmCommand)
+@click.option("--repo", required=True, metavar="OWNER/NAME", help="Repository of the hub; made where there is none.")
+@click.option("--public", is_flag=True, help="Let everybody see it. Without this, only its owner does.")
+@click.option("--dry-run", is_flag=True, help="List what would go up, and contact nobody.")
+def push_command(env: str | None, params: dict[str, Any], repo: str, public: bool, dry_run: bool) -> None:
+    """Upload the published dataset to the Hugging Face hub. A push that was interrupted goes on where it stopped."""
+    with _open_session(env, params) as session:
+        card = session.load_context().catalog.get("dataset_card")
+        assert card, "the card has an entry"  # noqa: S101
+        folder = Path(card._describe()["filepath"]).parent
+        token = (session.credentials.get("hub") or {}).get("token")
+    if dry_run:
+        _show_files(files_to_push(folder))
+        say(f"Nothing went up. It would go to {repo}, where {_SEERS[not public]} it.")
+        return
+    done = push(folder, repo, public=public, token=token)
+    say(f"{done.url} is at commit {done.commit}; {_SEERS[done.private]} it.")
+
+
+_SEERS = {True: "only its owner sees", False: "everybody sees"}
+
+
+def _show_files(files: list[FileToPush]) -> None:
+    table = stage_rows(f"{len(files):,} files, {sum(file.size for file in files):,} bytes", "file")
+    add_numbers(table, "bytes")
+    for file in files:
+        table.add_row(file.path, f"{file.size:,}")
+    rich.get_console().print(table)
 
 
 def _every_node() -> Pipeline:

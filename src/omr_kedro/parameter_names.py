@@ -13,8 +13,7 @@ from kedro.validation.type_extractor import TypeExtractor
 from pydantic import BaseModel
 
 from omr_kedro.estimate.options import EstimateOptions
-from omr_kedro.llm.endpoint import SpendingLimits
-from omr_kedro.runners.account import Prices
+from omr_kedro.llm.endpoint import Prices, SpendingLimits
 from omr_kedro.shards.names import unknown_name
 
 Names = dict[str, "Names | None"]

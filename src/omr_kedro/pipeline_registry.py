@@ -13,6 +13,7 @@ from omr_kedro.pipelines import (
     convert_proofs,
     decontaminate,
     deduplicate,
+    describe_dataset,
     exam,
     extract_answers,
     extract_problems,
@@ -20,10 +21,13 @@ from omr_kedro.pipelines import (
     judge_answers,
     judge_usefulness,
     merge_problems,
+    model_calls,
     model_preparation,
     prepare_threads,
+    publish,
     raw_data,
     report,
+    report_page,
     select_solutions,
     settle_solutions,
     solve_cot,
@@ -67,12 +71,16 @@ _GENSELECT_GENERATION = {
     "summarise_selections": summarise_selections,
 }
 
+_MODES = ("cot", "tir", "genselect")
+"""Kinds of solutions that are published."""
+
 
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, the exam of the models, and the sums of stages.
 
-    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
-    both. `genselect_generation` makes comparisons of solutions.
+    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems,
+    `genselect_generation` makes comparisons of solutions, `publish` makes a dataset of all, `describe_dataset` its card,
+    `report_page` a page about them; the default is all of these.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
@@ -83,14 +91,28 @@ def register_pipelines() -> dict[str, Pipeline]:
     comparisons["genselect_report"] = report.create_pipeline(comparisons.values(), prefix="genselect_")
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))
+    genselect_generation = sum(comparisons.values(), start=Pipeline([]))
+    publishing = publish.create_pipeline(_MODES)
+    calls = model_calls.create_pipeline([*problems.values(), *solutions.values(), *comparisons.values()])
+    telling = {
+        "model_calls": calls,
+        "describe_dataset": calls + describe_dataset.create_pipeline(publishing),
+        "report_page": calls + report_page.create_pipeline(solutions.values()),
+    }
     return {
         **preparation,
         **problems,
         **solutions,
         "exam": exam.create_pipeline(),
         **comparisons,
+        **telling,
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
-        "genselect_generation": sum(comparisons.values(), start=Pipeline([])),
-        "__default__": problem_generation + solution_generation,
+        "genselect_generation": genselect_generation,
+        "publish": publishing,
+        "__default__": problem_generation
+        + solution_generation
+        + genselect_generation
+        + publishing
+        + sum(telling.values(), start=Pipeline([])),
     }

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -7,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omr_kedro.answers import Limits, Verdict, Workers, grade, grade_cheaply
-from tests.answers.key import Entry, math_verify, read_key
+from omr_kedro.publishing.verifier import GRADING
+from tests.answers.key import KEY_FILE, Entry, math_verify, read_key
+from tests.support.project import ROOT
 
 KEY = read_key()
 
@@ -54,6 +57,19 @@ def test_we_agree_with_the_key_at_least_as_often_as_math_verify(
             print(described(entry, verdict))
     assert sum(ours) >= sum(theirs)
     assert sum(ours) >= 0.98 * len(KEY)
+
+
+def test_a_card_states_the_errors_on_the_key_as_they_are(verdicts: list[Verdict]) -> None:
+    said = Counter((entry.equal, str(verdict)) for entry, verdict in zip(KEY, verdicts, strict=True))
+    assert GRADING[2:] == (
+        len(KEY),
+        sum(entry.equal for entry in KEY),
+        said[True, "equal"],
+        said[False, "equal"],
+        said[True, "unequal"],
+        sum(number for (_, verdict), number in said.items() if verdict not in ("equal", "unequal")),
+    )
+    assert (ROOT / GRADING.key) == KEY_FILE
 
 
 def test_which_of_two_answers_comes_first_makes_no_difference(workers: Workers, verdicts: list[Verdict]) -> None:

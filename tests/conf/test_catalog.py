@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,8 @@ def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages:
             return maker is not None and maker.namespace == "exam"
         case "exam_{stage}_gold":
             return f"{name.removesuffix('_gold')}_rows" in makers
+        case "published_{config}":
+            return maker is not None and maker.name == name.replace("published", "publish.publish", 1)
         case "{stage}_prompt":
             return (ROOT / f"conf/base/prompts/{own}.yml").is_file()
     raise AssertionError(f"{name}: say here what the pattern {pattern} is there for")
@@ -90,6 +93,16 @@ def test_every_dataset_is_in_the_catalog_with_a_layer_and_none_lives_in_memory(c
         metadata = getattr(dataset, "metadata", None)
         assert metadata, name
         assert metadata["kedro-viz"]["layer"], name
+
+
+def test_no_two_layers_feed_each_other_or_kedro_viz_would_show_none(catalog: DataCatalog) -> None:
+    layers = {name: catalog.get(name).metadata["kedro-viz"]["layer"] for name in NAMES}  # type: ignore[union-attr]
+    fed_by: dict[str, set[str]] = {}
+    for node in EVERY.nodes:
+        given = {layers[name] for name in node.inputs if name in layers}
+        for name in node.outputs:
+            fed_by.setdefault(layers[name], set()).update(given - {layers[name]})
+    assert [*TopologicalSorter(fed_by).static_order()][-2:] == ["reporting", "published"]
 
 
 def test_every_table_has_a_folder_of_its_name_and_a_preview(catalog: DataCatalog) -> None:

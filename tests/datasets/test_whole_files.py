@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 from kedro.io import AbstractDataset, DatasetError
 
-from omr_kedro.datasets import WholeCSVDataset, WholeJSONDataset
+from omr_kedro.datasets import IfThereDataset, WholeCSVDataset, WholeJSONDataset, WholeTextDataset
 from omr_kedro.datasets.whole_plot import WholePlotDataset
 from tests.support.damage import files_below
 
@@ -30,6 +30,7 @@ class UnprintablePlot(go.Figure):  # type: ignore[misc]  # plotly has no types
     [
         (WholeCSVDataset, pd.DataFrame({"a": [1, 2]}), pd.DataFrame({"a": ["x", Unprintable()]})),
         (WholeJSONDataset, {"model": "m"}, {"model": Unprintable()}),
+        (WholeTextDataset, "a card", None),
         (WholePlotDataset, go.Figure(go.Bar(x=[1], y=[2])), UnprintablePlot()),
     ],
 )
@@ -79,3 +80,13 @@ def test_a_plot_is_previewed_as_it_was_drawn(tmp_path: Path) -> None:
     dataset.save(go.Figure(go.Bar(x=[1], y=[2])))
     assert dataset.preview()["data"][0]["type"] == "bar"
     assert json.loads((tmp_path / "plot.json").read_text())["data"]
+
+
+def test_what_may_be_there_is_loaded_as_it_is_and_is_none_before(tmp_path: Path) -> None:
+    entry = {"type": "omr_kedro.datasets.WholeTextDataset", "filepath": str(tmp_path / "README.md")}
+    looked = IfThereDataset(dataset=entry)
+    assert looked.load() is None
+    WholeTextDataset(filepath=entry["filepath"]).save("# Märchen\n")
+    assert looked.load() == "# Märchen\n"
+    with pytest.raises(DatasetError, match="never writes"):
+        looked.save("other")  # type: ignore[arg-type]

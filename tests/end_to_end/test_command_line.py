@@ -167,9 +167,17 @@ def test_viz_builds_for_demo_without_a_key_and_shows_stages_layers_and_previews(
     assert built.returncode == 0, built.stderr
     assert project.kedro("viz", "build", env={"KEDRO_ENV": "demo"}).returncode == 0
     graph = json.loads((project.path / "build/api/main").read_text())
-    assert {"raw", "prompts", "models", "resources", "intermediate", "primary", "solutions", "reporting"} == set(
-        graph["layers"]
-    )
+    assert {
+        "raw",
+        "prompts",
+        "models",
+        "resources",
+        "intermediate",
+        "primary",
+        "solutions",
+        "reporting",
+        "published",
+    } == set(graph["layers"])
     assert {
         "extract_problems",
         "classify_problems",

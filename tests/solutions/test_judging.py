@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from omr_kedro.answers import Limits, Workers, grade
 from omr_kedro.llm.calls import Completion
+from omr_kedro.publishing.verifier import JUDGING
 from omr_kedro.solutions import judging
 from omr_kedro.solutions.judging import (
     MAX_CHARS,
@@ -86,6 +87,18 @@ def test_with_a_perfect_judge_no_answer_of_the_key_is_judged_wrongly(
     ]
     assert wrong == []
     assert {way for way, _ in counts} == {str(way) for way in Rung}
+
+
+def test_a_card_states_the_errors_of_the_rules_on_the_key_as_they_are(by_rules: list[Judgement | None]) -> None:
+    said = Counter((entry.same, str(found and found.verdict)) for entry, found in zip(KEY, by_rules, strict=True))
+    assert JUDGING[2:] == (
+        len(KEY),
+        sum(entry.same for entry in KEY),
+        said[True, "correct"],
+        said[False, "correct"],
+        said[True, "incorrect"],
+        said[True, "None"] + said[False, "None"],
+    )
 
 
 def test_a_judge_that_says_yes_to_everything_is_never_shown_an_answer_that_is_none(

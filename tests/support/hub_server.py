@@ -43,6 +43,12 @@ class HubServer:
             def do_HEAD(self) -> None:
                 hub.answer(self, body=False)
 
+            def do_POST(self) -> None:
+                hub.take(self)
+
+            def do_PUT(self) -> None:
+                hub.take(self)
+
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
@@ -63,10 +69,14 @@ class HubServer:
         else:
             self._answer_file(request, path.strip("/"), body=body)
 
+    def take(self, request: BaseHTTPRequestHandler) -> None:
+        """Refuse what is sent; see `hub_to_write.HubToWrite`."""
+        self.send(request, 405, b"{}")
+
     def _answer_api(self, request: BaseHTTPRequestHandler, path: str) -> None:
         repo = next((name for name in self.repos if path.startswith(name + "/")), None)
         if repo is None:
-            self._send(request, 404, b"{}", {"X-Error-Code": "RepoNotFound"})
+            self.send(request, 404, b"{}", {"X-Error-Code": "RepoNotFound"})
             return
         action, _, revision = path.removeprefix(repo + "/").partition("/")
         if action == "commits":
@@ -74,18 +84,18 @@ class HubServer:
                 {"id": commit, "title": "t", "message": "m", "authors": [], "date": "2025-01-01T00:00:00.000Z"}
                 for commit in self.commits
             ]
-            self._send(request, 200, json.dumps(commits).encode())
+            self.send(request, 200, json.dumps(commits).encode())
         elif revision.split("/")[0] not in self.commits:
-            self._send(request, 404, b"{}", {"X-Error-Code": "RevisionNotFound"})
+            self.send(request, 404, b"{}", {"X-Error-Code": "RevisionNotFound"})
         elif action == "tree":
             tree = [self._entry(name, content) for name, content in self.repos[repo].items()]
-            self._send(request, 200, json.dumps(tree).encode())
+            self.send(request, 200, json.dumps(tree).encode())
         else:
             info = {"id": repo.partition("/")[2], "sha": revision, "siblings": []}
-            self._send(request, 200, json.dumps(info).encode())
+            self.send(request, 200, json.dumps(info).encode())
 
     def _entry(self, name: str, content: bytes) -> dict[str, Any]:
-        entry: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": _git_hash(content)}
+        entry: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": git_hash(content)}
         if len(content) >= LARGE:
             entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
         return entry
@@ -97,10 +107,10 @@ class HubServer:
         commit, _, name = rest.partition("/")
         content = self.repos[repo].get(name) if repo else None
         if content is None:
-            self._send(request, 404, b"", {"X-Error-Code": "EntryNotFound"})
+            self.send(request, 404, b"", {"X-Error-Code": "EntryNotFound"})
             return
         large = len(content) >= LARGE
-        etag = hashlib.sha256(content).hexdigest() if large else _git_hash(content)
+        etag = hashlib.sha256(content).hexdigest() if large else git_hash(content)
         headers = {"ETag": f'"{etag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
         if name in self.corrupt:
             content = b"?" + content[1:]
@@ -114,9 +124,9 @@ class HubServer:
         if body and name in self.cut:
             sent = sent[: self.cut.pop(name)]
             request.close_connection = True
-        self._send(request, status, sent if body else b"", headers)
+        self.send(request, status, sent if body else b"", headers)
 
-    def _send(
+    def send(
         self, request: BaseHTTPRequestHandler, status: int, body: bytes, headers: dict[str, str] | None = None
     ) -> None:
         request.send_response(status)
@@ -126,5 +136,5 @@ class HubServer:
         request.wfile.write(body)
 
 
-def _git_hash(content: bytes) -> str:
+def git_hash(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\x00" % len(content) + content).hexdigest()

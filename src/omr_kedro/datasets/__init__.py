@@ -4,23 +4,29 @@ from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
+from omr_kedro.datasets.chat_template import ChatTemplateDataset
 from omr_kedro.datasets.grading_workers import GradingWorkersDataset
+from omr_kedro.datasets.if_there import IfThereDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
+from omr_kedro.datasets.published_files import PublishedFilesDataset
 from omr_kedro.datasets.python_sandbox import PythonSandboxDataset
 from omr_kedro.datasets.resource import ResourceDataset, SharedDataset
 from omr_kedro.datasets.shard_count import ShardCountDataset
 from omr_kedro.datasets.shards import ShardsDataset
 from omr_kedro.datasets.source import SourceDataset
-from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset
+from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset, WholeTextDataset
 
 __all__ = [
     "BenchmarkDataset",
     "ChatModelDataset",
+    "ChatTemplateDataset",
     "Checked",
     "GradingWorkersDataset",
+    "IfThereDataset",
     "ModelFilesDataset",
     "PromptDataset",
+    "PublishedFilesDataset",
     "PythonSandboxDataset",
     "ResourceDataset",
     "ShardCountDataset",
@@ -30,6 +36,7 @@ __all__ = [
     "TokenizerDataset",
     "WholeCSVDataset",
     "WholeJSONDataset",
+    "WholeTextDataset",
 ]
 
 

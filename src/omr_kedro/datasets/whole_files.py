@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 from kedro_datasets.json import JSONDataset
 from kedro_datasets.pandas import CSVDataset
+from kedro_datasets.text import TextDataset
 
 from omr_kedro.shards.files import keep_aside, whole_file
 from omr_kedro.shards.integrity import checksum, file_checksum
@@ -39,6 +40,18 @@ class WholeJSONDataset(JSONDataset):  # type: ignore[misc]  # kedro-datasets has
     def save(self, data: Any) -> None:
         """Write aside, then rename."""
         write_whole(Path(self._filepath), json.dumps(data, **self._save_args))
+
+
+class WholeTextDataset(TextDataset):  # type: ignore[misc]  # kedro-datasets has no types
+    """A text, in UTF-8."""
+
+    def load(self) -> str:
+        """The text."""
+        return Path(self._filepath).read_text("utf-8")
+
+    def save(self, data: str) -> None:
+        """Write aside, then rename."""
+        write_whole(Path(self._filepath), data)
 
 
 def write_whole(path: Path, text: str) -> None:

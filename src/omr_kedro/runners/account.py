@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 from kedro.io import CatalogProtocol, DatasetNotFoundError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from omr_kedro.datasets import ChatModelDataset
-from omr_kedro.llm.endpoint import Price, Spending, SpendingLimits, Spent
+from omr_kedro.llm.endpoint import Prices, Spending, SpendingLimits, Spent
 from omr_kedro.llm.engine import ChatModel
 from omr_kedro.runners.errors import ParameterError
 from omr_kedro.runners.submission import Progress, Submission
@@ -20,17 +20,6 @@ LOOK_EVERY_S = 10.0
 
 Catalog = CatalogProtocol[Any, Any]
 Parameter = TypeVar("Parameter", bound=BaseModel)
-
-
-class Prices(BaseModel):
-    """The section `prices` of the parameters: money for a million tokens, by the model's name in the catalog."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Price | None]
-
-    def of(self, model: str) -> Price:
-        """The price of a model; one that is not known where there is no entry."""
-        return (self.__pydantic_extra__ or {}).get(model) or Price()
 
 
 def parameter(catalog: Catalog, name: str, kind: type[Parameter]) -> Parameter:

@@ -8,6 +8,13 @@ from omr_kedro.tables.exam import EXAM_MARKS, EXAM_ROWS
 from omr_kedro.tables.genselect import CANDIDATE_GROUPS, SELECTION_SUMMARIES, SELECTIONS
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
+from omr_kedro.tables.publishing import (
+    PUBLISHED_PROBLEMS,
+    PUBLISHED_REJECTED,
+    PUBLISHED_SELECTIONS,
+    PUBLISHED_SOLUTIONS,
+    SFT_SELECTION,
+)
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
 from omr_kedro.tables.solutions import (
     ANSWERS,
@@ -41,6 +48,10 @@ __all__ = [
     "EXAM_ROWS",
     "FORUM_THREADS",
     "PROBLEMS",
+    "PUBLISHED_PROBLEMS",
+    "PUBLISHED_REJECTED",
+    "PUBLISHED_SELECTIONS",
+    "PUBLISHED_SOLUTIONS",
     "REFERENCE_ANSWERS",
     "REJECTED_RECORDS",
     "REJECTED_SOLUTIONS",
@@ -49,6 +60,7 @@ __all__ = [
     "SAMPLES",
     "SELECTIONS",
     "SELECTION_SUMMARIES",
+    "SFT_SELECTION",
     "SIMILAR",
     "SOLUTIONS",
     "SUMMARIES",

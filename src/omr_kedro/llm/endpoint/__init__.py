@@ -3,7 +3,7 @@
 from omr_kedro.llm.endpoint.client import ChatClient, Constraint
 from omr_kedro.llm.endpoint.http import ClientKind, HttpClient
 from omr_kedro.llm.endpoint.limits import Limits
-from omr_kedro.llm.endpoint.spending import GO_ON, Price, Spending, SpendingLimits, Spent
+from omr_kedro.llm.endpoint.spending import GO_ON, Price, Prices, Spending, SpendingLimits, Spent
 
 __all__ = [
     "GO_ON",
@@ -13,6 +13,7 @@ __all__ = [
     "HttpClient",
     "Limits",
     "Price",
+    "Prices",
     "Spending",
     "SpendingLimits",
     "Spent",

@@ -61,6 +61,17 @@ class Price(BaseModel):
         return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
 
 
+class Prices(BaseModel):
+    """The section `prices` of the parameters: money for a million tokens, by the model's name in the catalog."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Price | None]
+
+    def of(self, model: str) -> Price:
+        """The price of a model; one that is not known where there is no entry."""
+        return (self.__pydantic_extra__ or {}).get(model) or Price()
+
+
 @dataclass(frozen=True, slots=True)
 class Spent:
     """Calls, and what they took."""

@@ -1,0 +1,69 @@
+"""The published dataset and the run's reports -> its card and its Croissant metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Any
+
+import pandas as pd
+from kedro.pipeline import Node, Pipeline
+
+from omr_kedro.pipelines.describe_dataset.nodes import describe_dataset
+from omr_kedro.publishing.facts import DescriptionOptions, funnel_of
+
+_PUBLISHED, _COUNTS = "published_", "published_counts"
+
+
+def create_pipeline(publishing: Pipeline) -> Pipeline:
+    """Describe the configs that a pipeline publishes: each is a dataset `published_<config>`."""
+    made = [name for node in publishing.nodes for name in node.outputs]
+    configs = [name for name in made if name.startswith(_PUBLISHED) and name != _COUNTS]
+    reports = ("funnel", "funnel_reasons", "solutions_funnel", "solutions_funnel_reasons")
+    return Pipeline(
+        [
+            Node(
+                _describing(configs),
+                inputs={
+                    # First here and in the signature: Kedro finds a parameter's type by its place.
+                    "options": "params:describe_dataset",
+                    **{name: name for name in reports},
+                    "calls": "model_calls",
+                    "contamination": "contamination_report",
+                    "exam": "known_exam_report",
+                    "earlier": "earlier_dataset_card",
+                    **{name: name for name in configs},
+                },
+                outputs=["dataset_card", "dataset_croissant"],
+                name="describe_dataset",
+            )
+        ],
+        namespace="describe_dataset",
+        prefix_datasets_with_namespace=False,
+    )
+
+
+def _describing(configs: Sequence[str]) -> Callable[..., tuple[str, dict[str, Any]]]:
+    """A node's function that takes each config as an argument, as Kedro gives them."""
+
+    @wraps(describe_dataset)
+    def described(
+        options: DescriptionOptions,
+        funnel: pd.DataFrame,
+        funnel_reasons: pd.DataFrame,
+        solutions_funnel: pd.DataFrame,
+        solutions_funnel_reasons: pd.DataFrame,
+        calls: pd.DataFrame,
+        contamination: pd.DataFrame,
+        exam: pd.DataFrame | None,
+        earlier: str | None,
+        **published: Any,
+    ) -> tuple[str, dict[str, Any]]:
+        funnels = [
+            funnel_of("problems", funnel, funnel_reasons),
+            funnel_of("solutions", solutions_funnel, solutions_funnel_reasons),
+        ]
+        named = {name.removeprefix(_PUBLISHED): published[name] for name in configs}
+        return describe_dataset(options, named, funnels, calls, contamination, exam, earlier)
+
+    return described
