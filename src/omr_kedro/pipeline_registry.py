@@ -79,8 +79,8 @@ def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, the exam of the models, and the sums of stages.
 
     `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems,
-    `genselect_generation` makes comparisons of solutions, `publish` makes a dataset of all, `describe_dataset` its card,
-    `report_page` a page about them; the default is all of these.
+    `genselect_generation` makes comparisons of solutions, `publish` makes a dataset of all, `describe_dataset` its
+    card, `report_page` a page about them; the default is all of these.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
