@@ -8,6 +8,12 @@ from omr_kedro.tables.exam import EXAM_MARKS, EXAM_ROWS
 from omr_kedro.tables.genselect import CANDIDATE_GROUPS, SELECTION_SUMMARIES, SELECTIONS
 from omr_kedro.tables.prepare_threads import THREADS
 from omr_kedro.tables.problems import PROBLEMS
+from omr_kedro.tables.publishing import (
+    PUBLISHED_PROBLEMS,
+    PUBLISHED_REJECTED,
+    PUBLISHED_SELECTIONS,
+    PUBLISHED_SOLUTIONS,
+)
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
 from omr_kedro.tables.solutions import (
     ANSWERS,
@@ -41,6 +47,10 @@ __all__ = [
     "EXAM_ROWS",
     "FORUM_THREADS",
     "PROBLEMS",
+    "PUBLISHED_PROBLEMS",
+    "PUBLISHED_REJECTED",
+    "PUBLISHED_SELECTIONS",
+    "PUBLISHED_SOLUTIONS",
     "REFERENCE_ANSWERS",
     "REJECTED_RECORDS",
     "REJECTED_SOLUTIONS",
