@@ -57,6 +57,11 @@ SCRIPTS = (
         "peak memory of solutions against the number of problems, and CPU a sample",
         ("--problems", "100", "200", "--reply-chars", "4000"),
     ),
+    Script(
+        "publishing",
+        "the published dataset beside a bare copy, and peak memory",
+        ("--rows", "400", "800", "--shards", "2", "--repeat", "1"),
+    ),
     Script("shards", "tables beside the least that writes and reads them", ("--rows", "2000", "--repeat", "1")),
     Script("dispatch", "GPU-hours of dispatch, simulated", ("--threads", "2000")),
     Script(

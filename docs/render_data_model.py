@@ -12,6 +12,7 @@ import pyarrow as pa
 from kedro.framework.project import pipelines, settings
 from kedro.framework.startup import bootstrap_project
 
+from omr_kedro import tables
 from omr_kedro.datasets import ShardsDataset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,12 +29,26 @@ and schemas.
 """
 
 
+PUBLISHED = """# The published dataset
+
+Configs of `data/07_model_output/<workspace>/dataset` ([publishing](publishing.md)), as Parquet under `data/<config>/`.
+Columns up to `used_in_kaggle` are those of nvidia/OpenMathReasoning.
+"""
+CONFIGS = {
+    "`cot`, `tir`": tables.PUBLISHED_SOLUTIONS,
+    "`genselect`": tables.PUBLISHED_SELECTIONS,
+    "`problems`, `additional_problems`": tables.PUBLISHED_PROBLEMS,
+    "`rejected`": tables.PUBLISHED_REJECTED,
+}
+
+
 def render() -> str:
     """The page: a section for each schema, in the order in which the pipelines make the first table of it."""
     alike: dict[pa.Schema, dict[str, ShardsDataset]] = defaultdict(dict)
     for name, table in _tables().items():
         alike[table.store.schema][name] = table
-    return "\n".join([HEAD, *(_section(schema, tables) for schema, tables in alike.items())])
+    configs = (f"## {names}\n\n{_columns(schema)}\n" for names, schema in CONFIGS.items())
+    return "\n".join([HEAD, *(_section(schema, those) for schema, those in alike.items()), PUBLISHED, *configs])
 
 
 def _tables() -> dict[str, ShardsDataset]:
@@ -45,14 +60,18 @@ def _tables() -> dict[str, ShardsDataset]:
     return {name: dataset for name, dataset in datasets.items() if isinstance(dataset, ShardsDataset)}
 
 
-def _section(schema: pa.Schema, tables: dict[str, ShardsDataset]) -> str:
-    title = ", ".join(f"`{name}`" for name in tables)
-    places = "\n".join(f"- `{_folder(table)}` ({table.store.format})" for table in tables.values())
+def _section(schema: pa.Schema, alike: dict[str, ShardsDataset]) -> str:
+    title = ", ".join(f"`{name}`" for name in alike)
+    places = "\n".join(f"- `{_folder(table)}` ({table.store.format})" for table in alike.values())
+    return f"## {title}\n\n{places}\n\n{_columns(schema)}\n"
+
+
+def _columns(schema: pa.Schema) -> str:
     rows = "\n".join(
         f"| `{field.name}`{'' if field.nullable else ' *'} | {_kind(field.type)} | {_meaning(field)} |"
         for field in schema
     )
-    return f"## {title}\n\n{places}\n\n| column | type | meaning |\n|---|---|---|\n{rows}\n"
+    return f"| column | type | meaning |\n|---|---|---|\n{rows}"
 
 
 def _folder(table: ShardsDataset) -> str:

@@ -3,14 +3,14 @@ from __future__ import annotations
 from omr_kedro.pipeline_registry import register_pipelines
 
 
-def test_the_default_is_every_stage_those_of_problems_and_then_those_of_solutions() -> None:
+def test_the_default_is_every_stage_those_of_problems_then_those_of_solutions_then_publishing() -> None:
     pipelines = register_pipelines()
     apart = {"raw_data", "model_preparation", "benchmarks", "exam"}
     after = {node.name for node in pipelines["genselect_generation"].nodes}
     stages = {node.name for name, stage in pipelines.items() if name not in apart for node in stage.nodes} - after
     assert {node.name for node in pipelines["__default__"].nodes} == stages
     problems, solutions = pipelines["problem_generation"], pipelines["solution_generation"]
-    assert set(pipelines["__default__"].nodes) == {*problems.nodes, *solutions.nodes}
+    assert set(pipelines["__default__"].nodes) == {*problems.nodes, *solutions.nodes, *pipelines["publish"].nodes}
     assert not set(problems.nodes) & set(solutions.nodes)
     assert not problems.inputs() & solutions.all_outputs(), "problems are made without solutions"
 

@@ -22,6 +22,7 @@ from omr_kedro.pipelines import (
     merge_problems,
     model_preparation,
     prepare_threads,
+    publish,
     raw_data,
     report,
     select_solutions,
@@ -67,12 +68,16 @@ _GENSELECT_GENERATION = {
     "summarise_selections": summarise_selections,
 }
 
+_MODES = ("cot",)
+"""Kinds of solutions that are published."""
+
 
 def register_pipelines() -> dict[str, Pipeline]:
     """The pipelines of preparation, each stage by itself, the exam of the models, and the sums of stages.
 
-    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems; the default is
-    both. `genselect_generation` makes comparisons of solutions.
+    `problem_generation` makes problems of threads, `solution_generation` makes solutions of problems, `publish` makes a
+    dataset of both; the default is all three.
+    `genselect_generation` makes comparisons of solutions.
     """
     preparation = {name: module.create_pipeline() for name, module in _PREPARATION.items()}
     problems = {name: module.create_pipeline() for name, module in _PROBLEM_GENERATION.items()}
@@ -83,6 +88,7 @@ def register_pipelines() -> dict[str, Pipeline]:
     comparisons["genselect_report"] = report.create_pipeline(comparisons.values(), prefix="genselect_")
     problem_generation = sum(problems.values(), start=Pipeline([]))
     solution_generation = sum(solutions.values(), start=Pipeline([]))
+    publishing = publish.create_pipeline(_MODES)
     return {
         **preparation,
         **problems,
@@ -92,5 +98,6 @@ def register_pipelines() -> dict[str, Pipeline]:
         "problem_generation": problem_generation,
         "solution_generation": solution_generation,
         "genselect_generation": sum(comparisons.values(), start=Pipeline([])),
-        "__default__": problem_generation + solution_generation,
+        "publish": publishing,
+        "__default__": problem_generation + solution_generation + publishing,
     }

@@ -41,6 +41,24 @@ def test_a_table_goes_through_the_catalog(tmp_path: Path, format: str) -> None:
     assert next(iter(data.load("threads").rows())) == {**THREAD, "problem_source": None, "extra": None}
 
 
+def optional(folder: Path) -> ShardsDataset:
+    return ShardsDataset(filepath=str(folder), schema="omr_kedro.tables.THREADS", optional=True)
+
+
+def test_an_optional_table_that_was_never_made_is_empty(tmp_path: Path) -> None:
+    assert list(optional(tmp_path / "threads").load().rows()) == []
+    with pytest.raises(DatasetError, match="is not there"):
+        catalog(tmp_path).load("threads")
+
+
+def test_an_optional_table_that_was_not_finished_is_missing_as_any_other(tmp_path: Path) -> None:
+    dataset = optional(tmp_path / "threads")
+    dataset.save(given([THREAD]))
+    (tmp_path / "threads/.complete.json").unlink()
+    with pytest.raises(DatasetError, match="is not there"):
+        dataset.load()
+
+
 def test_a_preview_shows_the_columns_and_cuts_long_texts(tmp_path: Path) -> None:
     data = catalog(tmp_path)
     data.save("threads", given([THREAD] * 9))

@@ -7,6 +7,7 @@ from omr_kedro.datasets.chat_model import ChatModelDataset
 from omr_kedro.datasets.grading_workers import GradingWorkersDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
+from omr_kedro.datasets.published_files import PublishedFilesDataset
 from omr_kedro.datasets.python_sandbox import PythonSandboxDataset
 from omr_kedro.datasets.resource import ResourceDataset, SharedDataset
 from omr_kedro.datasets.shard_count import ShardCountDataset
@@ -21,6 +22,7 @@ __all__ = [
     "GradingWorkersDataset",
     "ModelFilesDataset",
     "PromptDataset",
+    "PublishedFilesDataset",
     "PythonSandboxDataset",
     "ResourceDataset",
     "ShardCountDataset",

@@ -43,6 +43,7 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
         schema: str,
         format: Format = "jsonl",
         integrity: Integrity = "once",
+        optional: bool = False,
         metadata: dict[str, Any] | None = None,
     ) -> None:
         """Describe the table.
@@ -53,6 +54,8 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
             format: `jsonl` for text that people want to `head`, `parquet` for what is read by column.
             integrity: `once` in a process (before a shard counts as made, or is first read), `always` when it is read,
                 or `never` (its size is looked at nevertheless).
+            optional: whether a table that nobody ever began to make is one without rows, and no error: for what a run
+                may do without.
             metadata: passed on to Kedro-Viz and other plugins.
 
         Raises:
@@ -62,6 +65,7 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
         if integrity not in get_args(Integrity):
             raise DatasetError(f"integrity is {' or '.join(get_args(Integrity))} (globals.yml), not {integrity!r}")
         self._filepath = Path(filepath)
+        self._optional = optional
         self._store = TableStore(self._filepath, format, load_obj(schema), integrity=integrity)
         self.made: int | None = None
         """Shards that the last save of this process has made; None before one."""
@@ -73,6 +77,9 @@ class ShardsDataset(AbstractDataset[Recipe, Table]):
 
     def load(self) -> Table:
         """The finished table."""
+        if self._optional and not self._store.begun_at_all:
+            logger.info("%s: was never made, and counts as empty", self._filepath.name)
+            return Table(self._filepath.name, self._store.schema, Shards([]))
         return Table(self._filepath.name, self._store.schema, self._store.shards())
 
     def save(self, data: Recipe) -> None:

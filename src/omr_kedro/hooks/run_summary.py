@@ -17,7 +17,7 @@ from kedro.io import DataCatalog
 from kedro.pipeline import Pipeline
 from rich.table import Table
 
-from omr_kedro.datasets import ShardsDataset
+from omr_kedro.datasets import PublishedFilesDataset, ShardsDataset
 from omr_kedro.exam.view import advice, exam_table
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
@@ -28,6 +28,9 @@ from omr_kedro.solutions.positions import told_of_agreement
 
 _EXAMPLE_CHARS = 70
 _POSITIONS = "selection_positions"
+
+COUNTS = "published_counts"
+"""Dataset of the counts of what is published."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,8 @@ class RunSummary:
             _show_exam(pipeline, catalog)
         else:
             _show_tables(pipeline, catalog)
+        if COUNTS in pipeline.all_outputs():
+            _show_dataset(catalog.load(COUNTS), pipeline, catalog)
         _show_crashes(pipeline, catalog)
         if spent := report.spent():
             say(f"This run: {spent}.")
@@ -221,12 +226,25 @@ def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
             say(f"  {name:<34} {catalog.load(name).count:>9,} rows  {_where(catalog, name)}")
 
 
+def _show_dataset(counts: pd.DataFrame, pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """Say where the dataset is, what is in it, and which configs have no rows and so no files."""
+    published = next(name for name in pipeline.all_outputs() if isinstance(catalog.get(name), PublishedFilesDataset))
+    say(f"  {'the dataset for trainers:':<32} {_where(catalog, published)}")
+    written, empty = counts[counts["rows"] > 0], counts[counts["rows"] == 0]
+    if len(written):
+        held = ", ".join(f"{row.config} {row.rows:,}" for row in written.itertuples())
+        say(f"Rows of its configs: {held}.")
+    for row in empty.itertuples():
+        say(f"Not written, since it has no rows: config {row.config} ({row.empty}).")
+
+
 def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
     """Say how many rows met a fault of this program, and show the first, so that somebody mends it."""
     names = [name for node in pipeline.nodes for name in node.outputs if name.endswith(("_dropped", "_rejected"))]
-    tables: dict[str, Shards] = {name: catalog.load(name) for name in names}
+    loaded = {name: catalog.load(name) for name in names}
+    tables = {name: table for name, table in loaded.items() if isinstance(table, Shards)}
     counts = Counter({name: sum(_crashed(table)) for name, table in tables.items()})
-    if first := next((name for name in names if counts[name]), None):
+    if first := next((name for name in tables if counts[name]), None):
         row = next(row for row in tables[first].rows() if row["reason"] == READING_CRASHED)
         say(
             f"{counts.total():,} rows met a fault of this program ({READING_CRASHED}); please report it. The first, in "

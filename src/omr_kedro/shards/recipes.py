@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import pyarrow as pa
+
 from omr_kedro.shards.code import code_digest
 from omr_kedro.shards.identity import fingerprint, shard_names
 
@@ -29,6 +31,8 @@ class Shard:
     read: Callable[[], Iterator[Row]]
     read_column: Callable[[str], Iterator[Any]] | None = None
     """Reads the values of one column for less than all rows cost; None where nothing can."""
+    read_batches: Callable[[Sequence[str]], Iterator[pa.RecordBatch]] | None = None
+    """Reads these columns as Arrow batches, without those that are not there; None where rows are not stored so."""
 
     def rows(self) -> Iterator[Row]:
         """Stream the rows in their stored order."""

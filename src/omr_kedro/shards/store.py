@@ -57,6 +57,7 @@ from omr_kedro.shards.formats import (
     UNREADABLE,
     Format,
     is_damage,
+    read_batches,
     read_column,
     read_rows,
     readable_rows,
@@ -260,6 +261,11 @@ class TableStore:
         scratch = self.scratch(name)
         return any(path.exists() for path in (self._stored(name), scratch.open, scratch.retired))
 
+    @property
+    def begun_at_all(self) -> bool:
+        """Whether there is anything of the table: a mark, a file of rows, or work on a shard."""
+        return self.complete or bool(self.files() or self.written() or self.opened())
+
     def written(self) -> list[str]:
         """The shards that were ever written, whether or not the table is finished."""
         return list(self._marks())
@@ -329,13 +335,23 @@ class TableStore:
         return unsealed(name, _json_of(self._mark_path(name)))
 
     def _shard(self, name: str, mark: Mark) -> Shard:
-        return Shard(name, mark.digest, mark.rows, partial(self._rows, name, mark), partial(self._column, name, mark))
+        return Shard(
+            name,
+            mark.digest,
+            mark.rows,
+            partial(self._rows, name, mark),
+            partial(self._column, name, mark),
+            partial(self._batches, name, mark) if self._stored(name).suffix == ".parquet" else None,
+        )
 
     def _rows(self, name: str, mark: Mark) -> Iterator[Row]:
         return self._as_written(name, mark, partial(self._read, name))
 
     def _column(self, name: str, mark: Mark, column: str) -> Iterator[Any]:
         return self._as_written(name, mark, lambda: read_column(self._stored(name), column))
+
+    def _batches(self, name: str, mark: Mark, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        return self._as_written(name, mark, lambda: read_batches(self._stored(name), columns))
 
     def _as_written(self, name: str, mark: Mark, read: Callable[[], Iterator[Value]]) -> Iterator[Value]:
         """Read a shard's file, which must be the marked one from the first row to the last.

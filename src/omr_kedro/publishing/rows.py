@@ -1,0 +1,252 @@
+"""Rows of the published configs, made of the tables, batch by batch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from omr_kedro import __version__, tables
+from omr_kedro.answers.forms import answer_form
+from omr_kedro.publishing.columns import Columns, alongside, batch_of, by_value, chats, constant, think
+from omr_kedro.publishing.ids import IdCounts, IdPlaces
+from omr_kedro.publishing.publication import bare
+from omr_kedro.shards.arrow import arrow_batches
+from omr_kedro.shards.recipes import Row, Shards
+from omr_kedro.tables.publishing import MESSAGE
+
+SOLUTIONS, REJECTED = bare(tables.PUBLISHED_SOLUTIONS), bare(tables.PUBLISHED_REJECTED)
+PROBLEMS, SELECTIONS = bare(tables.PUBLISHED_PROBLEMS), bare(tables.PUBLISHED_SELECTIONS)
+Batches = Iterator[pa.RecordBatch]
+
+_RENAMED = {"executions": "tool_calls", "execution_errors": "tool_errors", "execution_timeouts": "tool_timeouts"}
+_OF_TOOLS = [(name, pa.int64()) for name in ("output_tokens", *_RENAMED, "void_turns")]
+_TIR_COLUMNS = [*_OF_TOOLS, ("messages", pa.string())]
+_SUMMARIES = pa.schema([("solution_id", pa.string()), ("summary", pa.string())])
+
+
+@dataclass(frozen=True)
+class Licences:
+    """Licence of each row, by its source."""
+
+    usual: str = "cc-by-4.0"
+    by_source: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, sources: pa.Array) -> pa.Array:
+        """The licences of rows of these sources."""
+        special = by_value(sources, self.by_source.get)
+        return pc.fill_null(special, self.usual)
+
+
+def cot_rows(solutions: Shards, summaries: Shards, licences: Licences) -> Batches:
+    """Rows of the config `cot`: a summary takes the place of the final text where there is one."""
+    read = _read_columns(tables.SOLUTIONS)
+    for name, shard in solutions.items():
+        chosen = arrow_batches(summaries[name], _SUMMARIES) if name in summaries else iter(())
+        for batch, summary in alongside(arrow_batches(shard, read), chosen, "solution_id", "summary"):
+            yield _solutions(batch, licences, SOLUTIONS, pc.coalesce(summary, batch.column("solution")))
+
+
+def tir_rows(solutions: Shards, licences: Licences, tools: str) -> Batches:
+    """Rows of the config `tir`.
+
+    Args:
+        solutions: right solutions with code; `messages` holds their chats as JSON.
+        licences: of the rows.
+        tools: that the model could call, as JSON.
+    """
+    read = _read_columns(tables.SOLUTIONS, _TIR_COLUMNS)
+    for shard in solutions.values():
+        for batch in arrow_batches(shard, read):
+            yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools)
+
+
+def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences) -> Batches:
+    """Rows of the config `rejected`: samples of each mode that are no solution, with the tools of the mode."""
+    read = _read_columns(tables.REJECTED_SOLUTIONS, _TIR_COLUMNS)
+    for samples, tools in modes:
+        for shard in samples.values():
+            for batch in arrow_batches(shard, read):
+                text = pc.fill_null(batch.column("solution"), "")
+                yield _solutions(batch, licences, REJECTED, text, tools)
+
+
+def _solutions(
+    batch: pa.RecordBatch, licences: Licences, schema: pa.Schema, text: pa.Array, tools: str | None = None
+) -> pa.RecordBatch:
+    rows = len(batch)
+    columns: Columns = {_RENAMED.get(name, name): batch.column(name) for name in batch.schema.names}
+    columns["generated_solution"] = think(columns["reasoning"], text)
+    columns["inference_mode"] = columns["mode"]
+    columns["pass_rate_model"] = pc.if_else(
+        columns["pass_rate"].is_valid(), columns["generation_model"], pa.nulls(rows, pa.string())
+    )
+    if tools is None:
+        said: list[Columns] = [{"content": columns["problem"]}, {"content": text, "reasoning": columns["reasoning"]}]
+        columns["messages"] = chats(["user", "assistant"], said)
+    else:
+        columns["messages"] = chats_of_json(columns["messages"])
+        columns["tools"] = constant(tools, rows)
+    return batch_of(columns | _facts(columns, licences, rows), schema, rows)
+
+
+def _facts(columns: Columns, licences: Licences, rows: int) -> Columns:
+    return {
+        "answer_type": by_value(columns["expected_answer"], lambda text: str(answer_form(text))),
+        "license": licences.of(columns["problem_source"]),
+        "pipeline_version": constant(__version__, rows),
+    }
+
+
+def _read_columns(*parts: Iterable[Any]) -> pa.Schema:
+    fields = [field if isinstance(field, pa.Field) else pa.field(*field) for part in parts for field in part]
+    return pa.schema([pa.field(field.name, field.type) for field in fields])
+
+
+_FIELDS = [field.name for field in MESSAGE]
+
+
+def chats_of_json(texts: pa.Array) -> pa.Array:
+    """Chats that are written as JSON: lists of messages. A call of tools stays JSON in its message."""
+    return pa.array([_messages(text) for text in texts.to_pylist()], pa.list_(MESSAGE))
+
+
+def _messages(text: str | None) -> list[Row] | None:
+    if text is None:
+        return None
+    return [{name: _plain(message.get(name)) for name in _FIELDS} for message in orjson.loads(text)]
+
+
+def _plain(value: Any) -> str | None:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+# ---- problems
+
+
+def problem_rows(problems: Shards, references: Shards, solutions: Iterable[pa.Array], licences: Licences) -> Batches:
+    """Rows of the config `problems`: every clean problem, with the answer that counts.
+
+    Args:
+        problems: the clean problems.
+        references: the decided answers of those that were solved (`tables.REFERENCE_ANSWERS`).
+        solutions: ids of the problems of all published solutions, one for each solution.
+        licences: of the rows.
+    """
+    solved = IdCounts(solutions)
+    decided = _Decided(references)
+    for shard in problems.values():
+        for batch in arrow_batches(shard, _read_columns(tables.PROBLEMS)):
+            columns: Columns = {name: batch.column(name) for name in batch.schema.names}
+            extracted = columns["expected_answer"]
+            columns["extracted_answer"] = extracted
+            told = decided.of(batch.column("problem_id"))
+            is_decided = told["answer_source"].is_valid()
+            columns |= told
+            # One that was not solved has the answer of its discussion, and nobody has looked at another one.
+            unsolved = pc.if_else(extracted.is_valid(), "extracted", "none")
+            columns["expected_answer"] = pc.if_else(is_decided, told["expected_answer"], extracted)
+            columns["answer_source"] = pc.coalesce(told["answer_source"], unsolved)
+            columns["solutions"] = pa.array(solved.of(batch.column("problem_id")))
+            yield batch_of(columns | _facts(columns, licences, len(batch)), PROBLEMS, len(batch))
+
+
+class _Decided:
+    """Decided answers by their problems; a few hundred bytes of memory for each."""
+
+    def __init__(self, references: Shards) -> None:
+        read = pa.schema([pa.field(each.name, each.type) for each in tables.REFERENCE_ANSWERS if each.name in _DECIDED])
+        found = [batch for shard in references.values() for batch in arrow_batches(shard, read)]
+        self._rows = pa.Table.from_batches(found, schema=read).combine_chunks()
+        self._places = IdPlaces([self._rows["problem_id"].combine_chunks()] if len(self._rows) else [])
+
+    def of(self, ids: pa.Array) -> Columns:
+        places = self._places.of(ids)
+        taken = self._rows.take(pa.array(places, mask=places < 0))
+        return {name: taken[name].combine_chunks() for name in taken.schema.names if name != "problem_id"}
+
+
+_DECIDED = frozenset(
+    {
+        "problem_id", "expected_answer", "answer_source", "suspect", "votes_for", "votes_total", "samples_drawn",
+        "stop_reason", "pass_rate", "pass_rate_first8",
+    }
+)  # fmt: skip
+
+
+def additional_rows(rows: Batches) -> Batches:
+    """Rows of the config `additional_problems`: those problems without a published solution."""
+    for batch in rows:
+        yield batch.filter(pc.equal(batch.column("solutions"), 0))
+
+
+# ---- GenSelect
+
+SELECTION_PROMPT = """Several people have solved a problem of mathematics. Compare their solutions and find out which
+one has the right final answer. End with a line that holds the word Judgment, a colon and its number.
+
+Problem:
+{problem}
+
+{candidates}"""
+"""User message of a comparison; names in braces stand for the statement and the numbered candidates."""
+
+
+def selection_prompt(template: str, problem: str, texts: list[str]) -> str:
+    """The template with a problem and its candidates, numbered from 1; braces in these are text."""
+    numbered = (f"Candidate {number}:\n{text.strip()}" for number, text in enumerate(texts, 1))
+    values = {"problem": problem, "candidates": "\n\n".join(numbered)}
+    return re.sub(r"\{(problem|candidates)\}", lambda found: values[found[1]], template)
+
+
+def selection_rows(selections: Shards, summaries: Shards, licences: Licences, template: str) -> Batches:
+    """Rows of the config `genselect`: comparisons whose choice is right."""
+    make = partial(_selection, template=template)
+    for name, shard in selections.items():
+        chosen = {row["group_id"]: row["summary"] for row in summaries[name].rows()} if name in summaries else {}
+        batch: list[Row] = []
+        for row in shard.rows():
+            if row["outcome"] == "right":
+                batch.append(make({**row, "summary": chosen.get(row["group_id"])}))
+            if len(batch) == _ROWS:
+                yield _selections(batch, licences)
+                batch = []
+        if batch:
+            yield _selections(batch, licences)
+
+
+_ROWS = 32
+"""Comparisons at once: each holds up to sixteen candidates."""
+
+
+def _selection(row: Row, template: str) -> Row:
+    asked = selection_prompt(template, row["problem"], [candidate["text"] for candidate in row["candidates"]])
+    text = row["summary"] or row["comparison"] or ""
+    reasoning = row.get("reasoning")
+    said = [{"role": "user", "content": asked}, {"role": "assistant", "content": text, "reasoning": reasoning}]
+    return {
+        **row,
+        "problem": asked,
+        "statement": row["problem"],
+        "generated_solution": f"<think>\n{reasoning}\n</think>\n{text}" if reasoning else text,
+        "generation_model": row["selection_model"],
+        "inference_mode": "genselect",
+        "solution_id": row["chosen_solution_id"],
+        "candidates": [{name: each[name] for name in ("solution_id", "text", "correct")} for each in row["candidates"]],
+        "messages": said,
+    }
+
+
+def _selections(rows: list[Row], licences: Licences) -> pa.RecordBatch:
+    given = pa.RecordBatch.from_pylist(
+        [{name: row.get(name) for name in SELECTIONS.names} for row in rows],
+        schema=pa.schema([pa.field(each.name, each.type) for each in SELECTIONS]),
+    )
+    columns: Columns = {name: given.column(name) for name in SELECTIONS.names}
+    return batch_of(columns | _facts(columns, licences, len(given)), SELECTIONS, len(given))
