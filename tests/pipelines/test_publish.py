@@ -22,6 +22,7 @@ from omr_kedro.publishing.files import publish
 from omr_kedro.publishing.publication import Publication, Published
 from omr_kedro.shards import Shards
 from tests.publishing.support import rejected, rows_of, solution, table
+from tests.support.tables import shards_of
 
 OPTIONS = PublishOptions()
 
@@ -57,7 +58,12 @@ class Dataset:
                 {"stage": "settle_cot", "rows_in": 8, "kept": 6, "dropped": 1, "failed": 1},
             ]
         )
-        given = {"cot_solutions": self.solutions, "cot_rejected": self.rejected, "problems": self.problems} | changed
+        given = {
+            "selection": shards_of([]),
+            "cot_solutions": self.solutions,
+            "cot_rejected": self.rejected,
+            "problems": self.problems,
+        } | changed
         check_published(self.counts if counts is None else counts, changed.pop("funnel", funnel), **given)
 
 
@@ -97,9 +103,18 @@ def test_tables_that_were_made_since_the_funnel_fail_the_run(dataset: Dataset) -
     funnel = pd.DataFrame([{"stage": "settle_cot", "kept": 5, "dropped": 2, "failed": 2}])
     tables = {"cot_solutions": dataset.solutions, "cot_rejected": dataset.rejected}
     with pytest.raises(PublishedCountsError) as told:
-        check_published(dataset.counts, funnel, dataset.problems, **tables)
+        check_published(dataset.counts, funnel, dataset.problems, shards_of([]), **tables)
     assert "funnel settle_cot, kept: 5 rows; cot_solutions: 6" in str(told.value)
     assert "funnel settle_cot, dropped and failed: 4 rows; cot_rejected: 2" in str(told.value)
+
+
+def test_a_view_that_lacks_a_row_of_the_selection_fails_the_run(dataset: Dataset) -> None:
+    more = pd.DataFrame([{"config": "sft_messages", "rows": 1}, {"config": "nemo_rl", "rows": 0}])
+    kept = shards_of([{"outcome": "kept"}, {"outcome": "kept"}, {"outcome": "dropped"}])
+    with pytest.raises(PublishedCountsError) as told:
+        dataset.check(pd.concat([dataset.counts, more]), selection=kept)
+    assert "config sft_messages: 1 rows; kept by sft_selection: 2" in str(told.value)
+    assert "nemo_rl" not in str(told.value)
 
 
 def test_each_mode_has_its_config_and_its_tables() -> None:
@@ -107,4 +122,4 @@ def test_each_mode_has_its_config_and_its_tables() -> None:
     assert {"published_cot", "published_tir", "published_genselect", "published_rejected"} <= made
     only = create_pipeline(["cot"])
     assert not {"tir_solutions", "selections"} & only.inputs()
-    assert not {"published_tir", "published_genselect"} & only.all_outputs()
+    assert not {"published_tir", "published_genselect", "published_genselect_rl"} & only.all_outputs()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from omr_kedro import tables
@@ -46,7 +47,8 @@ def solution(number: int, problem: str = "p", **more: Any) -> Row:
 def rejected(number: int, reason: str = "incorrect", problem: str = "p", **more: Any) -> Row:
     """A sample that is no solution."""
     verdict = reason if reason in {"incorrect", "undecided"} else "undecided"
-    return {**solution(number, problem), "verdict": verdict, "outcome": "dropped", "reason": reason, **more}
+    row = solution(number, problem, reasoning=f"Guess {number}.", predicted_answer="8")
+    return {**row, "verdict": verdict, "outcome": "dropped", "reason": reason, **more}
 
 
 def table(folder: Path, rows: Iterable[Row], schema: pa.Schema = tables.SOLUTIONS, shards: int = 2) -> Shards:
@@ -65,3 +67,37 @@ def _batches(published: Published | Publication | Iterable[pa.RecordBatch]) -> I
     if isinstance(published, Published | Publication):
         return iter(published.batches())
     return iter(published)
+
+
+_TOOLS = [(name, pa.int64()) for name in ("output_tokens", "executions", "execution_errors", "execution_timeouts")]
+_OF_CODE = [*_TOOLS, ("void_turns", pa.int64()), ("messages", pa.string())]
+TIR_SOLUTIONS = pa.schema([*tables.SOLUTIONS, *_OF_CODE])
+TIR_REJECTED = pa.schema([*tables.REJECTED_SOLUTIONS, *_OF_CODE])
+CHAT: list[dict[str, Any]] = [
+    {"role": "user", "content": "How many?"},
+    {
+        "role": "assistant",
+        "content": None,
+        "reasoning": "Count.",
+        "tool_calls": [
+            {"id": "call_0", "type": "function", "function": {"name": "python", "arguments": '{"code": "print(7)"}'}}
+        ],
+    },
+    {"role": "tool", "tool_call_id": "call_0", "content": "7"},
+    {"role": "assistant", "content": "$\\boxed{7}$"},
+]
+
+
+def with_code(number: int, problem: str = "p", **more: Any) -> Row:
+    """A right solution that ran code."""
+    return {
+        **solution(number, problem, solution_id=f"{problem}-code-{number}", mode="tir", reasoning=None),
+        "solution": f"<think>\nCount {number}.\n<tool_call>\nprint(7)\n</tool_call>\n</think>\n$\\boxed{{7}}$",
+        "messages": orjson.dumps(CHAT).decode(),
+        "output_tokens": 3,
+        "executions": 2,
+        "execution_errors": 1,
+        "execution_timeouts": 0,
+        "void_turns": 1,
+        **more,
+    }

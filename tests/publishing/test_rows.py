@@ -22,12 +22,10 @@ from omr_kedro.publishing.rows import (
     tir_rows,
 )
 from omr_kedro.shards import Row, Shards
-from tests.publishing.support import rejected, rows_of, solution, table
+from tests.publishing.support import CHAT, TIR_REJECTED, TIR_SOLUTIONS, rejected, rows_of, solution, table, with_code
 from tests.support.tables import shards_of
 
 NONE = Shards([])
-TIR = pa.schema([*tables.SOLUTIONS, *((n, pa.int64()) for n in ("output_tokens", "executions", "execution_errors")),
-    ("execution_timeouts", pa.int64()), ("void_turns", pa.int64()), ("messages", pa.string())])  # fmt: skip
 
 
 def summary(number: int, text: str) -> Row:
@@ -83,37 +81,9 @@ def test_lines_and_files_of_parquet_are_published_alike(tmp_path: Path) -> None:
     assert rows_of(cot_rows(stored, NONE, Licences())) == rows_of(cot_rows(shards_of(rows, 1), NONE, Licences()))
 
 
-CHAT: list[dict[str, Any]] = [
-    {"role": "user", "content": "How many?"},
-    {
-        "role": "assistant",
-        "content": None,
-        "reasoning": "Count.",
-        "tool_calls": [
-            {"id": "call_0", "type": "function", "function": {"name": "python", "arguments": '{"code": "7"}'}}
-        ],
-    },
-    {"role": "tool", "tool_call_id": "call_0", "content": "7"},
-    {"role": "assistant", "content": "$\\boxed{7}$"},
-]
-
-
-def with_code(number: int, **more: Any) -> Row:
-    text = "<think>\nCount.\n<tool_call>\n7\n</tool_call>\n</think>\n$\\boxed{7}$"
-    tools: dict[str, Any] = {
-        "output_tokens": 3,
-        "executions": 2,
-        "execution_errors": 1,
-        "execution_timeouts": 0,
-        "void_turns": 1,
-    }
-    chat = orjson.dumps(CHAT).decode()
-    return solution(number, mode="tir", reasoning=None, solution=text, messages=chat, **tools, **more)
-
-
 def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its_own(tmp_path: Path) -> None:
-    (row,) = rows_of(tir_rows(table(tmp_path, [with_code(0)], TIR), Licences(), '[{"type": "function"}]'))
-    assert row["generated_solution"].startswith("<think>\nCount.\n<tool_call>")
+    (row,) = rows_of(tir_rows(table(tmp_path, [with_code(0)], TIR_SOLUTIONS), Licences(), '[{"type": "function"}]'))
+    assert row["generated_solution"].startswith("<think>\nCount 0.\n<tool_call>")
     assert [m["role"] for m in row["messages"]] == ["user", "assistant", "tool", "assistant"]
     assert orjson.loads(row["messages"][1]["tool_calls"]) == CHAT[1]["tool_calls"]
     assert (row["messages"][2]["tool_call_id"], row["messages"][1]["content"]) == ("call_0", None)
@@ -129,8 +99,7 @@ def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its
 
 def test_rejected_samples_of_all_modes_are_published_with_their_reasons(tmp_path: Path) -> None:
     cot = table(tmp_path / "c", [rejected(0), rejected(1, "truncated", solution=None)], tables.REJECTED_SOLUTIONS)
-    with_tools = pa.schema([*tables.REJECTED_SOLUTIONS, *list(TIR)[len(tables.SOLUTIONS) :]])
-    tir = table(tmp_path / "t", [{**with_code(2), "outcome": "failed", "reason": "undecided"}], with_tools)
+    tir = table(tmp_path / "t", [{**with_code(2), "outcome": "failed", "reason": "undecided"}], TIR_REJECTED)
     rows = rows_of(rejected_rows([(cot, None), (tir, "[]")], Licences()))
     assert [(row["reason"], row["outcome"], row["inference_mode"], len(row["messages"])) for row in rows] == [
         ("incorrect", "dropped", "cot", 2),

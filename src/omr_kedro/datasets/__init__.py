@@ -4,6 +4,7 @@ from typing import Protocol, runtime_checkable
 
 from omr_kedro.datasets.benchmark import BenchmarkDataset
 from omr_kedro.datasets.chat_model import ChatModelDataset
+from omr_kedro.datasets.chat_template import ChatTemplateDataset
 from omr_kedro.datasets.grading_workers import GradingWorkersDataset
 from omr_kedro.datasets.model_files import ModelFilesDataset, TokenizerDataset
 from omr_kedro.datasets.prompt import PromptDataset
@@ -18,6 +19,7 @@ from omr_kedro.datasets.whole_files import WholeCSVDataset, WholeJSONDataset
 __all__ = [
     "BenchmarkDataset",
     "ChatModelDataset",
+    "ChatTemplateDataset",
     "Checked",
     "GradingWorkersDataset",
     "ModelFilesDataset",

@@ -13,6 +13,7 @@ from omr_kedro.tables.publishing import (
     PUBLISHED_REJECTED,
     PUBLISHED_SELECTIONS,
     PUBLISHED_SOLUTIONS,
+    SFT_SELECTION,
 )
 from omr_kedro.tables.raw_data import FORUM_THREADS, REJECTED_RECORDS, REPOST_REPLIES, REPOSTS
 from omr_kedro.tables.solutions import (
@@ -59,6 +60,7 @@ __all__ = [
     "SAMPLES",
     "SELECTIONS",
     "SELECTION_SUMMARIES",
+    "SFT_SELECTION",
     "SIMILAR",
     "SOLUTIONS",
     "SUMMARIES",

@@ -131,3 +131,14 @@ PUBLISHED_SELECTIONS = pa.schema(
     ]
 )
 """Config `genselect`."""
+
+SFT_SELECTION = pa.schema(
+    [
+        column("solution_id", TEXT, "a published solution, in the order of `cot`, then `tir`", required=True),
+        PROBLEM_ID,
+        column("inference_mode", TEXT, "`cot` or `tir`", required=True),
+        column("outcome", TEXT, "`kept` for training, or `dropped`", required=True),
+        column("reason", TEXT, "filter that left it out, `held_out_for_rl`, or `not_drawn`; empty where it is kept"),
+    ]
+)
+"""Which published solutions are trained on."""

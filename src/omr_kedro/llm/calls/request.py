@@ -209,7 +209,7 @@ class Completion:
     @property
     def cut(self) -> bool:
         """Whether the reply is not known to be whole: the server says that it ended it for another reason."""
-        return self.finish_reason is not None and self.finish_reason.lower() not in _WHOLE
+        return is_cut(self.finish_reason)
 
     @cached_property
     def settled(self) -> bool:
@@ -259,7 +259,14 @@ class Completion:
         return {**(identity._asdict() if identity else {}), **_fields_of(self), "checksum": self.checksum}
 
 
+def is_cut(finish_reason: str | None) -> bool:
+    """Whether a server says by this reason that it ended a reply before its end; no reason says nothing."""
+    return finish_reason is not None and finish_reason.lower() not in _WHOLE
+
+
 _WHOLE = frozenset({"stop", "eos", "eos_token", "end_turn", "stop_sequence"})
+
+
 """Finish reasons of replies that the model itself has ended, as OpenAI-compatible servers spell them."""
 _ABORTED = "abort"
 """Finish reason of a reply that the server gave up, as when it shuts down: asking again is likely to help."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial, wraps
+from inspect import signature
 from typing import Any
 
 import orjson
@@ -24,6 +25,7 @@ from omr_kedro.publishing.rows import (
     selection_rows,
     tir_rows,
 )
+from omr_kedro.publishing.views import SFT
 from omr_kedro.shards import OmrError, Shards
 
 COT, TIR, GENSELECT = "cot", "tir", "genselect"
@@ -154,13 +156,16 @@ def count_published(**published: Published) -> pd.DataFrame:
     )
 
 
-def check_published(counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards, **tables: Shards) -> None:
+def check_published(
+    counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards, selection: Shards, **tables: Shards
+) -> None:
     """Fail the run when a config holds other rows than its tables, or these other rows than the funnel.
 
     Args:
         counts: of the configs.
         funnel: of solutions.
         problems: the clean problems.
+        selection: which solutions are trained on.
         tables: solutions and rejected samples of each mode, as `<mode>_solutions` and `<mode>_rejected`.
 
     Raises:
@@ -175,6 +180,7 @@ def check_published(counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards
         ),
         *_rejected_pair(rows, tables),
         ("config problems", rows["problems"], "problems", problems.count),
+        *_view_pairs(rows, selection),
         *_funnel_pairs(funnel, problems, tables),
     ]
     if wrong := [f"{one}: {here:,} rows; {other}: {there:,}" for one, here, other, there in pairs if here != there]:
@@ -187,6 +193,12 @@ def check_published(counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards
 
 
 _Pair = tuple[str, int, str, int]
+
+
+def _view_pairs(rows: Mapping[str, int], selection: Shards) -> Iterator[_Pair]:
+    """Counts of views of solutions, but for those without rows, which say why."""
+    kept = sum(outcome == "kept" for shard in selection.values() for outcome in shard.column("outcome"))
+    return ((f"config {view}", rows[view], "kept by sft_selection", kept) for view in SFT if rows.get(view))
 
 
 def _rejected_pair(rows: Mapping[str, int], tables: Mapping[str, Shards]) -> list[_Pair]:
@@ -209,11 +221,16 @@ def _funnel_pairs(funnel: pd.DataFrame, problems: Shards, tables: Mapping[str, S
             yield f"funnel settle_{mode}, {' and '.join(columns)}", told, name, table.count
 
 
-def of_names(function: Callable[..., Any], *given: Any) -> Callable[..., Any]:
-    """A node's function whose first arguments are given, under its own name for Kedro-Viz."""
+def given(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:
+    """A node's function whose first arguments are given, under its own name for Kedro-Viz.
+
+    Its signature is that of the others: Kedro reads from it of which type a node's parameters are.
+    """
 
     @wraps(function)
     def named(*inputs: Any) -> Any:
-        return function(*given, *inputs)
+        return function(*first, *inputs)
 
+    whole = signature(function, eval_str=True)
+    named.__signature__ = whole.replace(parameters=list(whole.parameters.values())[len(first) :])  # type: ignore[attr-defined]
     return named

@@ -12,7 +12,7 @@ from omr_kedro.pipelines.publish.nodes import (
     TIR,
     check_published,
     count_published,
-    of_names,
+    given,
     publish_additional_problems,
     publish_cot,
     publish_genselect,
@@ -20,9 +20,17 @@ from omr_kedro.pipelines.publish.nodes import (
     publish_rejected,
     publish_tir,
 )
+from omr_kedro.pipelines.publish.views import (
+    publish_genselect_rl,
+    publish_preferences,
+    publish_rl_view,
+    publish_sft_view,
+    select_for_sft,
+)
 from omr_kedro.publishing.publication import Publication
+from omr_kedro.publishing.views import RL, SFT
 
-OPTIONS = "params:publish"
+OPTIONS, VIEWS = "params:publish", "params:publish_views"
 
 
 def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
@@ -32,18 +40,15 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
         modes: kinds of solutions that the project makes.
     """
     solving = [mode for mode in (COT, TIR) if mode in modes]
-    configs = [
-        *(mode for mode in (COT, TIR, GENSELECT) if mode in modes),
-        "problems",
-        "additional_problems",
-        "rejected",
-    ]
+    comparisons = ["genselect_rl"] if GENSELECT in modes else []
+    configs = [mode for mode in (COT, TIR, GENSELECT) if mode in modes]
+    configs += ["problems", "additional_problems", "rejected", *SFT, *RL, "preferences", *comparisons]
     tables = [f"{mode}_{kind}" for mode in solving for kind in ("solutions", "rejected")]
     return Pipeline(
         [
             *(_of_mode(mode) for mode in (COT, TIR, GENSELECT) if mode in modes),
             Node(
-                of_names(publish_rejected, solving),
+                given(publish_rejected, solving),
                 inputs=[OPTIONS, *(f"{mode}_rejected" for mode in solving)],
                 outputs="published_rejected",
                 name="publish_rejected",
@@ -60,6 +65,16 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
                     ("additional_problems", publish_additional_problems),
                 )
             ),
+            *_views(solving),
+            *(
+                Node(
+                    publish_genselect_rl,
+                    inputs=["candidate_groups", "published_problems", "published_rejected", VIEWS, OPTIONS],
+                    outputs=f"published_{view}",
+                    name=f"publish_{view}",
+                )
+                for view in comparisons
+            ),
             Node(
                 count_published,
                 inputs={f"published_{config}": f"published_{config}" for config in configs},
@@ -72,6 +87,7 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
                     "counts": "published_counts",
                     "funnel": "solutions_funnel",
                     "problems": "problems",
+                    "selection": "sft_selection",
                     **{name: name for name in tables},
                 },
                 outputs=None,
@@ -91,3 +107,40 @@ def _of_mode(mode: str) -> Node:
     }
     function, inputs = functions[mode]
     return Node(function, inputs=[*inputs, OPTIONS], outputs=f"published_{mode}", name=f"publish_{mode}")
+
+
+def _views(modes: Sequence[str]) -> list[Node]:
+    solutions = [f"published_{mode}" for mode in modes]
+    known = ["published_problems", "published_rejected"]
+    return [
+        Node(
+            select_for_sft,
+            inputs=[*known, "problem_tokenizer", VIEWS, *solutions],
+            outputs="sft_selection",
+            name="select_for_sft",
+        ),
+        *(
+            Node(
+                given(publish_sft_view, view),
+                inputs=["sft_selection", *known, "chat_template", VIEWS, *solutions],
+                outputs=f"published_{view}",
+                name=f"publish_{view}",
+            )
+            for view in SFT
+        ),
+        *(
+            Node(
+                given(publish_rl_view, view),
+                inputs=[*known, VIEWS],
+                outputs=f"published_{view}",
+                name=f"publish_{view}",
+            )
+            for view in RL
+        ),
+        Node(
+            publish_preferences,
+            inputs=["sft_selection", *known, VIEWS, *solutions],
+            outputs="published_preferences",
+            name="publish_preferences",
+        ),
+    ]
