@@ -10,7 +10,7 @@ TOLERANCE = 1e-4
 """Of a result, relative to it (the original's)."""
 _NUMBER = r"\d{1,15}(?:\.\d{1,15})?"
 _CHAIN = re.compile(
-    rf"(?<![\w.^)}}+*/=-])(?<![\w)}}+*/=-] )(-?{_NUMBER}(?: ?[-+*/] ?{_NUMBER}){{1,20}}) ?= ?(-?{_NUMBER})"
+    rf"(?<![\w.^)}}+*/=-])(?<![)}}+*/=-] )(-?{_NUMBER}(?: ?[-+*/] ?{_NUMBER}){{1,20}}) ?= ?(-?{_NUMBER})"
     r"(?![\w^(\\%]| ?[-+*/]|\.\d)"
 )
 """Numbers and signs alone on the left, a number on the right; no part of a longer expression on either side."""

@@ -43,7 +43,7 @@ class ChatTemplate:
             config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
             own = folder / FILE
             source = own.read_text(encoding="utf-8") if own.is_file() else _default(config.get("chat_template"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, AttributeError) as error:
             raise BadInputError(f"{name}: {CONFIG} cannot be read: {error}") from error
         if not source:
             raise BadInputError(f"{name}: neither {FILE} nor {CONFIG} has a chat template.")

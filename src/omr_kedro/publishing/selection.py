@@ -57,8 +57,9 @@ def _reasons(
     _by_problem(facts, filters)
     if filters.num_output_samples is not None:
         _leave_out(facts, ~_drawn(facts, filters.num_output_samples, filters.downsampling), "not_drawn")
-    # pandas has numbers that are none (NaN) for what is missing.
-    return np.where(facts["reason"].isna(), None, facts["reason"].to_numpy(object))
+    reasons = facts["reason"].to_numpy(object, copy=True)
+    reasons[facts["reason"].isna().to_numpy()] = None  # pandas has numbers that are none (NaN) for what is missing
+    return reasons
 
 
 def _facts(batch: pa.RecordBatch, filters: Filters, evidence: Evidence, rl_share: float) -> pd.DataFrame:
