@@ -1,6 +1,6 @@
 """The config `cot` beside a bare copy with pyarrow, and its memory against the number of rows.
 
-    python -m benchmarks.publishing [--rows 20000 100000] [--chars 10000] [--shards 16] [--repeat 3]
+    python -m benchmarks.publishing [--rows 50000 100000] [--chars 10000] [--shards 16] [--repeat 3]
 
 Solutions are random words of mathematics, in row groups as `TableStore` writes them; half of them have a summary. The
 copy reads each file of the solutions and writes it again, zstd, with pyarrow's own settings: what published rows cost
@@ -168,7 +168,7 @@ def measured(way: str, folder: Path, out: Path) -> tuple[float, float]:
 def main() -> None:
     """Measure, print, and fail when it is too slow or memory grows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, nargs=2, default=[20_000, 100_000], help="few, and many")
+    parser.add_argument("--rows", type=int, nargs=2, default=[50_000, 100_000], help="few, and many")
     parser.add_argument("--chars", type=int, default=10_000)
     parser.add_argument("--shards", type=int, default=16)
     parser.add_argument("--repeat", type=int, default=3)

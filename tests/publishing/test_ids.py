@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from omr_kedro.publishing.ids import IdCounts, IdPlaces, Ids, keys_of
+from omr_kedro.publishing.ids import IdPlaces, Ids, keys_of
 
 IDS = st.lists(st.text("0123456789abcdef", min_size=1, max_size=6), max_size=30)
 
@@ -17,10 +17,9 @@ def column(ids: list[str]) -> pa.Array:
 def test_ids_are_found_counted_and_placed_as_texts_are(known: list[str], asked: list[str]) -> None:
     parts = [column(known[:5]), column(known[5:])]
     assert list(Ids(parts).hold(column(asked))) == [each in known for each in asked]
-    assert list(IdCounts(parts).of(column(asked))) == [known.count(each) for each in asked]
-    distinct = list(dict.fromkeys(known))
-    places = IdPlaces([column(distinct)]).of(column(asked))
-    assert list(places) == [distinct.index(each) if each in distinct else -1 for each in asked]
+    places = IdPlaces(parts)
+    assert list(places.counts(column(asked))) == [known.count(each) for each in asked]
+    assert list(places.of(column(asked))) == [known.index(each) if each in known else -1 for each in asked]
 
 
 def test_a_salt_makes_other_hashes_that_are_the_same_in_every_process() -> None:

@@ -124,14 +124,25 @@ def test_a_problem_has_the_answer_that_was_decided_or_that_of_its_discussion(tmp
     )
     decided = [reference("b", "2", "majority"), reference("a", "5", "replaced_by_majority")]
     references = table(tmp_path / "r", decided, tables.REFERENCE_ANSWERS)
-    solved = [pa.array(["a", "a"]), pa.array(["b"])]
+    solved = [
+        pa.RecordBatch.from_pylist([{"problem_id": name, "generation_model": model} for name, model in some])
+        for some in ([("a", "one"), ("a", "two")], [("b", "two")])
+    ]
     make = partial(problem_rows, problems, references, solved, Licences())
-    told = ("expected_answer", "answer_source", "extracted_answer", "suspect", "pass_rate", "solutions")
+    told = (
+        "expected_answer",
+        "answer_source",
+        "extracted_answer",
+        "suspect",
+        "pass_rate",
+        "solutions",
+        "pass_rate_model",
+    )
     assert {row["problem_id"]: tuple(row[name] for name in told) for row in rows_of(make())} == {
-        "a": ("5", "replaced_by_majority", "1", False, 0.25, 2),
-        "b": ("2", "majority", None, False, 0.25, 1),
-        "c": ("3", "extracted", "3", None, None, 0),
-        "d": (None, "none", None, None, None, 0),
+        "a": ("5", "replaced_by_majority", "1", False, 0.25, 2, "one"),
+        "b": ("2", "majority", None, False, 0.25, 1, "two"),
+        "c": ("3", "extracted", "3", None, None, 0, None),
+        "d": (None, "none", None, None, None, 0, None),
     }
     assert {row["problem_id"] for row in rows_of(additional_rows(make()))} == {"c", "d"}
 

@@ -51,33 +51,23 @@ class Ids:
         return found
 
 
-class IdCounts:
-    """How many times each id stands in columns."""
-
-    def __init__(self, columns: Iterable[pa.Array]) -> None:
-        self._keys, self._counts = np.unique(all_keys(columns), return_counts=True)
-
-    def of(self, ids: pa.Array) -> npt.NDArray[np.int64]:
-        """The count of each id, 0 for one that is not there."""
-        keys = keys_of(ids)
-        if not len(self._keys):
-            return np.zeros(len(keys), np.int64)
-        places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[places] == keys, self._counts[places], 0)
-
-
 class IdPlaces:
-    """Where each id stands in columns, of which none holds it twice."""
+    """Where each id stands first in columns, and how many times it stands there."""
 
     def __init__(self, columns: Iterable[pa.Array]) -> None:
-        keys = all_keys(columns)
-        self._order = np.argsort(keys, kind="stable")
-        self._keys = keys[self._order]
+        self._keys, self._firsts, self._counts = np.unique(all_keys(columns), return_index=True, return_counts=True)
 
     def of(self, ids: pa.Array) -> npt.NDArray[np.int64]:
-        """The place of each id, -1 for one that is not there."""
+        """The first place of each id, -1 for one that is not there."""
+        return self._found(ids, self._firsts, -1)
+
+    def counts(self, ids: pa.Array) -> npt.NDArray[np.int64]:
+        """How many times each id is there."""
+        return self._found(ids, self._counts, 0)
+
+    def _found(self, ids: pa.Array, values: npt.NDArray[np.int64], missing: int) -> npt.NDArray[np.int64]:
         keys = keys_of(ids)
         if not len(self._keys):
-            return np.full(len(keys), -1)
+            return np.full(len(keys), missing)
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        return np.where(self._keys[places] == keys, self._order[places], -1)
+        return np.where(self._keys[places] == keys, values[places], missing)

@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from omr_kedro import __version__, tables
 from omr_kedro.answers.forms import answer_form
 from omr_kedro.publishing.columns import Columns, alongside, batch_of, by_value, chats, constant, think
-from omr_kedro.publishing.ids import IdCounts, IdPlaces
+from omr_kedro.publishing.ids import IdPlaces
 from omr_kedro.publishing.publication import bare
 from omr_kedro.shards.arrow import arrow_batches
 from omr_kedro.shards.recipes import Row, Shards
@@ -130,16 +130,18 @@ def _plain(value: Any) -> str | None:
 # ---- problems
 
 
-def problem_rows(problems: Shards, references: Shards, solutions: Iterable[pa.Array], licences: Licences) -> Batches:
+def problem_rows(
+    problems: Shards, references: Shards, solutions: Iterable[pa.RecordBatch], licences: Licences
+) -> Batches:
     """Rows of the config `problems`: every clean problem, with the answer that counts.
 
     Args:
         problems: the clean problems.
         references: the decided answers of those that were solved (`tables.REFERENCE_ANSWERS`).
-        solutions: ids of the problems of all published solutions, one for each solution.
+        solutions: all published solutions, as far as `SOLVED` goes.
         licences: of the rows.
     """
-    solved = IdCounts(solutions)
+    solved = _Solved(solutions)
     decided = _Decided(references)
     for shard in problems.values():
         for batch in arrow_batches(shard, _read_columns(tables.PROBLEMS)):
@@ -153,8 +155,34 @@ def problem_rows(problems: Shards, references: Shards, solutions: Iterable[pa.Ar
             unsolved = pc.if_else(extracted.is_valid(), "extracted", "none")
             columns["expected_answer"] = pc.if_else(is_decided, told["expected_answer"], extracted)
             columns["answer_source"] = pc.coalesce(told["answer_source"], unsolved)
-            columns["solutions"] = pa.array(solved.of(batch.column("problem_id")))
+            columns |= solved.of(batch.column("problem_id"), told["pass_rate"])
             yield batch_of(columns | _facts(columns, licences, len(batch)), PROBLEMS, len(batch))
+
+
+SOLVED = ["problem_id", "generation_model"]
+"""Columns of published solutions that rows of problems tell of."""
+
+
+class _Solved:
+    """How many solutions problems have, and by which model the first is: ten bytes of memory for each solution."""
+
+    def __init__(self, solutions: Iterable[pa.RecordBatch]) -> None:
+        self._models: list[pa.Array] = []
+        self._places = IdPlaces(self._noted(solutions))
+        encoded = pa.chunked_array(self._models, pa.dictionary(pa.int32(), pa.string())).unify_dictionaries()
+        self._model = encoded.combine_chunks()
+
+    def _noted(self, solutions: Iterable[pa.RecordBatch]) -> Iterator[pa.Array]:
+        for batch in solutions:
+            self._models.append(batch.column("generation_model").dictionary_encode())
+            yield batch.column("problem_id")
+
+    def of(self, ids: pa.Array, pass_rates: pa.Array) -> Columns:
+        """Counts of solutions, and the model of each pass rate, where a solution tells it."""
+        places = self._places.of(ids)
+        models = self._model.take(pa.array(places, mask=places < 0)).cast(pa.string())
+        known = pc.if_else(pass_rates.is_valid(), models, pa.nulls(len(ids), pa.string()))
+        return {"solutions": pa.array(self._places.counts(ids)), "pass_rate_model": known}
 
 
 class _Decided:

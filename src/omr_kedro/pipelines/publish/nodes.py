@@ -17,6 +17,7 @@ from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
 from omr_kedro.publishing.publication import Publication, Published, publication
 from omr_kedro.publishing.rows import (
     SELECTION_PROMPT,
+    SOLVED,
     Licences,
     additional_rows,
     cot_rows,
@@ -123,7 +124,7 @@ def _problem_rows(
     problems: Shards, references: Shards, options: PublishOptions, solutions: Sequence[Published]
 ) -> Callable[[], Iterator[pa.RecordBatch]]:
     def rows() -> Iterator[pa.RecordBatch]:
-        solved = (batch.column(0) for table in solutions for batch in table.batches(["problem_id"]))
+        solved = (batch for table in solutions for batch in table.batches(SOLVED))
         return problem_rows(problems, references, solved, options.licences)
 
     return rows
