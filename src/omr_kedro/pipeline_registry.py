@@ -68,7 +68,7 @@ _GENSELECT_GENERATION = {
     "summarise_selections": summarise_selections,
 }
 
-_MODES = ("cot",)
+_MODES = ("cot", "tir")
 """Kinds of solutions that are published."""
 
 

@@ -34,7 +34,7 @@ from omr_kedro.publishing.training import Guard
 from omr_kedro.publishing.views import RL
 from omr_kedro.shards import Row, Shards
 from omr_kedro.text import TokenCounter
-from tests.publishing.support import TIR_REJECTED, TIR_SOLUTIONS, rows_of, solution, table
+from tests.publishing.support import rows_of, solution, table
 from tests.support.tables import made, shards_of
 
 CHATML = ChatTemplate(
@@ -97,10 +97,10 @@ class Dataset:
         answers = table(folder / "a", references, tables.REFERENCE_ANSWERS)
         cot = publish_cot(table(folder / "s", solutions, shards=1), Shards([]), OPTIONS)
         self.solutions = [self._published("cot", cot)]
-        code = table(folder / "ts", tir, TIR_SOLUTIONS, shards=1)
+        code = table(folder / "ts", tir, tables.TIR_SOLUTIONS, shards=1)
         self.solutions.append(self._published("tir", publish_tir(code, OPTIONS)))
         wrong = table(folder / "r", rejected, tables.REJECTED_SOLUTIONS, shards=1)
-        wrong_code = table(folder / "tr", tir_rejected, TIR_REJECTED, shards=1)
+        wrong_code = table(folder / "tr", tir_rejected, tables.TIR_REJECTED_SOLUTIONS, shards=1)
         self.rejected = self._published("rejected", publish_rejected(["cot", "tir"], OPTIONS, wrong, wrong_code))
         self.problems = self._published("problems", publish_problems(posed_table, answers, OPTIONS, *self.solutions))
 

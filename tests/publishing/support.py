@@ -69,10 +69,6 @@ def _batches(published: Published | Publication | Iterable[pa.RecordBatch]) -> I
     return iter(published)
 
 
-_TOOLS = [(name, pa.int64()) for name in ("output_tokens", "executions", "execution_errors", "execution_timeouts")]
-_OF_CODE = [*_TOOLS, ("void_turns", pa.int64()), ("messages", pa.string())]
-TIR_SOLUTIONS = pa.schema([*tables.SOLUTIONS, *_OF_CODE])
-TIR_REJECTED = pa.schema([*tables.REJECTED_SOLUTIONS, *_OF_CODE])
 CHAT: list[dict[str, Any]] = [
     {"role": "user", "content": "How many?"},
     {

@@ -22,7 +22,7 @@ from omr_kedro.publishing.rows import (
     tir_rows,
 )
 from omr_kedro.shards import Row, Shards
-from tests.publishing.support import CHAT, TIR_REJECTED, TIR_SOLUTIONS, rejected, rows_of, solution, table, with_code
+from tests.publishing.support import CHAT, rejected, rows_of, solution, table, with_code
 from tests.support.tables import shards_of
 
 NONE = Shards([])
@@ -82,7 +82,9 @@ def test_lines_and_files_of_parquet_are_published_alike(tmp_path: Path) -> None:
 
 
 def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its_own(tmp_path: Path) -> None:
-    (row,) = rows_of(tir_rows(table(tmp_path, [with_code(0)], TIR_SOLUTIONS), Licences(), '[{"type": "function"}]'))
+    (row,) = rows_of(
+        tir_rows(table(tmp_path, [with_code(0)], tables.TIR_SOLUTIONS), Licences(), '[{"type": "function"}]')
+    )
     assert row["generated_solution"].startswith("<think>\nCount 0.\n<tool_call>")
     assert [m["role"] for m in row["messages"]] == ["user", "assistant", "tool", "assistant"]
     assert orjson.loads(row["messages"][1]["tool_calls"]) == CHAT[1]["tool_calls"]
@@ -99,7 +101,9 @@ def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its
 
 def test_rejected_samples_of_all_modes_are_published_with_their_reasons(tmp_path: Path) -> None:
     cot = table(tmp_path / "c", [rejected(0), rejected(1, "truncated", solution=None)], tables.REJECTED_SOLUTIONS)
-    tir = table(tmp_path / "t", [{**with_code(2), "outcome": "failed", "reason": "undecided"}], TIR_REJECTED)
+    tir = table(
+        tmp_path / "t", [{**with_code(2), "outcome": "failed", "reason": "undecided"}], tables.TIR_REJECTED_SOLUTIONS
+    )
     rows = rows_of(rejected_rows([(cot, None), (tir, "[]")], Licences()))
     assert [(row["reason"], row["outcome"], row["inference_mode"], len(row["messages"])) for row in rows] == [
         ("incorrect", "dropped", "cot", 2),

@@ -134,6 +134,13 @@ def test_arguments_of_a_call_that_were_no_json_stay_as_they_were(tmp_path: Path)
     assert row["messages"][1]["tool_calls"][0]["function"]["arguments"] == {"code": "print(1"}
 
 
+def test_a_problem_alone_is_asked_with_the_same_instruction_in_both_modes(tmp_path: Path) -> None:
+    posed_alone = [{"role": "user", "content": f"How many, {FREE[0]}?"}, {"role": "assistant", "content": "7"}]
+    code = with_code(0, FREE[0], messages=json.dumps(posed_alone))
+    data = Dataset(tmp_path, [solution(0, FREE[0])], [posed(FREE[0])], tir=[code], rl={"share": 0.3})
+    assert [row["messages"][0]["content"] for row in data.view("sft_messages")] == [ASKED, ASKED]
+
+
 def test_an_instruction_of_one_s_own_needs_a_place_for_the_problem(tmp_path: Path) -> None:
     row, _ = dataset(tmp_path / "a", instruction="Q: {problem}\nA:").view("nemo_rl")
     assert row["messages"][0]["content"] == f"Q: How many, {FREE[0]}?\nA:"

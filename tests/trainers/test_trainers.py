@@ -1,7 +1,7 @@
 """The dataset in the hands of trainers: their own loading and formatting code, where `install.sh` has installed it.
 
-TRL is installed and trains a step. NeMo-RL, axolotl, verl and NeMo Gym are not: their views are compared with the schemas
-that these projects document (`tests/publishing/test_views.py`), and loaded by `datasets`, with which all of them load.
+TRL is installed and trains a step. NeMo-RL, axolotl, verl and NeMo Gym are not: their views are compared with the
+schemas that these projects document (`tests/publishing/test_views.py`), and loaded by `datasets`, as all of them do.
 """
 
 from __future__ import annotations

@@ -26,8 +26,6 @@ PROBLEMS, SELECTIONS = bare(tables.PUBLISHED_PROBLEMS), bare(tables.PUBLISHED_SE
 Batches = Iterator[pa.RecordBatch]
 
 _RENAMED = {"executions": "tool_calls", "execution_errors": "tool_errors", "execution_timeouts": "tool_timeouts"}
-_OF_TOOLS = [(name, pa.int64()) for name in ("output_tokens", *_RENAMED, "void_turns")]
-_TIR_COLUMNS = [*_OF_TOOLS, ("messages", pa.string())]
 _SUMMARIES = pa.schema([("solution_id", pa.string()), ("summary", pa.string())])
 
 
@@ -61,7 +59,7 @@ def tir_rows(solutions: Shards, licences: Licences, tools: str) -> Batches:
         licences: of the rows.
         tools: that the model could call, as JSON.
     """
-    read = _read_columns(tables.SOLUTIONS, _TIR_COLUMNS)
+    read = _read_columns(tables.TIR_SOLUTIONS)
     for shard in solutions.values():
         for batch in arrow_batches(shard, read):
             yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools)
@@ -69,7 +67,7 @@ def tir_rows(solutions: Shards, licences: Licences, tools: str) -> Batches:
 
 def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences) -> Batches:
     """Rows of the config `rejected`: samples of each mode that are no solution, with the tools of the mode."""
-    read = _read_columns(tables.REJECTED_SOLUTIONS, _TIR_COLUMNS)
+    read = _read_columns(tables.TIR_REJECTED_SOLUTIONS)
     for samples, tools in modes:
         for shard in samples.values():
             for batch in arrow_batches(shard, read):
@@ -104,9 +102,9 @@ def _facts(columns: Columns, licences: Licences, rows: int) -> Columns:
     }
 
 
-def _read_columns(*parts: Iterable[Any]) -> pa.Schema:
-    fields = [field if isinstance(field, pa.Field) else pa.field(*field) for part in parts for field in part]
-    return pa.schema([pa.field(field.name, field.type) for field in fields])
+def _read_columns(schema: pa.Schema) -> pa.Schema:
+    """The columns, each of which may be empty: a table of another mode has not all of them."""
+    return pa.schema([pa.field(field.name, field.type) for field in schema])
 
 
 _FIELDS = [field.name for field in MESSAGE]

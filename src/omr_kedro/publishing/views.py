@@ -40,7 +40,7 @@ class Rendering:
     """How texts are put into views."""
 
     instruction: str = INSTRUCTION
-    """User message of solutions without code, with `{problem}` in it."""
+    """User message, with `{problem}` in it."""
     trim_prefix: bool = False
     """Cut a first line that says "My solution:"."""
     trim_solutions: bool = False
@@ -122,11 +122,13 @@ def _with_code(row: Row, rendering: Rendering) -> list[Row]:
             {**said[0], "train": False},
             {"role": "assistant", "content": rendering.reply(row["generated_solution"]), "train": True},
         ]
-    return [_turn(message, rendering) for message in row["messages"]]
+    return [_turn(message, row["problem"], rendering) for message in row["messages"]]
 
 
-def _turn(message: Row, rendering: Rendering) -> Row:
+def _turn(message: Row, problem: str, rendering: Rendering) -> Row:
     content = message["content"] or ""
+    if message["role"] == "user" and content == problem:
+        content = rendering.prompt(problem)
     if message["role"] == "assistant":
         reply = rendering.reply(content)
         content = f"<think>\n{message['reasoning']}\n</think>\n{reply}" if message["reasoning"] else reply

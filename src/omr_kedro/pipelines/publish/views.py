@@ -66,7 +66,7 @@ class ViewOptions(BaseModel):
     pairs_per_problem: int = Field(default=4, ge=1)
     """Pairs of a right and a wrong sample of a problem at most."""
     instruction: str = Field(default=INSTRUCTION, pattern=r"(?s)\{problem\}")
-    """User message of solutions without code, with `{problem}`."""
+    """User message, with `{problem}`."""
     trim_prefix: bool = False
     """Cut a first line "My solution:" of replies."""
     trim_solutions: bool = False
