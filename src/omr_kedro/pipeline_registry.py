@@ -68,7 +68,7 @@ _GENSELECT_GENERATION = {
     "summarise_selections": summarise_selections,
 }
 
-_MODES = ("cot", "tir")
+_MODES = ("cot", "tir", "genselect")
 """Kinds of solutions that are published."""
 
 
