@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.datasets import PythonSandboxDataset, ShardsDataset
+from omr_kedro.datasets import PublishedFilesDataset, PythonSandboxDataset, ShardsDataset
 from omr_kedro.hooks import RunSummary, StageReport
-from omr_kedro.hooks.run_summary import _CHAINS, Chain, _one_line, _show_crashes, _show_way_on
+from omr_kedro.hooks.run_summary import _CHAINS, Chain, _one_line, _show_crashes, _show_dataset, _show_way_on
 from omr_kedro.sandbox import Sandbox
 from omr_kedro.shards import READING_CRASHED, Row, Shards
 from tests.support.tables import shards_of
@@ -47,6 +48,21 @@ def test_rows_that_met_a_fault_are_counted_and_the_first_is_shown(capsys: pytest
 
 def test_without_any_nothing_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert shown(capsys, threads_dropped=[{"reason": "duplicate_thread", "detail": "x"}]) == ""
+
+
+def test_the_dataset_is_told_with_the_rows_of_its_configs_and_those_that_have_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog = DataCatalog({"published_cot": PublishedFilesDataset(filepath=str(tmp_path / "dataset"), config="cot")})
+    pipeline = Pipeline([Node(lambda x: x, "in", "published_cot", name="publish_cot")])
+    rows = {"cot": 1234, **{f"view_{number}": number for number in range(20)}}
+    counts = pd.DataFrame([{"config": name, "rows": count, "empty": "it is Monday"} for name, count in rows.items()])
+    _show_dataset(counts, pipeline, catalog)
+    lines = capsys.readouterr().out.splitlines()
+    assert str(tmp_path / "dataset") in " ".join(lines)
+    assert any(line.startswith("Rows of its configs: cot 1,234, view_1 1, ") for line in lines)
+    assert "  no rows, so no files, of view_0: it is Monday" in lines
+    assert all(len(line) <= 100 for line in lines[1:])
 
 
 def run_with_code(cells: list[str], capsys: pytest.CaptureFixture[str]) -> str:

@@ -28,6 +28,10 @@ from omr_kedro.solutions.positions import told_of_agreement
 
 _EXAMPLE_CHARS = 70
 _POSITIONS = "selection_positions"
+_WIDTH = 98
+
+COUNTS = "published_counts"
+"""Dataset of the counts of what is published."""
 
 COUNTS = "published_counts"
 """Dataset of the counts of what is published."""
@@ -236,9 +240,10 @@ def _show_dataset(counts: pd.DataFrame, pipeline: Pipeline, catalog: DataCatalog
     written, empty = counts[counts["rows"] > 0], counts[counts["rows"] == 0]
     if len(written):
         held = ", ".join(f"{row.config} {row.rows:,}" for row in written.itertuples())
-        say(f"Rows of its configs: {held}.")
+        for line in textwrap.wrap(f"Rows of its configs: {held}.", _WIDTH, subsequent_indent="  "):
+            say(line)
     for row in empty.itertuples():
-        say(f"Not written, since it has no rows: config {row.config} ({row.empty}).")
+        say(f"  no rows, so no files, of {row.config}: {row.empty}")
 
 
 def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -118,7 +118,7 @@ def publish_sft_view(
     if view not in options.views:
         return _nothing(view, _OFF)
     if view == "sft_input_output" and template is None:
-        return _nothing(view, "no tokenizer is configured: `chat_template` in globals.yml")
+        return _nothing(view, "no tokenizer: set `chat_template` in globals.yml")
     rendering = options.rendering(template)
 
     def rows() -> Iterator[pa.RecordBatch]:
