@@ -16,7 +16,9 @@ FILE = "info.log"
 _MOST_BYTES = 10_000_000
 # A line for each node and each table hides the lines that matter; `StageReport` says the same once a stage.
 # Kedro's runners log by the name of the module that they stand in, ours as well.
-_DETAILS = ("kedro", "omr_kedro.runners.runner", "omr_kedro.datasets.shards", "omr_kedro.llm.engine.engine")
+_DETAILS = (
+    "kedro", "omr_kedro.runners.runner", "omr_kedro.datasets.shards", "omr_kedro.llm.engine.engine", "omr_kedro.sandbox"
+)  # fmt: skip
 
 
 @contextmanager
