@@ -55,7 +55,8 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Looked:
 def test_the_notebook_runs_after_a_first_run_and_shows_what_it_promises(looked: Looked) -> None:
     of_problems = ("extract_problems", "no_problem", "has_answer_extracted", "example_threads.jsonl")
     of_solutions = ("truncated", "█", "equal_text", "samples_drawn", "unparsed_reply")
-    for shown in (*of_problems, *of_solutions):
+    with_code = ("completed", "novel_significant")
+    for shown in (*of_problems, *of_solutions, *with_code):
         assert shown in looked.printed, looked.printed[-3000:]
 
 
