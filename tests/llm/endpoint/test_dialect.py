@@ -76,6 +76,15 @@ def test_a_server_that_names_its_fields_costs_no_reply_but_the_one_that_is_used(
     assert len(model.asked) == 1 + len(refused) + ("max_tokens" in refused), "a small limit is tried as well"
 
 
+@pytest.mark.parametrize("field", ["tools", "tool_choice", "stop"])
+@pytest.mark.parametrize("says", ["the field", "nothing"])
+def test_means_to_run_code_are_never_given_up(field: str, says: str) -> None:
+    model, dialect = Model(field, says=says), Dialect("m")
+    with pytest.raises(CallError, match="no"):
+        asyncio.run(model.first(dialect, {**FIELDS, field: ["any"]}))
+    assert field in dialect.spoken({field: ["any"]})
+
+
 @pytest.mark.parametrize("says", ["the field", "nothing"])
 def test_a_limit_of_tokens_is_never_given_up(says: str) -> None:
     model, dialect = Model("max_tokens", "max_completion_tokens", says=says), Dialect("m")

@@ -26,7 +26,8 @@ Spare = Callable[[Completion], None]
 CONSTRAINTS = frozenset({"response_format", "structured_outputs"})
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 """Fields that are not given up but named otherwise: without a limit a reply may cost anything."""
-_INDISPENSABLE = frozenset({"model", "messages", "prompt", *_OTHER_NAMES.values()})
+# Without a tool to call, or a tag to stop at, a conversation with the sandbox would quietly be one without code.
+_INDISPENSABLE = frozenset({"model", "messages", "prompt", "tools", "tool_choice", "stop", *_OTHER_NAMES.values()})
 
 
 class Dialect:
