@@ -143,6 +143,14 @@ def test_a_solution_with_code_of_the_same_problem_is_shown_turn_by_turn(capsys: 
     ]
 
 
+def test_where_only_code_has_solved_anything_that_is_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    coded = {**SOLUTION, "messages": conversation("I compute.", "It is 5.")}
+    said = way_on(capsys, *_CHAINS, tir_solutions=coded)
+    assert "solved with code" in said
+    assert "solved in text" not in said
+    assert "No solution is left" not in said
+
+
 def test_of_a_long_conversation_the_beginning_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     coded = {**SOLUTION, "messages": conversation(*"abcdef")}
     lines = way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, tir_solutions=coded).splitlines()
