@@ -29,7 +29,7 @@ from omr_kedro.solutions.positions import told_of_agreement
 
 _EXAMPLE_CHARS = 70
 _POSITIONS = "selection_positions"
-_MOST_LINES = 4
+_MOST_LINES = 3
 """Of a conversation."""
 
 
