@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kedro.io import DataCatalog
+from kedro.io import DataCatalog, MemoryDataset
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, PythonSandboxDataset
+from omr_kedro.pipelines.solve_tir.nodes import ToolOptions
 from omr_kedro.readiness import Finding, check
 from omr_kedro.sandbox import Report, SandboxError
 from tests.support.chat_server import ChatServer, completion
@@ -98,7 +99,11 @@ WORDS = "namespaces: unshare: Operation not permitted; landlock: landlock: Funct
     [
         (REFUSED | {"namespaces": ""}, "isolation by namespaces (landlock: landlock: Function not implemented)"),
         (REFUSED | {"landlock": ""}, "isolation by landlock (namespaces: unshare: Operation not permitted)"),
-        (REFUSED, f"refused: {WORDS}. docs/sandbox.md says what to ask an administrator for"),
+        (
+            REFUSED,
+            f"refused: {WORDS}. docs/sandbox.md says what to ask an administrator for; "
+            "--params=solve_tir.enabled=false leaves solutions with code out",
+        ),
     ],
 )
 def test_the_isolation_that_this_machine_gives_is_told_on_one_line_and_decides_nothing_where_no_code_is_run(
@@ -126,6 +131,14 @@ def test_a_pipeline_that_has_code_run_needs_the_isolation_that_its_sandboxes_ask
     elsewhere = sandbox_finding(*isolations, served_here=False)
     assert elsewhere.good is None, "a node of the cluster may give what this machine does not"
     assert "in a job of Slurm" in elsewhere.told
+
+
+def test_a_stage_that_is_switched_off_needs_no_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("omr_kedro.readiness.probe", lambda: Report(REFUSED))
+    datasets = {"sandbox": PythonSandboxDataset(), "params:solve_tir": MemoryDataset(ToolOptions(enabled=False))}
+    asking = Pipeline([Node(lambda sandbox, options: sandbox, [*datasets], "done", name="ask")])
+    found = check(asking, DataCatalog(datasets), {}, served_here=True)
+    assert next(each for each in found if each.subject == "Sandbox").good is None
 
 
 def test_a_machine_without_linux_is_told_that_code_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:

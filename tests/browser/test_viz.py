@@ -77,6 +77,7 @@ async def test_the_graph_shows_stages_tables_and_layers_and_what_is_in_them(chro
         await page.until("document.querySelectorAll('.pipeline-node').length > 50")
         assert {"extract_problems", "decontaminate", "raw_threads", "problem_model"} <= await drawn(page)
         assert {"solve_cot", "settle_cot", "cot_model", "cot_solutions", "solutions_funnel_plot"} <= await drawn(page)
+        assert {"solve_tir", "settle_tir", "tir_model", "python_sandbox", "tir_solutions"} <= await drawn(page)
         layers = await page.evaluate("[...document.querySelectorAll('.pipeline-layer-name')].map(e => e.textContent)")
         assert {"raw", "prompts", "models", "intermediate", "primary", "solutions", "reporting"} <= set(layers)
 

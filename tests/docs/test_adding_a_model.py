@@ -79,4 +79,4 @@ def test_the_section_gives_a_second_model_that_is_asked_priced_and_prepared(copy
 
     run(copy, "--pipelines", "model_preparation")
     manifest = json.loads((copy.path / "data/06_models/offline/manifest.json").read_text())
-    assert set(manifest) == {"problem", "comparison", "cot", "judge", "summary", "genselect"}
+    assert set(manifest) == {"problem", "comparison", "cot", "tir", "judge", "summary", "genselect"}

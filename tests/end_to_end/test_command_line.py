@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,7 @@ def test_the_offline_run_ends_with_the_funnel_the_results_and_a_word_on_its_mode
     done = project.kedro("run", "--env", "offline")
     assert done.returncode == 0, done.stderr
     assert "Funnel of problems: rows in = kept + dropped + failed" in done.stdout
-    assert "data/03_primary/offline/problems" in done.stdout
+    assert re.search(r"In data/03_primary/offline:\n +clean problems with answers: +problems\n", done.stdout)
     assert "no language model" not in done.stderr
     assert "simple rules in place of a language model" in done.stdout
     funnel = pd.read_csv(project.path / "data/08_reporting/offline/funnel.csv")
@@ -137,7 +138,7 @@ def test_check_shows_each_thing_that_a_run_needs_and_never_a_key(project: Projec
     assert done.returncode == 0, done.stderr
     first, *others = [" ".join(line.split()) for line in done.stdout.splitlines() if "_model" in line]
     assert first.startswith(f"ok problem_model mine at {model.base_url} answered a call of one token in ")
-    assert others == [f"ok {name}_model the same model as problem_model" for name in ("cot", "judge", "summary")]
+    assert others == [f"ok {name}_model the same model as problem_model" for name in ("cot", "judge", "tir", "summary")]
     assert [call.authorization for call in model.probes] == [f"Bearer {SECRET}"]
     shown = {name: told for name, *told in (line.split() for line in done.stdout.splitlines()) if name != "ok"}
     assert shown["OMR_API_KEY"] == ["set"]

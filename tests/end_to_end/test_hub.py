@@ -35,7 +35,7 @@ def _environment(hub: HubServer, tmp_path: Path) -> dict[str, str]:
 
 def _pin(project: Project, gpus: int) -> None:
     pinned = {"name": "owner/model", "revision": MODEL}
-    purposes = ("problem", "cot", "judge", "summary", "genselect")
+    purposes = ("problem", "cot", "tir", "judge", "summary", "genselect")
     models = {purpose: {**pinned, "tensor_parallel_size": gpus} for purpose in purposes}
     (project.path / "conf/local").mkdir(exist_ok=True)
     (project.path / "conf/local/globals.yml").write_text(yaml.safe_dump({"models": models, "tokenizer": pinned}))

@@ -152,6 +152,14 @@ def test_after_a_run_everything_is_paid_for_and_a_stop_rule_tells_its_worth(proj
     assert rule.ruled.tokens == sum(tokens)
     assert rule.fixed.tokens > rule.ruled.tokens
     assert rule.told.startswith("counted: ")
+    conversations = stages(found)["solve_tir"].stop_rule
+    assert conversations
+    assert conversations.ruled.samples * 7 == pytest.approx(
+        sum(row["samples_drawn"] for row in project.table("tir_votes"))
+    )
+    assert conversations.ruled.calls == stages(found)["solve_tir"].paid
+    assert conversations.fixed.samples == 12
+    assert conversations.fixed.calls > conversations.ruled.calls
     # Problems that are to come are a number beside those that are there, each of which is in a shard of its own.
     examples = (project.path / "data/01_raw/example_threads.jsonl").read_text().splitlines()
     threads = project.write_threads([*map(json.loads, examples), *make_threads(20)])

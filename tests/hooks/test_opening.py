@@ -33,11 +33,11 @@ def test_a_run_opens_with_what_it_reads_asks_and_may_spend_and_a_finished_one_as
         calls = len(model.calls)
         assert (len(model.probes), calls > 0) == (1, True)
     assert f"{threads} (3 records, " in first
-    assert f"asks mine at {model.base_url}; spends 5,000,000 tokens at most; no call of earlier runs on disk." in first
+    assert f"asks mine at {model.base_url}; spends 5,000,000 tokens at most; no step of earlier runs on disk." in first
 
     project.run(endpoint=model.base_url, raw_threads=threads, **one)  # the server is gone, and nobody misses it
     (second,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Reads ")]
-    assert f"without a limit of spending; {calls} calls of earlier runs on disk." in second
+    assert f"without a limit of spending; {calls} steps of earlier runs on disk." in second
 
     more = project.write_threads(make_threads(5), "more.jsonl")
     with pytest.raises(DatasetError, match="Nothing answers there"):

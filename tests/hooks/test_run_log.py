@@ -51,3 +51,15 @@ def test_a_log_file_that_cannot_be_written_stops_nothing(tmp_path: Path, screen:
         TABLES.warning("first")
         TABLES.warning("second")
     assert screen.getvalue() == "first\nsecond\n"
+
+
+def test_what_the_sandbox_tells_of_itself_is_in_the_file_and_its_warnings_on_both(
+    tmp_path: Path, screen: io.StringIO
+) -> None:
+    pool = logging.getLogger("omr_kedro.sandbox.pool")
+    pool.setLevel(logging.INFO)
+    with run_log(tmp_path):
+        pool.info("sandbox: isolation by none")
+        pool.warning("sandbox: cells cannot import scipy")
+    assert screen.getvalue() == "sandbox: cells cannot import scipy\n"
+    assert "isolation by none" in (tmp_path / FILE).read_text()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -84,7 +85,7 @@ def run_with_code(cells: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 def test_a_run_that_used_the_sandbox_closes_with_how_its_code_ended(capsys: pytest.CaptureFixture[str]) -> None:
     said = run_with_code(["1 + 1", "1 / 0"], capsys)
-    assert re.search(r"Code in the sandbox: 2 cells \(1 raised\), \d+ s together, largest session \d+ MB\.$", said)
+    assert re.search(r"Code in the sandbox: 2 runs \(1 with an error\), \d+ s together, \d+ MB at most\.$", said)
 
 
 def test_a_run_that_did_not_use_it_says_nothing_of_it(capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,8 +109,11 @@ SOLUTION = {
 }  # fmt: skip
 
 
+EXAMPLES = ("problems", "cot_solutions", "cot_summaries", "tir_solutions")
+
+
 def way_on(capsys: pytest.CaptureFixture[str], *chains: Chain, **rows: Row | None) -> str:
-    tables: dict[str, Row | None] = {"problems": None, "cot_solutions": None, "cot_summaries": None, **rows}
+    tables: dict[str, Row | None] = {**dict.fromkeys(EXAMPLES), **rows}
     catalog: Any = {name: Kept(row) for name, row in tables.items()}
     _show_way_on(list(chains), catalog, "offline")
     return capsys.readouterr().out
@@ -120,7 +124,7 @@ def test_the_example_of_a_run_of_solutions_is_one_of_them_with_its_summary_answe
 ) -> None:
     summary = {"solution_id": "s1", "summary": "In short\nit is 5."}
     said = way_on(capsys, *_CHAINS, cot_solutions=SOLUTION, cot_summaries=summary)
-    assert "One problem: Find $x$.\n  one of its solutions:  In short it is 5.\n" in said
+    assert "One problem: Find $x$.\n  solved in text:        In short it is 5.\n" in said
     assert "and its answer:        5 (correct; 6 of 12 samples have it)" in said
     assert "kedro lineage p1 --env offline" in said
     assert "plots: funnel_plot, solutions_funnel_plot" in said
@@ -128,7 +132,55 @@ def test_the_example_of_a_run_of_solutions_is_one_of_them_with_its_summary_answe
 
 def test_a_solution_without_a_summary_of_its_own_shows_its_text(capsys: pytest.CaptureFixture[str]) -> None:
     other = {"solution_id": "s2", "summary": "Of another one."}
-    assert "solutions:  The text." in way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, cot_summaries=other)
+    assert "in text:        The text." in way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, cot_summaries=other)
+
+
+def conversation(*turns: str) -> str:
+    """The messages of a solution with code in each turn but the last, as the table has them."""
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Find $x$."}]
+    for number, said in enumerate(turns):
+        call = {"id": f"call_{number}", "function": {"name": "python", "arguments": json.dumps({"code": "2 +\n 3"})}}
+        last = number == len(turns) - 1
+        messages.append({"role": "assistant", "content": said} | ({} if last else {"tool_calls": [call]}))
+        messages += [] if last else [{"role": "tool", "content": "5\x1b[2J\n"}]
+    return json.dumps(messages)
+
+
+def test_a_solution_with_code_of_the_same_problem_is_shown_turn_by_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    coded = {**SOLUTION, "votes_for": 3, "messages": conversation("I compute.", "It is 5.")}
+    said = way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, tir_solutions=coded)
+    assert said.splitlines()[3:9] == [
+        "  solved with code:",
+        "    the model says       I compute.",
+        "    and runs             2 + 3",
+        r"    the sandbox prints   5\x1b[2J",
+        "    … and so on: 1 more",
+        "  and its answer:        5 (correct; 3 of 12 samples have it)",
+    ]
+
+
+def test_where_only_code_has_solved_anything_that_is_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    coded = {**SOLUTION, "messages": conversation("I compute.", "It is 5.")}
+    said = way_on(capsys, _CHAINS[1], tir_solutions=coded)
+    assert "solved with code" in said
+    assert "solved in text" not in said
+    assert "No solution is left" not in said
+
+
+def test_of_a_long_conversation_the_beginning_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    coded = {**SOLUTION, "messages": conversation(*"abcdef")}
+    lines = way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, tir_solutions=coded).splitlines()
+    assert lines[4:8] == [
+        "    the model says       a",
+        "    and runs             2 + 3",
+        r"    the sandbox prints   5\x1b[2J",
+        "    … and so on: 13 more",
+    ]
+
+
+def test_a_solution_with_code_of_another_problem_is_not_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    other = {**SOLUTION, "problem_id": "p2", "messages": conversation("I compute.", "It is 5.")}
+    assert "with code" not in way_on(capsys, _CHAINS[1], cot_solutions=SOLUTION, tir_solutions=other)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +196,7 @@ def test_a_run_that_kept_nothing_says_so(
 ) -> None:
     shown = way_on(capsys, *chains, **rows)
     assert all(words in shown for words in said)
-    assert "one of its solutions" not in shown
+    assert "solved in" not in shown
 
 
 def test_a_run_of_comparisons_alone_closes_with_a_choice(capsys: pytest.CaptureFixture[str]) -> None:

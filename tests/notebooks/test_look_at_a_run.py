@@ -55,8 +55,9 @@ def looked(tmp_path_factory: pytest.TempPathFactory) -> Looked:
 def test_the_notebook_runs_after_a_first_run_and_shows_what_it_promises(looked: Looked) -> None:
     of_problems = ("extract_problems", "no_problem", "has_answer_extracted", "example_threads.jsonl")
     of_solutions = ("truncated", "█", "equal_text", "samples_drawn", "unparsed_reply")
+    with_code = ("completed", "novel_significant")
     of_dataset = ("additional_problems", "every problem has a solution", "<think>", "completion_tokens")
-    for shown in (*of_problems, *of_solutions, *of_dataset):
+    for shown in (*of_problems, *of_solutions, *with_code, *of_dataset):
         assert shown in looked.printed, looked.printed[-3000:]
 
 

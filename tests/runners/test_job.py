@@ -37,7 +37,7 @@ def test_code_that_a_task_ran_is_in_its_progress_and_adds_up_over_its_lives(
     second = run_cells(made, "2 + 2").code_run
     assert (second.cells, second.errors) == (3, 1)
     assert second.seconds >= first.seconds
-    assert "; code: 3 cells (1 raised)" in caplog.text
+    assert "; code: 3 runs (1 with an error)" in caplog.text
 
 
 def test_a_task_without_code_says_nothing_of_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

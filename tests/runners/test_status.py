@@ -82,7 +82,7 @@ def test_code_that_tasks_ran_is_summed_with_that_of_lost_tasks_and_told_where_th
     group = only(summarise([first, second], {}))
     assert group.code_run == Usage(35, errors=2, timeouts=1, seconds=21, peak_memory_mb=95)
     (line,) = details([group])
-    assert line.endswith("; code: 35 cells (2 raised, 1 timed out), 21 s together, largest session 95 MB")
+    assert line.endswith("; code: 35 runs (2 with an error, 1 out of time), 21 s together, 95 MB at most")
 
 
 def test_runs_that_are_over_give_way_to_the_last_one(tmp_path: Path) -> None:

@@ -32,10 +32,10 @@ def test_use_adds_up_and_the_largest_session_of_all_stays_the_largest() -> None:
 
 
 def test_use_in_words_names_the_ends_that_there_were() -> None:
-    assert str(Usage(cells=1, seconds=0.2, peak_memory_mb=60)) == "1 cell, 0 s together, largest session 60 MB"
+    assert str(Usage(cells=1, seconds=0.2, peak_memory_mb=60)) == "1 run, 0 s together, 60 MB at most"
     usage = Usage(1234, errors=9, timeouts=3, kills=2, crashes=1, state_lost=1, unavailable=1, seconds=1800)
     assert str(usage).startswith(
-        "1,234 cells (9 raised, 3 timed out, 2 killed, 1 crashed, 2 not run), 1,800 s together"
+        "1,234 runs (9 with an error, 3 out of time, 2 killed, 1 crashed, 2 not run), 1,800 s together"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 from kedro.io import DatasetError
 
 from omr_kedro.datasets.resource import ResourceDataset
-from omr_kedro.sandbox import MODULES, Isolation, Limits, Plan, Sandbox
+from omr_kedro.sandbox import MODULES, Isolation, Limits, Plan, Sandbox, check_machine
 
 
 class PythonSandboxDataset(ResourceDataset[Sandbox]):
@@ -76,6 +76,15 @@ class PythonSandboxDataset(ResourceDataset[Sandbox]):
     def levels(self) -> tuple[str, ...]:
         """Levels of isolation that it would take."""
         return self._plan.levels
+
+    def check_machine(self) -> None:
+        """Say before any work that no code can be run on this machine.
+
+        Raises:
+            SandboxRefusedError: it gives none of the levels; names the ways out.
+            SandboxError: nothing could be tried.
+        """
+        check_machine(self.levels)
 
     def _make(self) -> Sandbox:
         return Sandbox(self._plan, self._limits)

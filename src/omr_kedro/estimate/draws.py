@@ -1,4 +1,4 @@
-"""How many calls an episode takes: by those of the stage that have ended, else by what the stage declares.
+"""Calls and samples that an episode takes: by those of the stage that have ended, else by what the stage declares.
 
 A rule that stops draws least where samples agree, so that problems with a known answer and those without take other
 numbers of samples, and the hard ones, which are drawn most, have the longest.
@@ -22,6 +22,8 @@ class Ended:
     calls: int
     tokens: int
     """Of all its replies."""
+    samples: int
+    """As many as calls, but for samples that are conversations."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Draws:
 
     usual: float
     """Calls of an episode as the stage declares them."""
+    usual_samples: float
+    """Samples of an episode as its stop rule expects them."""
     few: int
     """Fewer ended episodes measure nothing."""
     ended: list[Ended] = field(default_factory=list)
@@ -41,27 +45,33 @@ class Draws:
         return max(expected, at_least)
 
     @property
-    def tokens_of_each(self) -> float | None:
-        """Tokens of a reply if as many were drawn of each problem; None where too few have ended."""
+    def calls_of_sample(self) -> float:
+        """Calls of a sample: several where it is a conversation."""
+        samples = sum(each.samples for each in self.ended)
+        return sum(each.calls for each in self.ended) / samples if samples else self.usual / self.usual_samples
+
+    @property
+    def tokens_of_sample(self) -> float | None:
+        """Tokens of a sample's replies if as many were drawn of each problem; None where too few have ended."""
         if len(self.ended) < self.few:
             return None
-        return _mean([each.tokens / each.calls for each in self.ended])
+        return _mean([each.tokens / each.samples for each in self.ended])
 
     def told(self, *, all_ended: bool) -> Rate:
-        """Calls of an episode before it begins, and what that rests on.
+        """Samples of an episode before it begins, and what that rests on.
 
         Args:
             all_ended: whether there is no other episode, so that they are counted, however few.
         """
         if not self.ended or (not all_ended and len(self.ended) < self.few):
-            return Rate(self.usual, ASSUMED, "as the stage declares")
+            return Rate(self.usual_samples, ASSUMED, "as the stage declares")
         by = [
-            f"{_mean([each.calls for each in alike]):.1f} where the answer is {word} ({len(alike):,} problems)"
+            f"{_mean([each.samples for each in alike]):.1f} where the answer is {word} ({len(alike):,} problems)"
             for known, word in ((True, "known"), (False, "not known"))
             if (alike := [each for each in self.ended if each.known is known])
         ]
         kind = COUNTED if all_ended else MEASURED
-        return Rate(_mean([each.calls for each in self.ended]), kind, ", ".join(by))
+        return Rate(_mean([each.samples for each in self.ended]), kind, ", ".join(by))
 
     def alike(self, known: bool) -> list[Ended]:
         """Ended episodes about such rows; all of them where these are too few."""

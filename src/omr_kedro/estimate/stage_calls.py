@@ -104,7 +104,7 @@ class StageCalls:
         self.stop_rule = next((value.stop_rule for value in constants if hasattr(value, "stop_rule")), None)
         self.counter = counter
         self.sampled = Sampled()
-        self.draws = Draws(0, options.few)
+        self.draws = Draws(0, 0, options.few)
         self._overlay = overlay
         self._few = options.few
         self._field_tokens_assumed = options.field_tokens
@@ -119,7 +119,7 @@ class StageCalls:
         plan = self._overlay.run(self.node)[self.table]
         assert isinstance(plan, CallPlan), "a node with a model asks"  # noqa: S101
         self.name = plan.name
-        self.draws = Draws(self._declared(), self._few)
+        self.draws = Draws(declared := self._declared(), self._samples_declared(declared), self._few)
         visible = self._overlay.shards(self.given)
         self.sampled.shards = {shard: ShardCalls(rows=visible[shard].count) for shard in self._overlay.ids}
         self._overlay.save_paid(self.table, partial(self._look_at, plan))
@@ -172,8 +172,7 @@ class StageCalls:
     ) -> None:
         """Count the calls of a request or an episode; equal calls of a shard are paid for once."""
         found = self.sampled.shards[shard]
-        # Token ids of a text cost nothing that is counted here.
-        asked = {step.key: step.request for step in played.steps if step.request and step.request.way != "tokenize"}
+        asked = {step.key: step.request for step in played.steps if step.request and step.request.asks_model}
         fresh = {key: request for key, request in asked.items() if key not in seen}
         seen.update(fresh)
         tokens = 0.0
@@ -193,7 +192,9 @@ class StageCalls:
         if played.episode and played.missing and fresh:
             self.sampled.open.append(Open(known, found, len(asked), before, tokens / len(fresh)))
         elif played.episode and not played.missing and not played.end and asked:
-            self.draws.ended.append(Ended(known, len(asked), sum(paid[key].completion_tokens for key in asked)))
+            tokens_of_all = sum(paid[key].completion_tokens for key in asked)
+            samples = {request.sample_index for request in asked.values()}
+            self.draws.ended.append(Ended(known, len(asked), tokens_of_all, len(samples)))
 
     def calls_per_row(self) -> Rate:
         """Calls for a row that does not exist yet."""
@@ -205,6 +206,10 @@ class StageCalls:
         if found := row_rate(own, [given], [(own, self.model.name)], self._few):
             return Rate(found.value, MEASURED, found.where)
         return Rate(self._declared(), ASSUMED, "as the stage declares")
+
+    def samples_per_row(self) -> float:
+        """Samples of a row that does not exist yet; calls where the stage draws none."""
+        return self.calls_per_row().value / self.draws.calls_of_sample if self.stop_rule else self.calls_per_row().value
 
     def prompt_tokens(self) -> Rate:
         """Tokens of a prompt that cannot be rendered yet."""
@@ -244,6 +249,10 @@ class StageCalls:
         }
         plan = self.node.run(inputs)[self.table]
         return float(plan.expected[shard.id] / _STAND_IN)
+
+    def _samples_declared(self, calls: float) -> float:
+        """Samples of each row by its stop rule; as many as calls where there is none."""
+        return self.stop_rule.usual_draws if self.stop_rule else calls
 
     def _field_tokens(self, name: str) -> float:
         """Of what fills a field: by a table of the sample that has such a column, or else by the worked examples."""

@@ -217,16 +217,16 @@ class Walk:
             return
         seen = (0, 0) if left_out else (sum(given.count for given in visible), self._overlay.shards(table).count)
         several = stage is not None and stage.per and table in stage.kept
-        declared = self._calls_per_row(node) if several else None
+        declared = self._drawn_per_row(node) if several else None
         rate = rate_of(self._overlay, self._options, self._answered_by, node, table, parents, seen, declared)
         self._unknown[table] = {shard: rate.value * rows for shard, rows in missing.items()}
         self._kinds[table].add(rate.kind)
         self.notes[told(table, parents, rate)] = None
 
-    def _calls_per_row(self, node: Node) -> float | None:
-        """Calls about each row, where a node reads the replies to them."""
+    def _drawn_per_row(self, node: Node) -> float | None:
+        """Samples, or calls, about each row, where a node reads the replies to them."""
         asked = (found for found in self._calls.values() if found.table in node.inputs)
-        return next((found.calls_per_row().value for found in asked), None)
+        return next((found.samples_per_row() for found in asked), None)
 
     def _missing(self, table: str) -> dict[str, float]:
         """Rows of each shard of a table that are not there or wait for a call."""
@@ -301,19 +301,20 @@ class Walk:
         Args:
             found: the stage.
             rows: problems of the run.
-            calls: samples with the rule.
+            calls: with the rule.
             tokens: of these.
             all_ended: whether no sample is to come.
         """
         rule = found.stop_rule
         if rule is None or rule.fixed is not None or not rows:
             return None
+        each = found.draws.calls_of_sample
         most = rows * rule.schedule[-1]
-        reply = found.draws.tokens_of_each or found.reply_tokens(self._thinks(found)).value
-        of_most = most * (found.prompt_tokens().value + reply)
+        replies = found.draws.tokens_of_sample or each * found.reply_tokens(self._thinks(found)).value
+        of_most = most * (each * found.prompt_tokens().value + replies)
         ruled, fixed = (
-            Drawing(drawn / rows, drawn, used, self._hours(found, drawn, used)[0])
-            for drawn, used in ((calls, tokens), (most, of_most))
+            Drawing(made / each / rows, made, used, self._hours(found, made, used)[0])
+            for made, used in ((calls, tokens), (most * each, of_most))
         )
         told = found.draws.told(all_ended=all_ended)
         return StopRuleEstimate(ruled, fixed, f"{told.kind}: {told.told}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from kedro.io import CatalogProtocol
-from kedro.pipeline import Pipeline
+from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, PythonSandboxDataset
 
@@ -25,8 +25,15 @@ def chat_models(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[
 
 
 def python_sandboxes(pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, PythonSandboxDataset]:
-    """Sandboxes in which the pipeline has code run, by name."""
-    return _of_kind(PythonSandboxDataset, pipeline, catalog)
+    """Sandboxes in which the pipeline has code run, by name: not those of stages that are switched off alone."""
+    switched_on = Pipeline([node for node in pipeline.nodes if not _is_switched_off(node, catalog)])
+    return _of_kind(PythonSandboxDataset, switched_on, catalog)
+
+
+def _is_switched_off(node: Node, catalog: CatalogProtocol[Any, Any]) -> bool:
+    """Whether a section of parameters that a node takes says `enabled: false`."""
+    sections = (catalog.load(name) for name in node.inputs if name.startswith("params:"))
+    return not all(getattr(section, "enabled", True) for section in sections)
 
 
 def _of_kind(kind: type[Kind], pipeline: Pipeline, catalog: CatalogProtocol[Any, Any]) -> dict[str, Kind]:

@@ -15,7 +15,7 @@ from kedro.pipeline import Pipeline
 from omr_kedro.datasets import ChatModelDataset, ShardsDataset, SourceDataset
 from omr_kedro.hooks.exam_notice import exam_command, exam_notice
 from omr_kedro.hooks.inputs import chat_models, input_datasets
-from omr_kedro.lineage.progress import calls_on_disk
+from omr_kedro.lineage.progress import steps_on_disk
 from omr_kedro.llm.engine import ModelSession, check_endpoint
 from omr_kedro.screen import say
 from omr_kedro.shards.errors import MissingTableError
@@ -72,16 +72,16 @@ class _Checks:
 
 
 def opening_line(pipeline: Pipeline, catalog: DataCatalog, models: Mapping[str, ChatModelDataset]) -> str:
-    """Input, models, limit of spending and calls that are paid for, as far as they are known for nothing."""
+    """Input, models, limit of spending and steps that are paid for, as far as they are known for nothing."""
     given = input_datasets(pipeline, catalog).values()
     inputs = [text for dataset in given if (text := _in_words(dataset))]
     sessions = [model.load().session for model in models.values()]
     asked = dict.fromkeys(session.entry.place for session in sessions)
     limits = {session.spending.limits.tell() for session in sessions}
-    paid = sum(calls_on_disk(table.store) for name in models for table in _replies(name, pipeline, catalog))
+    paid = sum(steps_on_disk(table.store) for name in models for table in _replies(name, pipeline, catalog))
     return (
         f"Reads {', '.join(inputs) or 'no table'}; asks {', '.join(asked)}; {', '.join(sorted(limits))}; "
-        f"{f'{paid:,} calls' if paid else 'no call'} of earlier runs on disk."
+        f"{f'{paid:,} steps' if paid else 'no step'} of earlier runs on disk."
     )
 
 

@@ -12,13 +12,13 @@ from kedro.io import CatalogProtocol, DataCatalog, DatasetError
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.datasets import ChatModelDataset, Checked, PromptDataset
-from omr_kedro.hooks.inputs import chat_models, input_datasets
+from omr_kedro.hooks.inputs import chat_models, input_datasets, python_sandboxes
 from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.shards import OmrError
 
 
 class Preflight:
-    """Says at once everything that a prompt, a file, a parameter or a model lacks.
+    """Says at once everything that a prompt, a file, a parameter, a model or a sandbox lacks.
 
     The session makes it for each run, since it depends on the runner.
     """
@@ -27,7 +27,8 @@ class Preflight:
         """Take note of where models will be served.
 
         Args:
-            served_here: whether local servers start in this process, so that what they need must be installed here.
+            served_here: whether local servers start in this process, so that what they need must be installed here,
+                and code that a model wrote runs on this machine.
         """
         self._served_here = served_here
 
@@ -44,6 +45,7 @@ class Preflight:
         """Models first, since without one nothing else matters."""
         if self._served_here:
             yield from (model.check_installed for model in chat_models(pipeline, catalog).values())
+            yield from (sandbox.check_machine for sandbox in python_sandboxes(pipeline, catalog).values())
         datasets = input_datasets(pipeline, catalog).values()
         parameters = [catalog.load(name) for name in sorted(pipeline.inputs()) if name.startswith("params:")]
         for item in sorted([*datasets, *parameters], key=lambda item: not isinstance(item, ChatModelDataset)):

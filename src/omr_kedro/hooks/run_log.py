@@ -22,6 +22,7 @@ _DETAILS = (
     "omr_kedro.datasets.shards",
     "omr_kedro.datasets.published_files",
     "omr_kedro.llm.engine.engine",
+    "omr_kedro.sandbox",
 )
 
 

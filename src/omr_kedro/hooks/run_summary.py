@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pandas as pd
 import rich
 from kedro.framework.hooks import hook_impl
@@ -29,9 +30,8 @@ from omr_kedro.solutions.positions import told_of_agreement
 _EXAMPLE_CHARS = 70
 _POSITIONS = "selection_positions"
 _WIDTH = 98
-
-COUNTS = "published_counts"
-"""Dataset of the counts of what is published."""
+_MOST_LINES = 3
+"""Of a conversation."""
 
 COUNTS = "published_counts"
 """Dataset of the counts of what is published."""
@@ -45,8 +45,10 @@ class Chain:
     """Name for its rows, in the title of its funnel."""
     funnel: str
     """Dataset of its funnel, and beginning of the name of its plot's."""
-    results: Mapping[str, str]
-    """Datasets that it makes and a person looks at, with their meanings."""
+    examples: Sequence[str]
+    """Tables of which the first that has any row shows its first one."""
+    results: Mapping[str, Sequence[str]]
+    """Datasets that a person looks at, by their meaning."""
 
     @property
     def plot(self) -> str:
@@ -58,44 +60,46 @@ _CHAINS = [
     Chain(
         "problems",
         "funnel",
+        ["problems"],
         {
-            "problems": "clean problems with answers:",
-            "contamination": "judged benchmark pairs:",
-            "contamination_review": "pairs without a clear verdict:",
-            "contamination_report": "contamination by benchmark:",
-            "answer_quality_summary": "what is doubtful about answers:",
-            "funnel": "the funnel of problems:",
-            "funnel_reasons": "what was not kept, by reason:",
+            "clean problems with answers": ["problems"],
+            "compared with benchmarks": ["contamination", "contamination_review", "contamination_report"],
+            "doubts about answers": ["answer_quality_summary"],
+            "funnels": ["funnel"],
+            "not kept, by reason": ["funnel_reasons"],
         },
     ),
     Chain(
         "solutions",
         "solutions_funnel",
+        ["cot_solutions", "tir_solutions"],
         {
-            "cot_solutions": "solutions with right answers:",
-            "cot_summaries": "their summaries:",
-            "reference_answers": "the answer to each problem:",
-            "cot_votes": "votes of the samples:",
-            "cot_rejected": "rejected samples, with reasons:",
-            "solutions_funnel": "the funnel of solutions:",
-            "solutions_funnel_reasons": "what was not kept, by reason:",
-            "report_page": "all of it on one page:",
-            "dataset_card": "the card of the dataset:",
+            "solutions in text, in short": ["cot_solutions", "cot_summaries"],
+            "solutions with code, by turns": ["tir_solutions", "tir_turns"],
+            "those whose code was of use": ["tir_usefulness"],
+            "the answer to each problem": ["reference_answers", "tir_reference_answers"],
+            "how samples voted": ["cot_votes", "tir_votes"],
+            "samples that are no solutions": ["cot_rejected", "tir_rejected"],
+            "funnels": ["solutions_funnel"],
+            "not kept, by reason": ["solutions_funnel_reasons"],
+            "all of it on one page": ["report_page"],
+            "the card of the dataset": ["dataset_card"],
         },
     ),
     Chain(
         "comparisons",
         "genselect_funnel",
+        ["right_selections"],
         {
-            "right_selections": "comparisons that choose right:",
-            "selections": "all comparisons:",
-            "selection_summaries": "summaries of right ones:",
-            "selection_positions": "choices by position:",
-            "genselect_funnel": "the funnel of comparisons:",
-            "genselect_funnel_reasons": "what was not kept, by reason:",
+            "comparisons that choose right": ["right_selections", "selection_summaries"],
+            "all comparisons": ["selections"],
+            "choices by position": ["selection_positions"],
+            "funnels": ["genselect_funnel"],
+            "not kept, by reason": ["genselect_funnel_reasons"],
         },
     ),
 ]
+"""A meaning that several chains have is told once, with the datasets of all of them."""
 
 _EXAM_RESULTS = {
     "exam_report": "scores and verdicts:",
@@ -156,9 +160,15 @@ def _doubts_about_order(pipeline: Pipeline, catalog: DataCatalog) -> Iterator[st
 
 
 def _show_results(chains: list[Chain], catalog: DataCatalog) -> None:
-    for name, meaning in (item for chain in chains for item in chain.results.items()):
-        if catalog.exists(name):
-            say(f"  {meaning:<32} {_where(catalog, name)}")
+    """Name the files and folders that chains have made, below the folder that they lie in."""
+    folders = defaultdict[Path, dict[str, list[str]]](lambda: defaultdict(list))
+    for meaning, names in (item for chain in chains for item in chain.results.items()):
+        for path in (Path(_where(catalog, name)) for name in names if catalog.exists(name)):
+            folders[path.parent][meaning].append(path.name)
+    for folder, meanings in folders.items():
+        say(f"In {folder}:")
+        for meaning, found in meanings.items():
+            say(f"  {meaning + ':':<31} {', '.join(found)}")
 
 
 def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -171,7 +181,7 @@ def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
 
 
 def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
-    rows = [_first(catalog, next(iter(chain.results))) for chain in chains]
+    rows = [_first_of(catalog, chain.examples) for chain in chains]
     empty = [chain.rows for chain, row in zip(chains, rows, strict=True) if not row]
     if empty:
         say(f"No {empty[0].removesuffix('s')} is left: the funnel and its reasons say where they went.")
@@ -181,7 +191,9 @@ def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
         example = next((row for row in examples if "solution_id" in row), examples[-1])
         say(f"One problem: {_one_line(example['problem'])}")
         if "solution_id" in example:
-            _show_solution(example, _first(catalog, "cot_summaries"))
+            if "messages" not in example:
+                _show_solution(example, _first(catalog, "cot_summaries"))
+            _show_conversation(_first(catalog, "tir_solutions"), example["problem_id"])
         elif "candidates" in example:
             place = f"{example['chosen'] + 1} of {len(example['candidates'])}"
             say(f"  of its solutions:      {place} was chosen, a right one")
@@ -191,13 +203,39 @@ def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
 
 
 def _show_solution(solution: Row, summary: Row | None) -> None:
-    if summary and summary["solution_id"] == solution["solution_id"]:
-        say(f"  one of its solutions:  {_one_line(summary['summary'])}")
-    else:
-        say(f"  one of its solutions:  {_one_line(solution['solution'])}")
+    in_short = summary and summary["solution_id"] == solution["solution_id"]
+    say(f"  solved in text:        {_one_line(summary['summary'] if summary and in_short else solution['solution'])}")
+    _show_answer(solution)
+
+
+def _show_conversation(solution: Row | None, problem_id: str) -> None:
+    """Show how a solution with code begins, turn by turn, if it is of this problem."""
+    if not solution or solution["problem_id"] != problem_id:
+        return
+    said = [line for message in orjson.loads(solution["messages"])[1:] for line in _lines_of(message)]
+    say("  solved with code:")
+    for who, text in said[:_MOST_LINES]:
+        say(f"    {who:<20} {_one_line(text)}")
+    if len(said) > _MOST_LINES:
+        say(f"    … and so on: {len(said) - _MOST_LINES:,} more")
+    _show_answer(solution)
+
+
+def _show_answer(solution: Row) -> None:
     answer = _one_line(solution["predicted_answer"])
     votes = f"{solution['votes_for']:,} of {solution['samples_drawn']:,} samples have it"
     say(f"  and its answer:        {answer} ({solution['verdict']}; {votes})")
+
+
+def _lines_of(message: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Pieces of one message of a conversation, each with the words for its speaker."""
+    if message["role"] == "tool":
+        yield "the sandbox prints", message["content"]
+        return
+    for text in filter(None, (message.get("reasoning"), message["content"])):
+        yield "the model says", text
+    for call in message.get("tool_calls", ()):
+        yield "and runs", orjson.loads(call["function"]["arguments"])["code"]
 
 
 def _first(catalog: DataCatalog, name: str) -> Row | None:
@@ -205,6 +243,11 @@ def _first(catalog: DataCatalog, name: str) -> Row | None:
     dataset = catalog.get(name)
     rows = dataset.store.head(1) if isinstance(dataset, ShardsDataset) else []
     return rows[0] if rows else None
+
+
+def _first_of(catalog: DataCatalog, names: Sequence[str]) -> Row | None:
+    """The first row of the first table that has any."""
+    return next((row for name in names if (row := _first(catalog, name))), None)
 
 
 def _one_line(text: str) -> str:

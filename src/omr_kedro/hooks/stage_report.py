@@ -44,6 +44,7 @@ class StageLine:
             earlier = f" and {tally.reused:,} paid for before" if tally.reused else ""
             calls = tally.paid + tally.failed
             parts += [f"{calls:,} call{'' if calls == 1 else 's'}{earlier}", tally.used]
+            parts += [f"{tally.code_runs:,} runs of code"] if tally.code_runs else []
             parts += (
                 [f"{tally.failed:,} calls failed, last: {printable_name(tally.last_error)}"] if tally.failed else []
             )

@@ -30,10 +30,10 @@ class StageState:
     """Rows that it was given; None where these are not all there."""
     shards: int
     """Shards whose rows are settled."""
-    calls: int
-    """Calls that are kept, in journals and tables."""
+    steps: int
+    """Steps that are kept, in journals and tables: calls, and runs of code."""
     seconds_ago: float | None
-    """Since its last call was written; None where no call is open."""
+    """Since its last step was written; None where no shard is open."""
 
 
 def read_stages(tables: ProjectTables) -> list[StageState]:
@@ -60,13 +60,13 @@ def _state(tables: ProjectTables, stage: StageTables) -> StageState:
         state=state,
         rows=sum(store.shards().count for store in given) if given and all(s.complete for s in given) else None,
         shards=len(tables.stores[stage.stage.dropped].written()),
-        calls=sum(map(calls_on_disk, asked)),
+        steps=sum(map(steps_on_disk, asked)),
         seconds_ago=ago,
     )
 
 
-def calls_on_disk(store: TableStore) -> int:
-    """Calls of a table of completions that are kept: rows of finished shards, and lines of journals."""
+def steps_on_disk(store: TableStore) -> int:
+    """Steps of a table of completions that are kept: rows of finished shards, and lines of journals."""
     return store.rows_written + sum(map(_lines, _journals(store)))
 
 
@@ -84,14 +84,14 @@ def stage_table(states: Sequence[StageState]) -> Table:
     """One row a stage, for a screen of 80 columns or more."""
     table = stage_rows("Stages")
     table.add_column("state", no_wrap=True)
-    add_numbers(table, "rows\nin", "shards\nsettled", "calls\nkept", "last\ncall")
+    add_numbers(table, "rows\nin", "shards\nsettled", "steps\nkept", "last\nstep")
     for item in states:
         table.add_row(
             item.stage,
             item.state,
             "-" if item.rows is None else f"{item.rows:,}",
             f"{item.shards:,}",
-            f"{item.calls:,}",
+            f"{item.steps:,}",
             "-" if item.seconds_ago is None else f"{item.seconds_ago:,.0f} s ago",
         )
     return table

@@ -4,7 +4,7 @@ from omr_kedro.sandbox.errors import SandboxError, SandboxRefusedError
 from omr_kedro.sandbox.limits import CUT_MARK, Limits, Result, Status
 from omr_kedro.sandbox.metrics import Metrics, Usage
 from omr_kedro.sandbox.pool import MODULES, Isolation, Plan, Pool
-from omr_kedro.sandbox.probe import Report, probe
+from omr_kedro.sandbox.probe import Report, check_machine, probe
 from omr_kedro.sandbox.sandbox import Sandbox, SandboxSession
 from omr_kedro.sandbox.session import Session
 
@@ -25,5 +25,6 @@ __all__ = [
     "Session",
     "Status",
     "Usage",
+    "check_machine",
     "probe",
 ]

@@ -33,15 +33,15 @@ class Usage:
 
     def __str__(self) -> str:
         counts = {
-            "raised": self.errors,
-            "timed out": self.timeouts,
+            "with an error": self.errors,
+            "out of time": self.timeouts,
             "killed": self.kills,
             "crashed": self.crashes,
             "not run": self.state_lost + self.unavailable,
         }
         ends = ", ".join(f"{count:,} {end}" for end, count in counts.items() if count)
-        cells = f"{self.cells:,} cell{'' if self.cells == 1 else 's'}{f' ({ends})' if ends else ''}"
-        return f"{cells}, {self.seconds:,.0f} s together, largest session {self.peak_memory_mb:,.0f} MB"
+        runs = f"{self.cells:,} run{'' if self.cells == 1 else 's'}{f' ({ends})' if ends else ''}"
+        return f"{runs}, {self.seconds:,.0f} s together, {self.peak_memory_mb:,.0f} MB at most"
 
 
 @dataclass

@@ -235,8 +235,11 @@ class Pool:
             self.level = zygote.level
             logger.info("sandbox: isolation by %s%s", zygote.level, "".join(f"; {why}" for why in zygote.refusals))
             if zygote.missing:
-                logger.warning(
-                    "sandbox: cells cannot import %s: pip install 'omr_kedro[sandbox]'", ", ".join(zygote.missing)
+                # Code of one's own, which alone runs without isolation, is known not to need them.
+                logger.log(
+                    logging.INFO if zygote.level == NONE else logging.WARNING,
+                    "sandbox: cells cannot import %s: pip install 'omr_kedro[sandbox]'",
+                    ", ".join(zygote.missing),
                 )
         self.metrics.zygotes += 1
         return zygote

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from omr_kedro.sandbox.errors import SandboxError
+from omr_kedro.sandbox.errors import SandboxError, SandboxRefusedError
 from omr_kedro.sandbox.jail.settings import LEVELS, NONE
-from omr_kedro.sandbox.remedies import WAYS_OUT, other_system
+from omr_kedro.sandbox.remedies import WAYS_OUT, WITHOUT_CODE, other_system, refusal_text
 from omr_kedro.sandbox.zygote import command, environment
 
 _SECONDS = 60.0
@@ -35,12 +35,19 @@ class Report:
     @property
     def told(self) -> str:
         """The report on one line."""
-        tried = "; ".join(f"{name}: {words}" for name, words in self.refusals.items() if words)
+        tried = self.tried
         if self.level:
             return (
                 f"isolation by {self.level}{f' ({tried})' if tried else ''}" if self.level != NONE else "no isolation"
             )
-        return other_system() or f"refused: {tried}. docs/sandbox.md says what to ask an administrator for"
+        return other_system() or (
+            f"refused: {tried}. docs/sandbox.md says what to ask an administrator for; {WITHOUT_CODE}"
+        )
+
+    @property
+    def tried(self) -> str:
+        """The levels that cannot be had, with the kernel's words."""
+        return "; ".join(f"{name}: {words}" for name, words in self.refusals.items() if words)
 
     def lines(self) -> list[str]:
         """The report for people: the level, what each trial said, and what to do."""
@@ -69,3 +76,18 @@ def probe(python: str = sys.executable) -> Report:
         said = tried.stderr.decode("utf-8", "replace").strip()[-_ERROR_CHARACTERS:]
         raise SandboxError(f"isolation could not be tried (exit status {tried.returncode}):\n{said}")
     return Report(dict(rows))
+
+
+def check_machine(levels: Iterable[str], python: str = sys.executable) -> None:
+    """Refuse a machine that gives none of some levels, before anything is paid for whose code could not be run.
+
+    Raises:
+        SandboxRefusedError: it gives none; names the ways out.
+        SandboxError: nothing could be tried.
+    """
+    wanted = tuple(levels)
+    if NONE in wanted and not other_system():
+        return
+    report = probe(python).among(wanted)
+    if report.level is None:
+        raise SandboxRefusedError(other_system() or refusal_text(report.tried))

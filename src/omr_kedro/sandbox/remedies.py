@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import platform
 
-WAYS_OUT = """Ways out, any one of them:
+WITHOUT_CODE = "--params=solve_tir.enabled=false leaves solutions with code out"
+"""How a run does without a sandbox."""
+
+WAYS_OUT = f"""Ways out, any one of them:
   - let ordinary users have user namespaces: sysctl user.max_user_namespaces=10000, and where they exist
     kernel.unprivileged_userns_clone=1 and kernel.apparmor_restrict_unprivileged_userns=0 (root);
   - boot a kernel with Landlock (Linux 5.13 or newer, `landlock` among the names in lsm=...);
   - in a container, allow unshare, mount and pivot_root, or landlock_create_ruleset, in its seccomp profile;
   - run this stage on another machine;
+  - do without: {WITHOUT_CODE};
   - `--env offline` runs without isolation, as its code comes from this project's own rules.
 What to ask an administrator for: docs/sandbox.md."""
 """Remedies, for whoever was refused."""
@@ -23,7 +27,7 @@ def other_system() -> str:
     name = {"Darwin": "macOS", "": "another system"}.get(system, system)
     return (
         f"TIR (solutions with code) needs Linux, and this is {name}: run its stages on a machine with Linux, or on "
-        "Windows in WSL"
+        f"Windows in WSL; {WITHOUT_CODE}"
     )
 
 

@@ -76,6 +76,17 @@ def test_a_server_that_names_its_fields_costs_no_reply_but_the_one_that_is_used(
     assert len(model.asked) == 1 + len(refused) + ("max_tokens" in refused), "a small limit is tried as well"
 
 
+@pytest.mark.parametrize("field", ["tools", "tool_choice", "stop"])
+@pytest.mark.parametrize("says", ["the field", "nothing"])
+def test_means_to_run_code_are_never_given_up_and_stop_the_run(field: str, says: str) -> None:
+    model, dialect = Model(field, "seed", says=says), Dialect("m")
+    with pytest.raises(CallError, match=f"takes the call without `{field}` alone") as refused:
+        asyncio.run(model.first(dialect, {**FIELDS, field: ["any"]}))
+    assert refused.value.kind == "unable"
+    assert field in dialect.spoken({field: ["any"]})
+    assert asyncio.run(model.first(dialect, FIELDS)), "calls without it are learnt as ever"
+
+
 @pytest.mark.parametrize("says", ["the field", "nothing"])
 def test_a_limit_of_tokens_is_never_given_up(says: str) -> None:
     model, dialect = Model("max_tokens", "max_completion_tokens", says=says), Dialect("m")

@@ -32,9 +32,10 @@ Kind = Literal[
     "forbidden",
     "not_found",
     "gone",
+    "unable",
 ]
 
-STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved", "untrusted", "gone"})
+STOPS: frozenset[Kind] = frozenset({"no_access", "no_money", "moved", "untrusted", "gone", "unable"})
 """Kinds that every other call would meet as well: they stop the run."""
 REJECTIONS: frozenset[Kind] = frozenset({"forbidden", "not_found"})
 """Kinds that may mean one row (moderation, a firewall) or all of them (another model, another path): the row fails, and

@@ -126,6 +126,11 @@ class Request:
             return "tokenize"
         return "chat" if self.prompt_ids is None else "completions"
 
+    @property
+    def asks_model(self) -> bool:
+        """Whether it is counted as a call: token ids of a text cost nothing."""
+        return self.tokenize is None
+
     def identity(self) -> CallIdentity:
         """The columns that say whose call this is; small, unlike the messages."""
         seed = self.sampling.seed_of(self.sample_index, self.turn)

@@ -27,6 +27,8 @@ CONSTRAINTS = frozenset({"response_format", "structured_outputs"})
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 """Fields that are not given up but named otherwise: without a limit a reply may cost anything."""
 _INDISPENSABLE = frozenset({"model", "messages", "prompt", *_OTHER_NAMES.values()})
+_CODE = ("tools", "tool_choice", "stop")
+"""Fields without which a conversation with the sandbox would quietly be one without code."""
 
 
 class Dialect:
@@ -62,7 +64,8 @@ class Dialect:
             spare: takes the replies that were paid for and are not the outcome.
 
         Raises:
-            CallError: the refusal, where no field is at fault; or another error of a try.
+            CallError: the refusal, where no field is at fault; `unable` where it is one that may not be left out; or
+                another error of a try.
         """
         suspects = [name for name in body if name not in self._taken]
         found = await _by_name(suspects, body, refusal, ask) or await _by_elimination(suspects, body, ask, spare)
@@ -74,6 +77,9 @@ class Dialect:
             raise refusal
         # Another row may have shown meanwhile that a field is taken.
         refused = [name for name in refused if name not in self._taken]
+        if needed := [name for name in refused if name in _CODE]:
+            spare(completion)
+            raise CallError("unable", f"it takes the call without `{'`, `'.join(needed)}` alone. {refusal.message}")
         self._refused += tuple(refused)
         self.took(_without(body, refused))
         for name in refused:

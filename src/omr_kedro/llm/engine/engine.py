@@ -239,7 +239,7 @@ class Engine:
                 completion = await self._tries.outcome(client, request, key, charge)
             if completion is None:
                 raise asyncio.CancelledError
-            await self._settle(shard, completion)
+            await self._settle(shard, completion, request)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the run ends with it, after the calls in flight
@@ -252,7 +252,7 @@ class Engine:
         try:
             with self.tally.running():
                 completion = await run
-            await self._settle(shard, completion, code=True)
+            await self._settle(shard, completion, None)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # the sandbox does not start: the run ends, after the calls in flight
@@ -260,15 +260,16 @@ class Engine:
             raise asyncio.CancelledError from error
         return completion
 
-    async def _settle(self, shard: OpenShard, completion: Completion, *, code: bool = False) -> None:
+    async def _settle(self, shard: OpenShard, completion: Completion, request: Request | None) -> None:
+        """Keep the outcome of a request, or of code where there is none."""
         if completion.settled:
             await self._writer.append(shard.journal, completion)
-        if code and completion.settled:
-            self.tally.code_runs += 1
-        else:
+        if completion.error_kind or (request and request.asks_model):
             self.tally.add(completion)
-            if code:
-                self.tally.last_error = f"{completion.error_kind}: {completion.error}"
+        elif request is None:
+            self.tally.code_runs += 1
+        if completion.error_kind and request is None:
+            self.tally.last_error = f"{completion.error_kind}: {completion.error}"
         shard.settle(completion)
         if completion.error_kind:
             self._check_failures()

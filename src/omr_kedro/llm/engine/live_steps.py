@@ -129,7 +129,7 @@ class LiveSteps(EpisodeSteps):
 
     async def _outcome(self, step: Step) -> Completion:
         try:
-            found = await self._found(step.key)
+            found = await self._found(step)
         except Exception as error:  # the journal cannot be read: that is no failure of the episode
             self._maker.stop(error)
             raise asyncio.CancelledError from error
@@ -155,11 +155,13 @@ class LiveSteps(EpisodeSteps):
             self._slots += 1
             self._free_soon(_TURNS_TO_FOLLOW)
 
-    async def _found(self, key: str) -> Completion | None:
+    async def _found(self, step: Step) -> Completion | None:
         """The outcome of a step that was made before, or that another episode makes just now."""
+        key = step.key
         while True:
             if found := self._shard.known(key):
-                self._maker.tally.reused += self._shard.reuse(key)
+                earlier = self._shard.reuse(key)
+                self._maker.tally.reused += bool(earlier and step.request and step.request.asks_model)
                 return found
             if self._maker.stopping:
                 raise asyncio.CancelledError

@@ -73,6 +73,9 @@ _ADVICE: dict[Kind, str] = {
     "if it is the right one, name it yourself: {setting}.",
     "untrusted": "Nothing was sent: this machine does not trust the endpoint's certificate. Certificates of your own "
     "organisation go into a file that the variable SSL_CERT_FILE names.",
+    "unable": "The endpoint lets its model run no code in this way. A vLLM of your own knows tools when it is started "
+    "with enable-auto-tool-choice and tool-call-parser (server_args in globals.yml), and does without them by "
+    "solve_tir.conversation=token_exact; solve_tir.enabled=false leaves solutions with code out.",
     "forbidden": "The endpoint refuses every call. {key} Check what it may use, and the address: {setting}.",
     **dict.fromkeys(
         ("not_found", "gone"),

@@ -40,7 +40,7 @@ class Tally:
     """Calls that may start in a minute; None where there is no limit."""
     price: Price = field(default_factory=Price)
     reused: int = 0
-    """Steps of earlier runs that were found in the journal, replies and outputs of code, each counted once."""
+    """Calls of earlier runs that were found in the journal, each counted once."""
     paid: int = 0
     failed: int = 0
     code_runs: int = 0
