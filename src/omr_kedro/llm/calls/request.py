@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from omr_kedro.llm.calls.prompt import Message
+from omr_kedro.llm.calls.token_ids import as_json
 from omr_kedro.shards.integrity import checksum
 
 
@@ -109,7 +110,7 @@ class Request:
             model: `Model.identity` of whoever is asked.
         """
         messages = self.messages if self.prompt_ids is None else []
-        return _key(hashlib.sha256(orjson.dumps([model, messages, *self._asked()])))
+        return _key(hashlib.sha256(orjson.dumps([model, messages, *self._asked()], default=as_json)))
 
     def _asked(self) -> list[Any]:
         """All that is asked beside the model and the messages."""

@@ -14,6 +14,7 @@ import orjson
 
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import Way
+from omr_kedro.llm.calls.token_ids import as_json
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
 from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 
@@ -56,7 +57,8 @@ class AiohttpClient:
 
     async def ask(self, way: Way, body: dict[str, Any], key: str) -> Answer:
         """Ask for a completion or for token ids; see `HttpClient`."""
-        return await self._answer("POST", self._urls[way], orjson.dumps(body), {"X-Request-Id": key})
+        data = orjson.dumps(body, default=as_json)
+        return await self._answer("POST", self._urls[way], data, {"X-Request-Id": key})
 
     async def models(self) -> Answer:
         """Ask for the list of models; see `HttpClient`."""

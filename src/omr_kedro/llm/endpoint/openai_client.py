@@ -18,6 +18,7 @@ import openai
 
 from omr_kedro.llm.calls.errors import CallError, EndpointError
 from omr_kedro.llm.calls.request import Way
+from omr_kedro.llm.calls.token_ids import TokenIds
 from omr_kedro.llm.endpoint.http import Address, Answer, bounded
 from omr_kedro.llm.endpoint.network import proxy_of, trust_of
 
@@ -76,11 +77,12 @@ class OpenAIClient:
             (self._client.chat.completions, "messages") if way == "chat" else (self._client.completions, "prompt")
         )
         rest = {name: value for name, value in body.items() if name not in ("model", text)}
+        asked = body[text]
         create: Any = part.with_streaming_response.create
         return await _answer(
             create(
                 model=body["model"],
-                **{text: body[text]},
+                **{text: list(asked) if isinstance(asked, TokenIds) else asked},
                 extra_body=rest,
                 extra_headers={**_NO_OTHER_KEY, "X-Request-Id": key},
             )

@@ -16,6 +16,7 @@ import orjson
 
 from omr_kedro.llm.calls import Completion, Request, Sampling, Steps
 from omr_kedro.llm.calls.token_estimate import estimate_reply_tokens
+from omr_kedro.llm.calls.token_ids import TokenIds
 from omr_kedro.solutions.code_blocks import CodeTags
 
 PYTHON_TOOL: dict[str, Any] = {
@@ -149,7 +150,7 @@ async def token_exact(steps: Steps, first: Request, tags: CodeTags, limits: Limi
         if talk.tokens >= limits.tokens:
             talk.ended = LENGTH
             return talk
-        asked = replace(asked, turn=asked.turn + 1, prompt_ids=[*said.ids, *ids.token_ids])
+        asked = replace(asked, turn=asked.turn + 1, prompt_ids=said.ids + ids.token_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class _Said:
     asked: Request
     """The request for its last part."""
     parts: int
-    ids: list[int] | None
+    ids: TokenIds | None
     """Of the prompt and the reply; None where the server did not give them."""
     untold: str = ""
     """The end of the reply that `ids` do not hold."""
@@ -197,7 +198,8 @@ async def _in_parts(steps: Steps, asked: Request, tags: CodeTags, limits: Limits
 def _joined(said: _Said | None, part: Completion, asked: Request, tags: CodeTags) -> _Said:
     """A reply with one more part."""
     prompt = asked.prompt_ids if asked.prompt_ids is not None else part.prompt_ids
-    ids = None if prompt is None or part.token_ids is None else [*prompt, *part.token_ids]
+    ids = None if prompt is None or part.token_ids is None else TokenIds(prompt) + part.token_ids
+    part = replace(part, token_ids=None, prompt_ids=None)  # lists of them are large, and the turn is kept for long
     if said is None:
         return _Said(part, asked, 1, ids)
     before = said.reply
