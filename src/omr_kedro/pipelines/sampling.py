@@ -50,8 +50,9 @@ def decision_on(rule: StopRule, samples: list[Sample], reference: str | None) ->
 
 
 def without_samples(rows: list[Row]) -> Failed:
-    """The outcome of a problem that has no sample, by the first of its rows that says why."""
-    faults = (not_whole(Completion.from_row(row)) for row in rows)
+    """The outcome of a problem that has no sample, by the first of its rows that says why: one that failed, if any."""
+    completions = sorted(map(Completion.from_row, rows), key=lambda completion: completion.error_kind is None)
+    faults = map(not_whole, completions)
     return next(filter(None, faults), Failed("not_asked", "no sample was drawn"))
 
 

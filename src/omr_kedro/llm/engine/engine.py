@@ -269,6 +269,7 @@ class Engine:
         elif request is None:
             self.tally.code_runs += 1
         if completion.error_kind and request is None:
+            self.tally.code_not_run += 1
             self.tally.last_error = f"{completion.error_kind}: {completion.error}"
         shard.settle(completion)
         if completion.error_kind:

@@ -45,6 +45,8 @@ class Tally:
     failed: int = 0
     code_runs: int = 0
     """Pieces of code that were run to an outcome."""
+    code_not_run: int = 0
+    """Pieces of code that no sandbox has run to an outcome."""
     episodes: int = 0
     """Episodes that ended."""
     ended_early: Counter[str] = field(default_factory=Counter)
@@ -163,6 +165,9 @@ class Tally:
     def _of_episodes(self) -> str:
         parts = [f"{self.episodes:,} episodes"] if self.episodes else []
         parts += [f"{self.code_runs:,} runs of code"] if self.code_runs else []
+        if self.code_not_run:
+            last = printable_line(self.last_error, _ERROR_CHARS)
+            parts.append(f"{self.code_not_run:,} pieces of code that no sandbox ran, last {last}")
         parts += [f"ended before their time: {_counts(self.ended_early)}"] if self.ended_early else []
         parts += [f"{self.retired:,} paid for earlier serve no more (kept)"] if self.retired else []
         return "".join(f"; {part}" for part in parts)

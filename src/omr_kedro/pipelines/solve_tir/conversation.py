@@ -8,6 +8,7 @@ that is valid: no call is left without an answer.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -44,6 +45,11 @@ _CALLS = "tool_calls"
 STOP, _LENGTH = "stop", "length"
 LENGTH, EXECUTION_LIMIT, NO_TOKEN_IDS = "truncated", "execution_limit", "no_token_ids"
 """Ends of conversations other than the model's own."""
+
+_MOST_STOPS = 64
+"""Blocks of one reply that are no code, and at whose ends the server stops; a model that loops writes more."""
+_END_TOKEN = re.compile(r"\s*(?:<[|\uff5c][^<>|\uff5c]{1,40}[|\uff5c]>|</s>|<eos>|<end_of_turn>)$")
+"""The text of a token that ends a reply, as the families of models have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,16 +189,34 @@ async def _in_parts(steps: Steps, asked: Request, tags: CodeTags, limits: Limits
         left: tokens of the whole reply.
     """
     said: _Said | None = None
+    stops = 0
     while True:
         asked = replace(asked, sampling=_within(asked.sampling, left, limits.tokens_per_call))
         part = await steps.ask(asked)
         left -= part.completion_tokens
         said = _joined(said, part, asked, tags)
-        # A server whose context is full ends a reply before its limit, and nothing goes on from there.
-        more = part.finish_reason == _LENGTH and left > 0 and part.completion_tokens >= (limits.tokens_per_call or left)
-        if not more or said.ids is None or said.reply.stop_reason is not None:
-            return said
+        stops += (at_no_code := _stopped_at_no_code(said.reply, tags))
+        goes_on = stops <= _MOST_STOPS if at_no_code else _is_full(part, asked) and said.reply.stop_reason is None
+        if not goes_on or left <= 0 or said.ids is None:
+            return replace(said, reply=_without_end_token(said.reply))
         asked = replace(asked, turn=asked.turn + 1, prompt_ids=said.ids)
+
+
+def _is_full(part: Completion, asked: Request) -> bool:
+    """Whether a part has all tokens that it may have: a server whose context is full ends a reply before."""
+    return part.finish_reason == _LENGTH and part.completion_tokens >= (asked.sampling.max_tokens or 0)
+
+
+def _stopped_at_no_code(reply: Completion, tags: CodeTags) -> bool:
+    """Whether the server took the end of another block for that of code: then the model was not done."""
+    return reply.stop_reason == tags.stop and not reply.cut and tags.code_at_end(reply.text) is None
+
+
+def _without_end_token(reply: Completion) -> Completion:
+    """A reply without the text of the token by which the model has ended it; servers that hide no token show it."""
+    if reply.cut or reply.stop_reason is not None:
+        return reply
+    return replace(reply, text=_END_TOKEN.sub("", reply.text))
 
 
 def _joined(said: _Said | None, part: Completion, asked: Request, tags: CodeTags) -> _Said:
@@ -211,9 +235,9 @@ def _joined(said: _Said | None, part: Completion, asked: Request, tags: CodeTags
         latency_s=before.latency_s + part.latency_s,
     )
     end = text.find(tags.stop, max(0, len(before.text) - len(tags.stop) + 1))
-    if end < 0 or end >= len(before.text):
-        return _Said(whole, asked, said.parts + 1, ids)
     cut = end + len(tags.stop)
+    if end < 0 or end >= len(before.text) or tags.code_at_end(text[:cut]) is None:
+        return _Said(whole, asked, said.parts + 1, ids)
     ended = replace(whole, text=text[:cut], finish_reason=STOP, stop_reason=tags.stop)
     return _Said(ended, asked, said.parts + 1, said.ids, text[len(before.text) : cut])
 
