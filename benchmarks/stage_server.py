@@ -200,9 +200,9 @@ def read_stages(folder: Path) -> dict[str, str]:
     return {content["system"].strip(): stem for stem, content in prompts.items() if "system" in content}
 
 
-async def serve(host: str, port: int) -> None:
+async def serve(host: str, port: int, connection: type[Connection] = Connection) -> None:
     """Listen until killed."""
-    server = await asyncio.get_running_loop().create_server(Connection, host, port, backlog=2048)
+    server = await asyncio.get_running_loop().create_server(connection, host, port, backlog=2048)
     print("PORT", server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -214,9 +214,9 @@ def stats(endpoint: str) -> Stats:
 
 
 @contextmanager
-def running(*words: str, host: str = "127.0.0.1") -> Iterator[str]:
-    """The server in a process of its own; gives its endpoint."""
-    command = [sys.executable, "-m", "benchmarks.stage_server", "--host", host, *words]
+def running(*words: str, host: str = "127.0.0.1", module: str = "benchmarks.stage_server") -> Iterator[str]:
+    """The server in a process of its own; gives its endpoint. `module` may be another one that is started alike."""
+    command = [sys.executable, "-m", module, "--host", host, *words]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     try:
         port = process.stdout.readline().split()[1] if process.stdout else ""
