@@ -31,7 +31,7 @@ def as_text(pieces: Sequence[Piece], tags: CodeTags) -> str:
 
 
 def _parts(pieces: Sequence[Piece], tags: CodeTags) -> Iterator[str]:
-    for piece, following in zip(pieces, [*pieces[1:], None], strict=True):
+    for piece, following in zip(pieces, [*pieces[1:], None], strict=False):
         match piece.kind:
             case "code":
                 yield f"{tags.begin}\n{piece.text}\n{tags.end}"
