@@ -10,7 +10,7 @@ from aiohttp import web
 
 PROMPT = b"?"
 """Ids of whatever messages."""
-_OUTPUT = re.compile(r"\n```output\n.*?```\n(?:```system\n.*?```\n)?", re.S)
+_OUTPUT = re.compile(r"\n```output\n(?:[^\n]*\n)*?```\n(?:```system\n[^\n]*\n```\n)?")
 
 
 class Typist:
