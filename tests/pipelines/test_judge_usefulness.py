@@ -14,6 +14,7 @@ from omr_kedro import tables
 from omr_kedro.llm.calls import CallPlan, Completion, Prompt
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.pipeline_registry import register_pipelines
 from omr_kedro.pipelines.judge_usefulness.nodes import (
     FragmentOptions,
     UsefulnessOptions,
@@ -273,3 +274,12 @@ def test_the_graph_tells_of_two_stages() -> None:
     first, second = stages_of([create_pipeline()])
     assert (first.name, first.kept, first.unit) == ("extract_fragments", ("tir_fragments",), "solution")
     assert (second.name, second.given, second.kept) == ("judge_usefulness", ("tir_fragments",), ("tir_usefulness",))
+
+
+def test_fragments_are_cut_when_the_solutions_and_their_turns_are_there_and_judged_after_that() -> None:
+    pipeline = register_pipelines()["solution_generation"]
+    node = {each.short_name: each for each in pipeline.nodes}
+    before = {name: {each.short_name for each in pipeline.node_dependencies[node[name]]} for name in node}
+    assert before["extract_fragments"] == {"settle_tir", "list_tir_turns"}
+    assert "extract_fragments" in before["ask_judge_usefulness"]
+    assert {"extract_fragments", "count_fragment_votes"} <= before["read_judge_usefulness"]

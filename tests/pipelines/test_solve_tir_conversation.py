@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from omr_kedro.llm.calls import (
     Ask,
@@ -27,12 +28,13 @@ from omr_kedro.llm.calls.episode import CodeSession
 from omr_kedro.llm.endpoint import Limits as EndpointLimits
 from omr_kedro.llm.endpoint.replies import read_reply, read_token_ids
 from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.pipelines.settle_solutions.nodes import ConversationOptions
 from omr_kedro.pipelines.solve_tir.conversation import Conversation, Limits, token_exact
 from omr_kedro.pipelines.solve_tir.nodes import ToolOptions, draw, read_solve_tir, sample_of, samples_of
 from omr_kedro.sandbox import SandboxRefusedError
 from omr_kedro.shards import Row
 from omr_kedro.solutions import StopRule
-from omr_kedro.solutions.code_blocks import FENCED
+from omr_kedro.solutions.code_blocks import FENCED, TAGS, CodeTags
 from tests.support.call_plans import table
 from tests.support.chat_server import ChatServer
 from tests.support.episodes import CountedSandbox, CountedSession, Outcome, under_chance
@@ -81,11 +83,13 @@ def _body(response: Any) -> bytes:
     return bytes(response.body)
 
 
-def alone(script: Sequence[str], context: int = 1_000_000, **limits: Any) -> tuple[Conversation, Alone]:
+def alone(
+    script: Sequence[str], context: int = 1_000_000, tags: CodeTags = FENCED, **limits: Any
+) -> tuple[Conversation, Alone]:
     """The conversation with a model that types this script."""
     steps = Alone(Typist(script, context))
     budget = Limits(**{"tokens": 1000, "executions": 8, **limits})
-    return asyncio.run(token_exact(steps, FIRST, FENCED, budget)), steps
+    return asyncio.run(token_exact(steps, FIRST, tags, budget)), steps
 
 
 def said(talk: Conversation) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -106,6 +110,27 @@ def test_a_conversation_is_the_same_however_many_tokens_a_call_may_have(tokens_p
     assert [request.turn for request in calls] == list(range(len(calls))), "each part has a seed of its own"
     assert max(request.sampling.max_tokens or 0 for request in calls) == tokens_per_call
     assert all(turn.completion.token_ids is None for turn in talk.turns), "nobody needs them, and they are large"
+
+
+@pytest.mark.parametrize("tags", TAGS)
+def test_code_is_found_between_whatever_tags_are_set(tags: str) -> None:
+    chosen = TAGS[options(tags=tags).tags]
+    # The server stops at the last character of the tag, and not at the end of its line.
+    tail = "\n" if chosen.stop.endswith("\n") else ""
+    script = [f"I compute.\n{chosen.begin}\nprint(1)\n{chosen.end}{tail}", "It is \\boxed{1}."]
+    talk, steps = alone(script, tags=chosen)
+    assert steps.ran == ["print(1)"]
+    assert talk.ended == "stop"
+    assert sample_of(0, talk, 0.02).answer == "1"
+
+
+@pytest.mark.parametrize("setting", [ToolOptions, ConversationOptions])
+def test_tags_that_are_not_set_are_those_of_the_default_and_never_none(
+    setting: type[ToolOptions | ConversationOptions],
+) -> None:
+    assert TAGS[setting().tags].begin
+    with pytest.raises(ValidationError):
+        setting.model_validate({"tags": None})
 
 
 @pytest.mark.parametrize("place", range(1, len(FENCED.stop)))

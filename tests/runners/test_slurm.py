@@ -9,16 +9,19 @@ import pytest
 from omr_kedro.runners.errors import SlurmError
 from omr_kedro.runners.resources import Resources
 from omr_kedro.runners.slurm import TaskState, batch_script, gpus
-from omr_kedro.runners.submission import JobSpec
+from omr_kedro.runners.submission import JobSpec, Submission
 
 
-def script(folder: Path, **resources: Any) -> str:
-    spec = JobSpec(
-        group="stage", token="one", project_path="/pro ject", env=None, conf_source=None, runtime_params={},
+def job_spec(params: dict[str, Any], **resources: Any) -> JobSpec:
+    return JobSpec(
+        group="stage", token="one", project_path="/pro ject", env=None, conf_source=None, runtime_params=params,
         pipeline_names=[], run_id="now", nodes=["a"], shares=[["s0"], ["s1"], ["s2"]], settings={},
         resources=Resources.model_validate(resources), lanes=1, warn_s=120, server_starts=1,
     )  # fmt: skip
-    return batch_script(spec, folder)
+
+
+def script(folder: Path, **resources: Any) -> str:
+    return batch_script(job_spec({}, **resources), folder)
 
 
 def test_a_script_says_what_it_asks_for_and_no_more(tmp_path: Path) -> None:
@@ -47,6 +50,16 @@ def test_a_path_that_slurm_cannot_write_logs_into_is_refused_in_one_line(tmp_pat
     with pytest.raises(SlurmError, match="another path") as refused:
         script(tmp_path / name)
     assert str(refused.value).isprintable()
+
+
+def test_parameters_reach_a_job_as_they_are_whatever_they_hold(tmp_path: Path) -> None:
+    params = {
+        "solve_tir": {"executions": {"most": 8, "drawn": True}},
+        "range": [1, 8],
+        "words": "two words, 'a' \"b\" $c",
+    }
+    made = Submission.create(tmp_path, job_spec(params), "")
+    assert Submission.read(made.folder).spec.runtime_params == params
 
 
 def test_a_share_of_the_array_may_wait_by_wish(tmp_path: Path) -> None:
