@@ -1,20 +1,26 @@
-"""Sandboxes of two tasks on one node, of which one is cancelled."""
+"""Sandboxes in jobs: of two tasks on one node, of which one is cancelled, and beside the server of a stage."""
 
 from __future__ import annotations
 
 import json
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from omr_kedro.runners.submission import Submission
 from tests.sandbox.support import skip_without_isolation
 from tests.support.code_job import submission
+from tests.support.dispatch import PATIENCE_S, THREADS, Dispatch, Work
 from tests.support.ordinary_user import PROJECT
+from tests.support.processes import command_line, descendants
+from tests.support.project import PROBLEMS, Project
+from tests.support.slow_model import serve_slowly
 from tests.support.slurm import Cluster
 from tests.support.waiting import alive, wait_until
 
@@ -89,3 +95,54 @@ def test_a_cancelled_task_takes_its_sessions_with_it_and_those_of_another_on_the
     assert counted(made, 1) == [f"{number} on" for number in range(1, cells + 1)], "every cell found its variables"
     assert progress.code_run.cells == cells + 4, "those that open the sessions, and the one that heeds nothing"
     assert not made.result(0), "a task that Slurm ends is over for Slurm to say"
+
+
+SOLVED = Work(pipelines=("solve_tir",), groups=1, tasks=1, tables=("tir_samples", "tir_turns", "tir_votes"))
+"""Samples with code, in a job whose server and sandbox are beside each other."""
+
+
+def project_to_solve(folder: Path) -> Project:
+    """A project whose problems wait for solutions with code."""
+    project = Project.create(folder)
+    shutil.copy(project.path / "data/01_raw/example_threads.jsonl", project.path / THREADS)
+    with_answers = ["split_problems", "solve_cot", "judge_cot", "settle_cot"]
+    project.run(pipelines=[*PROBLEMS, *with_answers], raw_threads=str(project.path / THREADS))
+    path = project.path / "conf/offline/globals.yml"
+    config = yaml.safe_load(path.read_text())
+    config["sandbox"]["isolation"] = "auto"
+    path.write_text(yaml.safe_dump(config))
+    return project
+
+
+@pytest.mark.slow
+def test_sessions_run_beside_the_server_of_their_job_and_end_with_it(cluster: Cluster, tmp_path: Path) -> None:
+    skip_without_isolation()
+    dispatch = Dispatch(cluster, project_to_solve(tmp_path / "project"), SOLVED)
+    serve_slowly(dispatch.project, 0.1)
+
+    def in_the_job() -> dict[str, list[int]]:
+        """Processes below the job's own one, by what they are."""
+        found: dict[str, list[int]] = {"server": [], "session": [], "other": []}
+        for job in dispatch.jobs():
+            for task in cluster.pids(job.id, "omr_kedro.runners.job"):
+                for pid in descendants(root=task):
+                    words = command_line(pid)
+                    kind = "session" if "from jail import" in words else "server" if "slow_model" in words else "other"
+                    found[kind].append(pid)
+        return {kind: sorted(set(pids)) for kind, pids in found.items()}
+
+    with dispatch.running() as run:
+        cluster.wait_until(lambda: len(in_the_job()["session"]) >= 3 and bool(in_the_job()["server"]), PATIENCE_S)
+        seen = in_the_job()
+        job = dispatch.running_job()
+        cluster.cancel(job.id)
+        wait_until(lambda: not any(alive(pid) for pids in seen.values() for pid in pids), PATIENCE_S)
+        output, _ = run.communicate(timeout=PATIENCE_S)
+    assert "the same command goes on from here" in output
+    print({kind: len(pids) for kind, pids in seen.items()}, "processes in the job, none of them left")
+    dispatch.assert_nothing_is_left()
+
+    dispatch.finish()
+    assert all(dispatch.tables().values())
+    dispatch.assert_nothing_was_paid_twice(interrupted_servers=1)
+    dispatch.assert_nothing_is_left()
