@@ -111,6 +111,7 @@ def test_reasoning_is_found_wherever_the_server_has_put_it(
         ("</think>\nresult", "thought"),
         ("<think>thought</think>result", "thought"),
         ('<tool_call>\n{"name": "python"}\n</tool_call>', None),
+        ('```json\n{\n "name": "python",\n "arguments": {"code": "print(5)"}}\n```\nSo it is \\boxed{5}.', None),
         ("<|python_tag|>print(5)", None),
         ("<｜tool▁calls▁begin｜>result", None),
         ("\\boxed{5}<|im_end|>", None),

@@ -12,10 +12,12 @@ _OPENING = re.compile(r"<think>", re.IGNORECASE)
 _CLOSING = re.compile(r"</think>", re.IGNORECASE)
 _DEBRIS = re.compile(
     r"</?(?:think|thinking|tool_calls?|tool_response|function_call)>|<function="
-    r"|<[|｜][^\s<>|｜\\$]{3,60}[|｜]>",
+    r"|<[|｜][^\s<>|｜\\$]{3,60}[|｜]>"
+    r"|\{\s*+\"name\"\s*+:\s*+\"\w{1,60}\"\s*+,\s*+\"(?:arguments|parameters)\"\s*+:",
     re.IGNORECASE,
 )
-"""Marks of reasoning and of calls, and special tokens of chat templates: `<|python_tag|>`, `<｜tool▁calls▁begin｜>`."""
+"""Marks of reasoning and of calls, special tokens of chat templates (`<|python_tag|>`, `<｜tool▁calls▁begin｜>`), and
+the beginning of a call as JSON."""
 _CALL_AT_END = re.compile(r"(?:</(?:tool_calls?|function_call|function)>|<tool_calls?>[^<]*+)\Z", re.IGNORECASE)
 _FENCE = re.compile(r"^[ \t]*+```[\w-]*+[ \t]*+(?:\n|\Z)", re.MULTILINE)
 _REFUSAL = re.compile(
