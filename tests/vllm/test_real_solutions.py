@@ -7,20 +7,16 @@ new ones deletes that folder. It prints what came of it; the model is small, so 
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 import yaml
 
 from omr_kedro import tables
 from omr_kedro.answers import Workers
-from omr_kedro.llm.calls import Prompt
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel
 from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
@@ -28,13 +24,11 @@ from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, count_cot_votes, read_solve_cot
-from omr_kedro.shards import Recipe, Row, Shards, TableStore, content_id
+from omr_kedro.shards import Shards
 from omr_kedro.shards.printable import printable_line
-from omr_kedro.solutions import equal_answers
-from omr_kedro.solutions.answer_classes import equal_both_ways
 from omr_kedro.solutions.judging import DIFFERENT, ORDERS, SAME
-from tests.support.project import ROOT
 from tests.support.tables import as_shards, shards_of
+from tests.vllm.easy_problems import ANSWERS, CONF, counted, ids, is_right, problem_rows, prompt, saved, show
 from tests.vllm.real_server import REAL, chat_model, installed
 
 pytestmark = pytest.mark.skipif(
@@ -44,33 +38,13 @@ pytestmark = pytest.mark.skipif(
 KEPT = REAL / "solutions"
 ROUNDS = (4, 8)
 MAX_TOKENS = 512
-ANSWERS = {
-    row["problem"]: row["answer"]
-    for row in map(json.loads, Path(__file__).with_name("easy_problems.jsonl").read_text("utf-8").splitlines())
-}
-"""The known answer of each problem."""
-_CONF = ROOT / "conf/base"
-
-
-def problem_rows() -> list[Row]:
-    """Rows of the table of problems; every second one has its answer."""
-    empty = dict.fromkeys(tables.PROBLEMS.names)
-    return [
-        {**empty, "problem_id": content_id(text), "thread_id": f"t{number}", "problem": text, "model": "by hand"}
-        | {"expected_answer": None if number % 2 else answer}
-        for number, (text, answer) in enumerate(ANSWERS.items())
-    ]
 
 
 def solving(**rule: Any) -> SamplingOptions:
     """The settings of the base environment, smaller."""
-    settings = yaml.safe_load((_CONF / "parameters.yml").read_text("utf-8"))["solve_cot"]
+    settings = yaml.safe_load((CONF / "parameters.yml").read_text("utf-8"))["solve_cot"]
     settings["stop_rule"] |= {"rounds": ROUNDS, "give_up_after": ROUNDS[-1], **rule}
     return SamplingOptions.model_validate({**settings, "max_tokens": MAX_TOKENS})
-
-
-def prompt(name: str) -> Prompt:
-    return Prompt.from_mapping(name, yaml.safe_load((_CONF / f"prompts/{name}.yml").read_text("utf-8")))
 
 
 @dataclass(frozen=True)
@@ -91,13 +65,6 @@ class Drawn:
 def in_memory(table: Shards) -> Shards:
     """A table whose file another rule may write anew."""
     return as_shards({name: list(shard.rows()) for name, shard in table.items()})
-
-
-def saved(folder: Path, schema: pa.Schema, recipe: Recipe) -> Shards:
-    """A table in a folder, with all columns that it has in a workspace."""
-    store = TableStore(folder, "jsonl", schema)
-    store.save(recipe)
-    return store.shards()
 
 
 def draw(folder: Path, problems: Shards, model: ChatModel, options: SamplingOptions) -> Drawn:
@@ -183,21 +150,6 @@ def assert_all_accounted_for(problems: Shards, drawn: Drawn) -> None:
     assert sum(row["samples_drawn"] for row in drawn.votes.rows()) == len(replies)
 
 
-def ids(rows: Iterable[Row], column: str) -> list[str]:
-    return sorted(row[column] for row in rows)
-
-
-def is_right(problem: str, answer: str | None) -> bool:
-    """Whether an answer is the one that this test knows."""
-    known = ANSWERS[problem]
-    return answer is not None and equal_both_ways(known, answer, equal_answers)
-
-
-def show(title: str, figures: Iterable[tuple[str, str]]) -> None:
-    """Print figures under a title, a line each."""
-    print(f"\n{title}", *(f"  {name:20}{text}" for name, text in figures), sep="\n", flush=True)
-
-
 def figures(drawn: Drawn) -> dict[str, str]:
     """The figures of a draw, by their names."""
     samples, votes = [*drawn.samples.rows()], [*drawn.votes.rows()]
@@ -230,11 +182,6 @@ def outcomes(settled: Settled) -> dict[str, str]:
         "solutions": f"{len(solutions)}, {right} of them right",
         "rejected": counted(row["reason"] for row in settled.rejected.rows()),
     }
-
-
-def counted(words: Iterable[str]) -> str:
-    """How often each word comes, the commonest first."""
-    return ", ".join(f"{count} {word}" for word, count in Counter(words).most_common()) or "none"
 
 
 def oddities(drawn: Drawn) -> Iterator[tuple[str, str]]:
