@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from omr_kedro.llm.calls import Request, Sampling
-from omr_kedro.llm.calls.token_ids import TokenIds, as_json
+from omr_kedro.llm.calls.token_ids import TokenIds, are_token_ids, as_json
 
 IDS = st.lists(st.integers(0, 2**31 - 1), max_size=8)
 REQUEST = Request("row", [], Sampling(seed=3), "prompt")
@@ -41,3 +41,9 @@ def test_ids_do_not_change_when_others_are_appended() -> None:
 def test_what_else_is_no_json_is_told() -> None:
     with pytest.raises(TypeError):
         orjson.dumps({"prompt": object()}, default=as_json)
+
+
+@given(st.lists(st.one_of(st.integers(-2, 5), st.booleans(), st.none(), st.floats(), st.text(max_size=1)), max_size=4))
+def test_only_whole_numbers_within_bounds_are_token_ids(values: list[object]) -> None:
+    assert are_token_ids(values, 3) == all(type(value) is int and 0 <= value <= 3 for value in values)
+    assert not are_token_ids(tuple(values), 3)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import orjson
 
 from omr_kedro.llm.calls.prompt import Message
-from omr_kedro.llm.calls.token_ids import as_json
+from omr_kedro.llm.calls.token_ids import are_token_ids, as_json
 from omr_kedro.shards.integrity import checksum
 
 
@@ -305,9 +305,12 @@ def _ids(value: Any) -> list[int] | None:
     Raises:
         TypeError: it is no list of such.
     """
-    if value is not None and not (isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)):
+    if value is None:
+        return None
+    if not are_token_ids(value, LARGEST_COUNT):
         raise TypeError("token ids must be a list of numbers")
-    return value
+    ids: list[int] = value
+    return ids
 
 
 _FIELDS = {kind: tuple(field.name for field in fields(kind)) for kind in (Sampling, Completion)}

@@ -65,6 +65,13 @@ class TokenIds(Sequence[int]):
         return hash(self._numbers)
 
 
+def are_token_ids(value: object, most: int) -> bool:
+    """Whether a value is a list of whole numbers from 0 to `most`; that of a long reply is looked at in one go."""
+    if not isinstance(value, list):
+        return False
+    return not value or (set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= most)
+
+
 def as_json(value: object) -> orjson.Fragment:
     """Token ids within JSON, for `default` of `orjson.dumps`.
 

@@ -18,7 +18,7 @@ from omr_kedro.llm.endpoint.http import CONNECT_S, Address, ClientKind, HttpClie
 from omr_kedro.llm.endpoint.limits import Pacer
 from omr_kedro.llm.endpoint.listing import Listing
 from omr_kedro.llm.endpoint.redaction import Redactor
-from omr_kedro.llm.endpoint.replies import read_reply, read_token_ids
+from omr_kedro.llm.endpoint.replies import read_reply, read_token_ids, without_echo
 
 Constraint = Literal["response_format", "structured_outputs", "none"]
 """How a closed set of replies is asked for: OpenAI's field, vLLM's field, or by the prompt alone."""
@@ -152,6 +152,8 @@ class ChatClient:
         content = self._redactor.clean(answer.content)
         if not 200 <= answer.status < 300:
             raise error_of_status(answer.status, content, answer.headers)
+        if way == "completions":
+            content = without_echo(content)
         read = read_token_ids if way == "tokenize" else read_reply
         return read(content, key, self.model, time.monotonic() - started)
 

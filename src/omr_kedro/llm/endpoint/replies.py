@@ -10,8 +10,10 @@ import orjson
 
 from omr_kedro.llm.calls.errors import CallError
 from omr_kedro.llm.calls.request import LARGEST_COUNT, Completion
+from omr_kedro.llm.calls.token_ids import are_token_ids
 
 _SHOWN_BYTES = 120
+_ECHO = b'"prompt_token_ids":['
 _LARGEST_ID = 2**31 - 1
 _MOST_CALLS = 64
 """Calls of tools in one reply; no model makes so many at once."""
@@ -61,6 +63,17 @@ def read_reply(content: bytes, key: str, model: str, latency_s: float) -> Comple
         prompt_ids=_token_ids(reply.get("prompt_token_ids")) if "message" in choice else None,
         tool_calls=_tool_calls(message.get("tool_calls")),
     )
+
+
+def without_echo(content: bytes) -> bytes:
+    """The body of a continuation without the token ids of its prompt, which vLLM sends back with those of the reply.
+
+    Reading a long prompt back costs more than all else that is done for a call. Within a text of JSON its quotes would
+    be escaped, so that no word of a model is taken for it.
+    """
+    begin = content.find(_ECHO) + len(_ECHO)
+    end = content.find(b"]", begin)
+    return content if begin < len(_ECHO) or end < 0 else content[:begin] + content[end:]
 
 
 def read_token_ids(content: bytes, key: str, model: str, latency_s: float) -> Completion:
@@ -148,8 +161,7 @@ def _text(value: Any) -> str:
 
 def _token_ids(value: Any) -> list[int] | None:
     """Token ids of a reply; None for what cannot be such."""
-    known = isinstance(value, list) and all(type(item) is int and 0 <= item <= _LARGEST_ID for item in value)
-    return value if known else None
+    return value if are_token_ids(value, _LARGEST_ID) else None
 
 
 def _count(usage: Any, name: str) -> int:
