@@ -53,6 +53,11 @@ SCRIPTS = (
         ("--episodes", "600", "700", "--turns", "4", "--mean-latency", "0.3"),
     ),
     Script(
+        "conversations",
+        "use of the server and cost of solutions with code",
+        ("--samples", "1200", "--turns", "4", "--reply-tokens", "200", "--mean-latency", "0.3"),
+    ),
+    Script(
         "solutions",
         "peak memory of solutions against the number of problems, and CPU a sample",
         ("--problems", "100", "200", "--reply-chars", "4000"),
