@@ -68,7 +68,7 @@ def test_the_string_holds_each_piece_of_code_with_its_output_whatever_that_says(
     outputs = [piece.text for piece in talk if piece.kind == "output"]
     for (_, shown), output in zip(found, outputs, strict=True):
         said = [line.strip() for line in output.rstrip("\n").split("\n")]
-        assert [line.strip() for line in shown.split("\n")] == said, "not a word is lost"
+        assert [line.strip() for line in shown.rstrip("\n").split("\n")] == said, "not a word is lost"
 
 
 @TAGS
