@@ -178,7 +178,8 @@ async def _in_parts(steps: Steps, asked: Request, tags: CodeTags, limits: Limits
     """The reply to a request, asked for in parts of so many tokens: what was generated is kept, part by part.
 
     A part goes on from the token ids of those before it. So when time runs out, or the process dies, a long reply is
-    continued later from the last part that was journalled, and only the open one is generated again.
+    continued later from the last part that was journalled, and only the open one is generated again. It goes on as well
+    where the server took the end of another block for that of code.
 
     Args:
         steps: answer.
@@ -231,6 +232,7 @@ def _joined(said: _Said | None, part: Completion, asked: Request, tags: CodeTags
     whole = replace(
         part,
         text=text,
+        reasoning=before.reasoning or part.reasoning,
         completion_tokens=before.completion_tokens + part.completion_tokens,
         latency_s=before.latency_s + part.latency_s,
     )
