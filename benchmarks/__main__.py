@@ -55,7 +55,7 @@ SCRIPTS = (
     Script(
         "conversations",
         "use of the server and cost of solutions with code",
-        ("--samples", "1200", "--turns", "4", "--reply-tokens", "200", "--mean-latency", "0.3"),
+        ("--samples", "1200", "--turns", "4", "--reply-tokens", "200", "--mean-latency", "1"),
     ),
     Script(
         "solutions",
