@@ -29,8 +29,8 @@ from omr_kedro.answers import Workers
 from omr_kedro.llm.calls import Completion, Prompt
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
-from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
-from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.controls import JudgeOptions
+from omr_kedro.pipelines.judge_answers.nodes import grade_answers, judge_answers, read_judge_answers
 from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import (
@@ -132,11 +132,11 @@ def settle(made: Tables, model: ChatModel) -> None:
     """From votes to solutions; no answer needs a judge."""
     with Workers(1) as workers:
         made.save(graded=grade_answers(made["votes"], workers))
-    options = CallOptions()
-    made.save(
-        judge_completions=ask_judge_answers(made["graded"], prompt("judge_answer"), model, options, stage="judge_cot")
+    options = JudgeOptions()
+    made.save(judge_completions=judge_answers(made["graded"], prompt("judge_answer"), model, options, "judge_cot"))
+    answers, unjudged = read_judge_answers(
+        made["graded"], made["judge_completions"], Shards([]), options, stage="judge_cot"
     )
-    answers, unjudged = read_judge_answers(made["graded"], made["judge_completions"], options, stage="judge_cot")
     made.save(answers=answers, unjudged=unjudged)
     made.save(references=decide_reference_answers(made["votes"], made["answers"], SettlingOptions(), _SOLVING))
     solutions, rejected = settle_cot(

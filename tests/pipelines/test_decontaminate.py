@@ -14,11 +14,12 @@ from pydantic import ValidationError
 
 from omr_kedro.llm.calls import Completion, Prompt
 from omr_kedro.llm.engine import ChatModel, ModelEntry
+from omr_kedro.pipelines.controls import JudgeOptions
 from omr_kedro.pipelines.decontaminate import nodes
 from omr_kedro.pipelines.decontaminate.nodes import (
     RetrievalOptions,
-    ask_decontaminate,
     judge_pair,
+    judge_pairs,
     judge_problem,
     read_judgements,
     remove_contaminated,
@@ -29,7 +30,7 @@ from omr_kedro.pipelines.decontaminate.report import (
     check_contamination_report,
     report_contamination,
 )
-from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept
+from omr_kedro.pipelines.llm_stage import Dropped, Failed, Kept
 from omr_kedro.resources import Shared
 from omr_kedro.shards import BadInputError, MappedShards, Row, Shards, Source
 from omr_kedro.text import TwinFinder
@@ -73,7 +74,7 @@ class Judged:
         return shards_of(self.pairs, 1)
 
     def removed(self) -> tuple[Shards, Shards]:
-        clean, dropped = remove_contaminated(self.problems, self.table, CallOptions(max_failed_share=1))
+        clean, dropped = remove_contaminated(self.problems, self.table, JudgeOptions(max_failed_share=1))
         return made(clean), made(dropped)
 
     def report(self) -> pd.DataFrame:
@@ -84,14 +85,14 @@ def judged(rows: list[Row], known: Source, replies: dict[str, str] | None = None
     """Decontaminate these problems with a judge that says no, unless told otherwise of a prompt."""
     problems = shards_of(rows, 1)
     similar = made(retrieve_similar(problems, known, Shared(), RetrievalOptions(top_k=top_k)))
-    plan = ask_decontaminate(similar, problems, JUDGE, MODEL, CallOptions())
+    plan = judge_pairs(similar, problems, JUDGE, MODEL, JudgeOptions())
     asked = requests_of(plan, *problems)
     prompts = [request.messages[-1]["content"] for request in asked]
     completions = [
         Completion("k", "m", (replies or {}).get(text, "False"), finish_reason="stop").row(request.identity())
         for request, text in zip(asked, prompts, strict=True)
     ]
-    tables = read_judgements(similar, problems, shards_of(completions, 1), JUDGE)
+    tables = read_judgements(similar, problems, shards_of(completions, 1), Shards([]), JUDGE)
     pairs, contaminated, review = (rows_made(table) for table in tables)
     return Judged(problems, known, prompts, pairs, contaminated, review)
 

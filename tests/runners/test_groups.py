@@ -23,20 +23,31 @@ def one_model(node: Node) -> str | None:
     return "model" if "gpu" in node.tags else None
 
 
-def test_all_stages_of_one_model_are_one_group_up_to_the_step_that_must_see_everything() -> None:
+def test_all_stages_of_one_model_are_one_group_up_to_the_steps_that_must_see_everything() -> None:
     before, after = find_groups(register_pipelines()["problem_generation"], one_model)
     assert before.nodes[0].name == "extract_problems.ask_extract_problems"
     assert before.nodes[-1].name == "assess_answers.drop_faulty"
-    assert after.nodes[0].name == "deduplicate.drop_duplicates"
-    assert after.nodes[-1].name == "decontaminate.remove_contaminated"
+    assert names([after]) == [["decontaminate.ask_decontaminate"]]
     assert "threads" in before.inputs
-    assert {"assessed_problems", "duplicates"} <= after.inputs
-    assert "problems" in after.outputs
+    assert {"distinct_problems", "decontaminate_control_rows"} <= after.inputs
 
 
 def test_a_group_never_waits_for_its_own_result() -> None:
     pipeline = Pipeline([node("a", ["x"], "gpu"), node("report", ["a_out"]), node("b", ["a_out", "report_out"], "gpu")])
     assert names(find_groups(pipeline, one_model)) == [["a"], ["b"]]
+
+
+def test_verdicts_are_read_outside_of_the_judges_jobs_once_all_of_its_controls_are_there() -> None:
+    pipeline = Pipeline(
+        [
+            node("draw", ["x"], "by_shard", "all_shards"),
+            node("ask", ["x", "draw_out"], "gpu"),
+            node("mark", ["ask_out"], "by_shard", "all_shards"),
+            node("read", ["ask_out", "mark_out"], "by_shard"),
+        ]
+    )
+    assert names(find_groups(pipeline, one_model)) == [["ask"]]
+    assert names(find_groups(pipeline, lambda node: node.name)) == [["ask"], ["read"]], "or in jobs of their own"
 
 
 def test_nodes_without_a_model_go_with_the_group_that_they_read_from() -> None:

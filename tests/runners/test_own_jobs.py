@@ -52,7 +52,7 @@ def test_a_section_of_its_own_gives_a_node_jobs_of_its_own_which_need_no_model(t
     assert project.table("similar_benchmarks") == expected
 
 
-def test_a_group_asks_for_what_its_model_needs_whatever_node_comes_first(tmp_path: Path) -> None:
+def test_retrieval_without_a_model_and_without_jobs_of_its_own_runs_in_the_parent(tmp_path: Path) -> None:
     project = Project.create(tmp_path / "project")
     runner = project.path / "conf/base/runner.yml"
     settings = yaml.safe_load(runner.read_text())
@@ -61,7 +61,8 @@ def test_a_group_asks_for_what_its_model_needs_whatever_node_comes_first(tmp_pat
     params = "benchmarks=data/01_raw/example_benchmarks.jsonl,retrieval.kind=lexical"
     planned = project.kedro("run", "--runner-params=dry_run=true", f"--params={params}", env={"COLUMNS": "200"})
     assert planned.returncode == 0, planned.stderr
-    assert "drop_duplicates, retrieve_similar," in planned.stdout
+    assert "ask_decontaminate" in planned.stdout
+    assert "retrieve_similar" not in planned.stdout
 
 
 def test_a_job_asks_for_the_gpus_of_its_model_and_says_which_model_that_is(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from omr_kedro.llm.calls import CallPlan, Completion, Prompt
 from omr_kedro.llm.calls.request import CallIdentity
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel, ModelEntry
-from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
-from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.controls import JudgeOptions
+from omr_kedro.pipelines.judge_answers.nodes import grade_answers, judge_answers, read_judge_answers
 from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, count_cot_votes, read_solve_cot
@@ -104,7 +104,7 @@ class Cot:
     folder: Path
     base_url: str
     solving: SamplingOptions = field(default_factory=lambda: SamplingOptions(max_failed_share=1))
-    judging: CallOptions = field(default_factory=lambda: CallOptions(max_failed_share=1))
+    judging: JudgeOptions = field(default_factory=lambda: JudgeOptions(max_failed_share=1))
     settling: SettlingOptions = field(default_factory=SettlingOptions)
     summarising: SummaryOptions = field(default_factory=lambda: SummaryOptions(longer_than=0, max_failed_share=1))
     judge_prompt: Prompt = JUDGE
@@ -139,9 +139,11 @@ class Cot:
         given = self.tables
         self.put(tables.ANSWERS, graded=grade_answers(given["votes"], workers))
         given["judgements"] = self.call(
-            ask_judge_answers(given["graded"], self.judge_prompt, self.model, self.judging, stage="judge_cot")
+            judge_answers(given["graded"], self.judge_prompt, self.model, self.judging, "judge_cot")
         )
-        answers, unjudged = read_judge_answers(given["graded"], given["judgements"], self.judging, stage="judge_cot")
+        answers, unjudged = read_judge_answers(
+            given["graded"], given["judgements"], Shards([]), self.judging, stage="judge_cot"
+        )
         self.put(tables.ANSWERS, answers=answers)
         self.put(tables.DROPPED, unjudged=unjudged)
         return self.settle()

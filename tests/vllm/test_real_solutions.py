@@ -19,8 +19,8 @@ from omr_kedro import tables
 from omr_kedro.answers import Workers
 from omr_kedro.llm.endpoint import Limits
 from omr_kedro.llm.engine import ChatModel
-from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
-from omr_kedro.pipelines.llm_stage import CallOptions
+from omr_kedro.pipelines.controls import JudgeOptions
+from omr_kedro.pipelines.judge_answers.nodes import grade_answers, judge_answers, read_judge_answers
 from omr_kedro.pipelines.sampling import SamplingOptions
 from omr_kedro.pipelines.settle_solutions.nodes import SettlingOptions, decide_reference_answers, settle_cot
 from omr_kedro.pipelines.solve_cot.nodes import ask_solve_cot, count_cot_votes, read_solve_cot
@@ -93,10 +93,10 @@ def settle(folder: Path, problems: Shards, drawn: Drawn, model: ChatModel, optio
     """Judge the answers and settle the samples; the model that solves judges, too."""
     with Workers() as workers:
         graded = saved(folder / "graded", tables.ANSWERS, grade_answers(drawn.votes, workers))
-    judging, settling = CallOptions(max_tokens=64), SettlingOptions()
-    asked = ask_judge_answers(graded, prompt("judge_answer"), model, judging, stage="judge_cot")
+    judging, settling = JudgeOptions(max_tokens=64), SettlingOptions()
+    asked = judge_answers(graded, prompt("judge_answer"), model, judging, "judge_cot")
     opinions = saved(KEPT / "judge_cot_completions", tables.COMPLETIONS, asked)
-    read, left = read_judge_answers(graded, opinions, judging, stage="judge_cot")
+    read, left = read_judge_answers(graded, opinions, Shards([]), judging, stage="judge_cot")
     answers, unjudged = saved(folder / "answers", tables.ANSWERS, read), saved(folder / "left", tables.DROPPED, left)
     decided = decide_reference_answers(drawn.votes, answers, settling, options)
     references = saved(folder / "references", tables.REFERENCE_ANSWERS, decided)

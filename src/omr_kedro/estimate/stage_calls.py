@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from typing import Any, NamedTuple
 
 from kedro.pipeline import Node
@@ -23,6 +24,7 @@ from omr_kedro.llm.calls import CallPlan, Completion, Prompt
 from omr_kedro.llm.calls.token_estimate import estimate_prompt_tokens, estimate_reply_tokens
 from omr_kedro.llm.engine import ChatModel, ReadOnlyJournal, replayed
 from omr_kedro.llm.engine.replay import Replayed
+from omr_kedro.pipelines.controls import ORDERS, JudgeOptions
 from omr_kedro.shards import Row, Shard, Shards
 from omr_kedro.shards.spools import RowIndex
 from omr_kedro.solutions import StopRule
@@ -44,6 +46,8 @@ class ShardCalls:
     expected."""
     prompt_tokens: float = 0
     """Of the calls to be made, before the counter's factor."""
+    about_controls: int = 0
+    """Those, paid for or not, that are about controls of a judge and not about rows."""
 
     @property
     def calls(self) -> float:
@@ -102,6 +106,7 @@ class StageCalls:
         self.model = next(value for value in constants if isinstance(value, ChatModel))
         self.prompt = next(value for value in constants if isinstance(value, Prompt))
         self.stop_rule = next((value.stop_rule for value in constants if hasattr(value, "stop_rule")), None)
+        self.controls = next((value.controls for value in constants if isinstance(value, JudgeOptions)), None)
         self.counter = counter
         self.sampled = Sampled()
         self.draws = Draws(0, 0, options.few)
@@ -151,8 +156,8 @@ class StageCalls:
             for played in replayed(plan, shard, known):
                 paid = {step.key: known.completion(step.key) for step in played.steps if step.key in known}
                 before = _asked_before(played, paid, earlier)
-                row = about[played.row_id]
-                self._count(shard, played, paid, row.known, seen, len(before))
+                row = about.get(played.row_id, _CONTROL)
+                self._count(shard, played, paid, row, seen, len(before))
                 if played.episode and before:
                     self.sampled.stood_in += len(before)
                     yield from before.values()
@@ -163,15 +168,15 @@ class StageCalls:
                     elif stand_in := before.get(_whose(step.identity._asdict())):
                         yield {**stand_in, **step.identity._asdict()}
                         self.sampled.stood_in += 1
-                    else:
+                    elif row is not _CONTROL:
                         waiting.add(row.held_back)
         self._overlay.withhold(shard, waiting)
 
     def _count(
-        self, shard: str, played: Replayed, paid: Mapping[str, Completion], known: bool, seen: set[str], before: int
+        self, shard: str, played: Replayed, paid: Mapping[str, Completion], row: _About, seen: set[str], before: int
     ) -> None:
         """Count the calls of a request or an episode; equal calls of a shard are paid for once."""
-        found = self.sampled.shards[shard]
+        found, known = self.sampled.shards[shard], row.known
         asked = {step.key: step.request for step in played.steps if step.request and step.request.asks_model}
         fresh = {key: request for key, request in asked.items() if key not in seen}
         seen.update(fresh)
@@ -187,6 +192,7 @@ class StageCalls:
             found.paid += 1
             found.paid_tokens += completion.prompt_tokens + completion.completion_tokens
             self.sampled.replies[known] += [completion.completion_tokens] if completion.completion_tokens else []
+        found.about_controls += len(fresh) if row is _CONTROL else 0
         self.sampled.rendered += len(fresh)
         self.sampled.rendered_tokens += tokens
         if played.episode and played.missing and fresh:
@@ -201,7 +207,8 @@ class StageCalls:
         shards = self.sampled.shards.values()
         rows = sum(shard.rows for shard in shards)
         if rows >= self._few:
-            return Rate(sum(shard.paid + shard.calls for shard in shards) / rows, SAMPLED, "")
+            calls = sum(shard.paid + shard.calls - shard.about_controls for shard in shards)
+            return Rate(calls / rows, SAMPLED, "")
         own, given = self._overlay.store(self.table), self._overlay.store(self.given)
         if found := row_rate(own, [given], [(own, self.model.name)], self._few):
             return Rate(found.value, MEASURED, found.where)
@@ -210,6 +217,10 @@ class StageCalls:
     def samples_per_row(self) -> float:
         """Samples of a row that does not exist yet; calls where the stage draws none."""
         return self.calls_per_row().value / self.draws.calls_of_sample if self.stop_rule else self.calls_per_row().value
+
+    def calls_about_controls(self, rows: float) -> float:
+        """Calls about the controls of a judge that is asked about so many rows; a stage without a judge has none."""
+        return ORDERS * self.controls.number(ceil(rows)) if self.controls else 0
 
     def prompt_tokens(self) -> Rate:
         """Tokens of a prompt that cannot be rendered yet."""
@@ -269,6 +280,10 @@ class _About(NamedTuple):
     """Whether the row has an answer that is known."""
     held_back: str
     """Id of the row that waits as long as its calls do."""
+
+
+_CONTROL = _About(known=False, held_back="")
+"""Of a row that is none of the stage's own, but a control."""
 
 
 def _about(row: Row, key: str) -> _About:

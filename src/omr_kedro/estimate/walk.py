@@ -29,6 +29,7 @@ from omr_kedro.estimate.options import EstimateOptions
 from omr_kedro.estimate.overlay import Overlay
 from omr_kedro.estimate.rates import parents_of, rate_of, settled_by, tables_read, told
 from omr_kedro.estimate.stage_calls import StageCalls
+from omr_kedro.pipelines.stages import ALL_SHARDS_TAG
 from omr_kedro.runners.account import read_prices
 from omr_kedro.runners.groups import BY_SHARD_TAG
 from omr_kedro.shards import Recipe
@@ -188,7 +189,9 @@ class Walk:
                     self._overlay.save_none(name)
                 else:
                     self._overlay.save(name, recipe)
-                self._expect(node, name, left_out=left_out)
+                # Controls of judges follow from no row; their calls are expected beside those about rows.
+                if ALL_SHARDS_TAG not in node.tags:
+                    self._expect(node, name, left_out=left_out)
 
     def _stand_in(self, node: Node) -> None:
         for name, fresh in self._overlay.stand_in(node).items():
@@ -261,18 +264,20 @@ class Walk:
         )
         kinds = {COUNTED if self.looked.whole else SAMPLED, *self._kinds[found.given], *found.sampled.foreseen_by}
         prompts_are = found.counter.how
-        if unknown:
+        rows = unknown + sum(weight * item.rows for weight, item in shards)
+        about_controls = found.calls_about_controls(rows) - sum(weight * item.about_controls for weight, item in shards)
+        if unknown or about_controls > 0:
             per_row, each = found.calls_per_row(), found.prompt_tokens()
-            calls += unknown * per_row.value
-            prompt_tokens += unknown * per_row.value * each.value
-            reply_tokens += unknown * per_row.value * reply.value
-            kinds.add(per_row.kind)
+            coming = unknown * per_row.value + max(0.0, about_controls)
+            calls += coming
+            prompt_tokens += coming * each.value
+            reply_tokens += coming * reply.value
+            kinds |= {per_row.kind} if unknown else {ASSUMED}
             prompts_are = each.kind
         if calls:
             self.notes[f"{found.name}: {reply.value:,.0f} tokens a reply ({reply.kind}: {reply.told})"] = None
         tokens = prompt_tokens + reply_tokens
         takes, by = self._hours(found, calls, tokens)
-        rows = unknown + sum(weight * item.rows for weight, item in shards)
         paid = sum(weight * item.paid for weight, item in shards)
         paid_tokens = sum(weight * item.paid_tokens for weight, item in shards)
         return StageEstimate(

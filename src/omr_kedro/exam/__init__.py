@@ -4,7 +4,7 @@ from omr_kedro.exam.comparison import Comparison, Marks, compare
 from omr_kedro.exam.intervals import Interval, balanced, mcnemar, wilson
 from omr_kedro.exam.marks import Mark, Marked
 from omr_kedro.exam.options import ExamOptions
-from omr_kedro.exam.scores import Score, Verdict, report_row, score, verdict
+from omr_kedro.exam.scores import Score, Verdict, in_words, report_row, score, verdict
 
 __all__ = [
     "Comparison",
@@ -17,6 +17,7 @@ __all__ = [
     "Verdict",
     "balanced",
     "compare",
+    "in_words",
     "mcnemar",
     "report_row",
     "score",

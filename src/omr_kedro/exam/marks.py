@@ -48,16 +48,18 @@ class Marked:
     """The outcome that was read, as text."""
     reason: str = ""
     """Why none could be read, or why it is wrong where the texts do not tell."""
+    said: Sequence[str] = ()
+    """Of a judge: what it said in each order, or why that could not be read."""
 
 
-def unparsed(gold_class: str, gold: str, reason: str) -> Marked:
+def unparsed(gold_class: str, gold: str, reason: str, said: Sequence[str] = ()) -> Marked:
     """The mark of a row whose replies hold no outcome."""
-    return Marked(Mark.UNPARSED, gold_class, gold, reason=reason)
+    return Marked(Mark.UNPARSED, gold_class, gold, reason=reason, said=said)
 
 
-def mark_label(gold: str, given: str) -> Marked:
+def mark_label(gold: str, given: str, said: Sequence[str] = ()) -> Marked:
     """The mark of one label out of a closed set."""
-    return Marked(_mark(gold == given), gold, gold, given, given)
+    return Marked(_mark(gold == given), gold, gold, given, given, said=said)
 
 
 def mark_statements(gold: Sequence[str], given: Sequence[str], threshold: float) -> Marked:

@@ -111,6 +111,15 @@ def report_row(
     }
 
 
+def in_words(line: Mapping[str, Any]) -> str:
+    """A row of the report as a sentence without its subject and its end."""
+    score, low, high, required = (100 * line[name] for name in ("balanced_accuracy", "low", "high", "required"))
+    return (
+        f"right about {line['by_class']}, {line['unparsed']} unclear: balanced accuracy {score:.0f} % "
+        f"(95 % interval {low:.0f}-{high:.0f}), {required:.0f} % is required"
+    )
+
+
 def _only(values: Iterable[str | None]) -> str:
     """The value that all rows have; those that were asked by several names are named together."""
     return ", ".join(dict.fromkeys(value for value in values if value))

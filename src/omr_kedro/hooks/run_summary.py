@@ -19,9 +19,11 @@ from kedro.pipeline import Pipeline
 from rich.table import Table
 
 from omr_kedro.datasets import PublishedFilesDataset, ShardsDataset
+from omr_kedro.exam import in_words
 from omr_kedro.exam.view import advice, exam_table
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
+from omr_kedro.pipelines.judging_stage import CONTROL_REPORT
 from omr_kedro.screen import add_numbers, say, stage_rows
 from omr_kedro.shards import READING_CRASHED, Row, Shards, printable_name
 from omr_kedro.shards.printable import printable
@@ -140,6 +142,7 @@ class RunSummary:
             _show_tables(pipeline, catalog)
         if COUNTS in pipeline.all_outputs():
             _show_dataset(catalog.load(COUNTS), pipeline, catalog)
+        _show_judges(pipeline, catalog)
         _show_crashes(pipeline, catalog)
         if spent := report.spent():
             say(f"This run: {spent}.")
@@ -287,6 +290,14 @@ def _show_dataset(counts: pd.DataFrame, pipeline: Pipeline, catalog: DataCatalog
             say(line)
     for row in empty.itertuples():
         say(f"  no rows, so no files, of {row.config}: {row.empty}")
+
+
+def _show_judges(pipeline: Pipeline, catalog: DataCatalog) -> None:
+    """A line on each judge: how often it was right about its controls."""
+    for name in (name for node in pipeline.nodes for name in node.outputs if name.endswith(CONTROL_REPORT)):
+        (line,) = catalog.load(name).to_dict("records")
+        if line["rows"]:
+            say(printable(f"The judge of {line['stage']}: {in_words(line)}."))
 
 
 def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:

@@ -131,7 +131,8 @@ def ask(
     episodes = episodes or EpisodeOptions()
     # Of fields that were added later only those that are used, so that tables of before them stay made.
     used = {"extra_body"} if not options.extra_body else set()
-    how = [prompt.hash, model.identity, options.model_dump(mode="json", exclude={"max_failed_share", *used})]
+    undecided = {"max_failed_share", "controls", *used}
+    how = [prompt.hash, model.identity, options.model_dump(mode="json", exclude=undecided)]
     if episodes.sandbox:
         how.append(episodes.sandbox.identity)
     how += [each.hash for each in more_prompts]

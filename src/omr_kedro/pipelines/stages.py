@@ -16,6 +16,9 @@ from typing import Any, NamedTuple
 
 from kedro.pipeline import Node, Pipeline
 
+ALL_SHARDS_TAG = "all_shards"
+"""On a node `by_shard` that must see all shards at once, or whose table counts only as a whole: it runs in no job."""
+
 _DROPPED = "_dropped"
 _PER, _OF = "per_", "of_"
 # The first is older than the rule, and a table in every workspace; the second has all columns of a solution.
@@ -26,9 +29,9 @@ _NAMED_OTHERWISE = {"threads_dropped": "prepare_threads", "cot_rejected": "settl
 class AskingStage:
     """The nodes of a stage that asks a model.
 
-    A node's function gets its inputs by the names of its arguments: `prompt`, `model`, `options` and `completions` are
-    the stage's own, the others are the tables that are given, in their order. Keyword-only ones are no inputs: they are
-    bound beforehand (`bound`).
+    A node's function gets its inputs by the names of its arguments: `prompt`, `model`, `options`, `completions`,
+    `control_rows` and `controls` are the stage's own, the others are the tables that are given, in their order.
+    Keyword-only ones are no inputs: they are bound beforehand (`bound`).
     """
 
     name: str
@@ -44,9 +47,19 @@ class AskingStage:
         """The table of its calls."""
         return f"{self.name}_completions"
 
+    @property
+    def control_rows(self) -> str:
+        """Of a judge, the table of the controls that it is asked about (`judging_stage`)."""
+        return f"{self.name}_control_rows"
+
+    @property
+    def controls(self) -> str:
+        """Of a judge, the table of their marks."""
+        return f"{self.name}_controls"
+
     def ask(self, function: Callable[..., Any], *tables: str) -> Node:
         """The node `ask_<name>`: makes the calls about the rows of the first table."""
-        return Node(function, self._inputs(function, tables), self.completions, name=f"ask_{self.name}", tags="gpu")
+        return Node(function, self.inputs(function, tables), self.completions, name=f"ask_{self.name}", tags="gpu")
 
     def read(
         self, function: Callable[..., Any], *tables: str, kept: Sequence[str], per: str = "", unit: str = ""
@@ -62,14 +75,17 @@ class AskingStage:
         """
         tags = ["by_shard", *([_PER + per] if per else []), *([_OF + unit] if unit else [])]
         outputs = [*kept, self.name + _DROPPED]
-        return Node(function, self._inputs(function, tables), outputs, name=f"read_{self.name}", tags=tags)
+        return Node(function, self.inputs(function, tables), outputs, name=f"read_{self.name}", tags=tags)
 
-    def _inputs(self, function: Callable[..., Any], tables: Sequence[str]) -> list[str]:
+    def inputs(self, function: Callable[..., Any], tables: Sequence[str]) -> list[str]:
+        """The datasets of a function's arguments, in their order; tables fill those that are not the stage's own."""
         own = {
             "prompt": self.prompt or f"{self.name}_prompt",
             "model": self.model,
             "options": f"params:{self.options or self.name}",
             "completions": self.completions,
+            "control_rows": self.control_rows,
+            "controls": self.controls,
         }
         taken = signature(function).parameters.values()
         arguments = [each.name for each in taken if each.kind is not Parameter.KEYWORD_ONLY]

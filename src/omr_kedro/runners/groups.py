@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 from kedro.pipeline import Node, Pipeline
 
+from omr_kedro.pipelines.stages import ALL_SHARDS_TAG
+
 GPU_TAG = "gpu"
 """On nodes that ask a model. They map shards to shards."""
 BY_SHARD_TAG = "by_shard"
@@ -68,13 +70,18 @@ def _place(
     node: Node, parents: dict[Node, tuple[Hashable, int]], label: Callable[[Node], Hashable | None]
 ) -> tuple[Hashable, int]:
     """Label and level of a node. The level rises with each change of label on any path, which keeps groups whole."""
-    own = label(node) if {GPU_TAG, BY_SHARD_TAG} & set(node.tags) else None
-    if own is None and BY_SHARD_TAG in node.tags:
+    own = label(node) if GPU_TAG in node.tags or _maps_shards(node) else None
+    if own is None and _maps_shards(node):
         # A node without a model goes with the last of the groups that it reads from.
         labels = [(level, str(found), found) for found, level in parents.values() if not isinstance(found, Node)]
         own = max(labels, key=lambda item: item[:2])[2] if labels else None
     mine: Hashable = node if own is None else own
     return mine, max((level + (theirs != mine) for theirs, level in parents.values()), default=0)
+
+
+def _maps_shards(node: Node) -> bool:
+    """Whether a node that asks no model may run in jobs, each of which has some of the shards."""
+    return BY_SHARD_TAG in node.tags and ALL_SHARDS_TAG not in node.tags
 
 
 def _join(node: Node, relatives: list[Node], members: dict[Node, list[Node]]) -> None:

@@ -23,6 +23,7 @@ EXAM_MARKS = pa.schema(
         column("gold", TEXT, "the outcome that is gold", required=True),
         column("given", TEXT, "the outcome that the stage read"),
         column("reason", TEXT, "why none could be read, or why it is wrong where the texts do not tell"),
+        column("said", TEXT, "of a judge: what it said in each order, or why that could not be read"),
         _WHY,
         column("reply", TEXT, "the beginning of what the model said"),
         column("model", TEXT, "name that the model was asked by"),

@@ -14,9 +14,13 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from omr_kedro.exam import Marked
+from omr_kedro.exam.gold import PairGold
+from omr_kedro.exam.marks import mark_label, unparsed
+from omr_kedro.exam.views import as_pair, as_problem, gold_of, shown
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
+from omr_kedro.pipelines.controls import JudgeOptions, with_controls
 from omr_kedro.pipelines.llm_stage import (
-    CallOptions,
     Dropped,
     Failed,
     Kept,
@@ -139,14 +143,27 @@ def retrieve_similar(
 
 
 def ask_decontaminate(
-    similar: Shards, problems: Shards, prompt: Prompt, model: Model, options: CallOptions
+    similar: Shards, problems: Shards, control_rows: Shards, prompt: Prompt, model: Model, options: JudgeOptions
 ) -> CallPlan:
-    """Ask of each pair, in both orders, whether it is one problem; equal statements need no judge."""
+    """Ask of each pair, in both orders, whether it is one problem; and of controls likewise."""
+    pairs, statements = shown(control_rows, as_pair), shown(control_rows, as_problem)
+    return with_controls(
+        judge_pairs(similar, problems, prompt, model, options), judge_pairs(pairs, statements, prompt, model, options)
+    )
+
+
+def needs_judge(pair: Row) -> bool:
+    """Whether the judge is asked about a pair: equal statements need none."""
+    return not pair["exact"] and pair["found_by"] != READING_CRASHED
+
+
+def judge_pairs(similar: Shards, problems: Shards, prompt: Prompt, model: Model, options: JudgeOptions) -> CallPlan:
+    """The calls about pairs; those whose benchmark statements are equal are asked about once."""
 
     def requests(similar: Shard, problems: Shard) -> Iterator[Request]:
         statements = {row["problem_id"]: row["problem"] for row in problems.rows()}
         for pair, asked in _by_statement(similar.rows()):
-            if pair is asked and not pair["exact"] and pair["found_by"] != READING_CRASHED:
+            if pair is asked and needs_judge(pair):
                 texts = (statements[pair["problem_id"]], pair["benchmark_problem"])
                 for order, (first, second) in zip(_ORDERS, (texts, texts[::-1]), strict=True):
                     values = {"problem": first, "benchmark_problem": second}
@@ -155,13 +172,16 @@ def ask_decontaminate(
     return ask("decontaminate", requests, [similar, problems], prompt, model, options, calls_per_row=len(_ORDERS))
 
 
-def read_judgements(similar: Shards, problems: Shards, completions: Shards, prompt: Prompt) -> tuple[MappedShards, ...]:
-    """Every pair with its verdict.
+def read_judgements(
+    similar: Shards, problems: Shards, completions: Shards, controls: Shards, prompt: Prompt
+) -> tuple[MappedShards, ...]:
+    """Every pair with its verdict, once the controls tell that the judge is fit.
 
     Returns:
         All pairs, those that are one problem (both `tables.CONTAMINATION`), and those without a clear verdict, with
         the replies, for a person to look at (`tables.CONTAMINATION_REVIEW`).
     """
+    del controls  # Their table is there only if the judge has passed.
 
     def judged(similar: Shard, problems: Shard, completions: Shard) -> Iterator[tuple[Row, Row]]:
         statements = {row["problem_id"]: row["problem"] for row in problems.rows()}
@@ -170,7 +190,7 @@ def read_judgements(similar: Shards, problems: Shards, completions: Shards, prom
             calls[row["row_id"], row["part"]].append(Completion.from_row(row))
         for pair, asked in _by_statement(similar.rows()):
             called = {order: calls[pair["problem_id"], _part(asked, order)] for order in _ORDERS}
-            said = {order: None if pair["exact"] else _verdict(called[order], prompt) for order in _ORDERS}
+            said = {order: None if pair["exact"] else _verdict(called[order], prompt.choices) for order in _ORDERS}
             verdict = "contaminated" if pair["exact"] else judge_pair(*said.values())
             replies = {f"{order}_reply": _reply(called[order]) for order in _ORDERS}
             yield {**pair, **said, "verdict": verdict, "problem": statements[pair["problem_id"]]}, replies
@@ -188,7 +208,7 @@ def read_judgements(similar: Shards, problems: Shards, completions: Shards, prom
     return tuple(map_shards(make, *tables, by=[prompt.hash, make.__name__]) for make in (pairs, contaminated, unclear))
 
 
-def remove_contaminated(problems: Shards, contamination: Shards, options: CallOptions) -> tuple[SiblingShards, ...]:
+def remove_contaminated(problems: Shards, contamination: Shards, options: JudgeOptions) -> tuple[SiblingShards, ...]:
     """Clean problems (`tables.PROBLEMS`), and those with a benchmark's twin or without a clear verdict."""
     limit = options.max_failed_share
     return settle(
@@ -207,6 +227,18 @@ def judge_pair(forward: str | None, backward: str | None) -> str:
     if _SAME in (forward, backward):
         return "contaminated"
     return "clean" if forward == backward == _DIFFERENT else "unclear"
+
+
+def mark_pair(row: Row, calls: list[Row]) -> Marked:
+    """The mark of the verdict on a gold pair."""
+    choices = (_SAME, _DIFFERENT)
+    called = {call["part"]: [Completion.from_row(call)] for call in calls}
+    said = [_verdict(called.get(_part(as_pair(row), order), []), choices) for order in _ORDERS]
+    gold = "contaminated" if gold_of(row, PairGold).same else "clean"
+    verdict = judge_pair(*said)
+    if verdict == "unclear":
+        return unparsed(gold, gold, next(each for each in said if each not in choices), said)
+    return mark_label(gold, verdict, said)
 
 
 def judge_problem(problem: Row, pairs: list[Row]) -> Outcome:
@@ -252,8 +284,8 @@ def _benchmark_row(record: Record) -> tuple[Row, str]:
     return {name: text for name, (text, _) in checked.items()}, wrong
 
 
-def _verdict(completions: list[Completion], prompt: Prompt) -> str:
-    label = unless_crashed(crashed, read_sole, completions, partial(parse_label, choices=prompt.choices))
+def _verdict(completions: list[Completion], choices: Sequence[str]) -> str:
+    label = unless_crashed(crashed, read_sole, completions, partial(parse_label, choices=choices))
     return label.reason if isinstance(label, Failed) else label
 
 

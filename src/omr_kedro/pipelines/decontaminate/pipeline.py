@@ -4,19 +4,22 @@ from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.pipelines.decontaminate.nodes import (
     ask_decontaminate,
+    mark_pair,
+    needs_judge,
     read_judgements,
     remove_contaminated,
     retrieve_similar,
 )
 from omr_kedro.pipelines.decontaminate.report import check_contamination_report, report_contamination
-from omr_kedro.pipelines.stages import AskingStage
+from omr_kedro.pipelines.judging_stage import JudgingStage
 
 PROBLEMS = "distinct_problems"
 """The table that is cleaned."""
 
 
 def create_pipeline() -> Pipeline:
-    """Retrieve similar benchmark problems, judge each pair, keep what is clean, report by benchmark."""
+    """Retrieve similar benchmark problems, judge each pair among controls, keep what is clean, report."""
+    stage = JudgingStage("decontaminate", prompt="judge_contamination_prompt", gold="decontaminate")
     return Pipeline(
         [
             Node(
@@ -26,12 +29,12 @@ def create_pipeline() -> Pipeline:
                 name="retrieve_similar",
                 tags="by_shard",
             ),
-            AskingStage("decontaminate", prompt="judge_contamination_prompt").ask(
-                ask_decontaminate, "similar_benchmarks", PROBLEMS
-            ),
+            stage.draw(needs_judge, "similar_benchmarks"),
+            stage.ask(ask_decontaminate, "similar_benchmarks", PROBLEMS),
+            *stage.check(mark_pair),
             Node(
                 read_judgements,
-                inputs=["similar_benchmarks", PROBLEMS, "decontaminate_completions", "judge_contamination_prompt"],
+                inputs=stage.inputs(read_judgements, ["similar_benchmarks", PROBLEMS]),
                 outputs=["contamination", "contaminated_pairs", "contamination_review"],
                 name="read_judgements",
                 tags="by_shard",

@@ -9,73 +9,30 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-import orjson
-from pydantic import ValidationError
-
-from omr_kedro.exam.gold import GOLD
+from omr_kedro.exam.reading import gold_rows
+from omr_kedro.exam.views import as_answer, as_group, as_pair, as_problem, as_solution, as_thread, shown
 from omr_kedro.llm.calls import CallPlan, Model, Prompt
 from omr_kedro.pipelines.classify_problems.nodes import ask_label
+from omr_kedro.pipelines.controls import JudgeOptions
 from omr_kedro.pipelines.convert_proofs.nodes import ConversionOptions, ask_convert_proofs
-from omr_kedro.pipelines.decontaminate.nodes import ask_decontaminate
-from omr_kedro.pipelines.exam.views import as_answer, as_group, as_pair, as_problem, as_solution, as_thread, shown
+from omr_kedro.pipelines.decontaminate.nodes import judge_pairs
 from omr_kedro.pipelines.extract_answers.nodes import ask_extract_answers
 from omr_kedro.pipelines.extract_problems.nodes import ask_extract_problems
-from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers
+from omr_kedro.pipelines.judge_answers.nodes import judge_answers
 from omr_kedro.pipelines.llm_stage import CallOptions
 from omr_kedro.pipelines.select_solutions.nodes import SelectionOptions, ask_select_solutions
 from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, ask_summarise_cot
-from omr_kedro.shards import (
-    BadInputError,
-    Row,
-    Shards,
-    Source,
-    SplitShards,
-    printable_name,
-    shard_names,
-    split_stream,
-)
+from omr_kedro.shards import Row, Shards, Source, SplitShards, shard_names, split_stream
 
 
 def read_gold(**files: Source) -> tuple[SplitShards, ...]:
     """The gold rows of each file (`tables.EXAM_ROWS`), checked by the fields of their stages."""
-    return tuple(split_stream(partial(_gold_rows, file), 1, file.digest()) for file in files.values())
+    return tuple(split_stream(partial(_rows, file), 1, file.digest()) for file in files.values())
 
 
-def _gold_rows(file: Source) -> Iterator[tuple[str, Row]]:
-    """The rows of one file, each with the only shard.
-
-    Raises:
-        BadInputError: names file, line and field.
-    """
+def _rows(file: Source) -> Iterator[tuple[str, Row]]:
     (shard,) = shard_names(1)
-    places: dict[str, str] = {}
-    for record in file.records():
-        row, wrong = _gold_row(record.fields, record.problem)
-        first = places.setdefault(row["row_id"], record.where)
-        if wrong or first != record.where:
-            place = f"{printable_name(file.path)}, {record.where}"
-            raise BadInputError(f"{place}: {wrong or f'this id stands at {first} already'}.")
-        yield shard, row
-
-
-def _gold_row(fields: Row | None, problem: str) -> tuple[Row, str]:
-    """A row of `tables.EXAM_ROWS`, and what is wrong with it (nothing: an empty string)."""
-    given = fields or {}
-    row_id = str(given.get("id"))
-    row = {
-        "row_id": row_id,
-        "trap": given.get("trap"),
-        "why": given.get("why"),
-        "gold": orjson.dumps(given).decode(),
-    }
-    kind = GOLD.get(row_id.rpartition("-")[0])
-    if problem or kind is None:
-        return row, problem or f"the field 'id' must begin with one of {', '.join(GOLD)}"
-    try:
-        kind.model_validate(given)
-    except ValidationError as error:
-        return row, "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-    return row, ""
+    return ((shard, row) for row in gold_rows(file))
 
 
 def ask_exam_extract_problems(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
@@ -100,16 +57,15 @@ def ask_exam_convert_proofs(gold: Shards, prompt: Prompt, model: Model, options:
     return _exam("convert_proofs", ask_convert_proofs(shown(gold, as_problem), prompt, model, enabled))
 
 
-def ask_exam_decontaminate(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+def ask_exam_decontaminate(gold: Shards, prompt: Prompt, model: Model, options: JudgeOptions) -> CallPlan:
     """Ask of each pair, in both orders, whether it is one problem."""
     pairs, problems = shown(gold, as_pair), shown(gold, as_problem)
-    return _exam("decontaminate", ask_decontaminate(pairs, problems, prompt, model, options))
+    return _exam("decontaminate", judge_pairs(pairs, problems, prompt, model, options))
 
 
-def ask_exam_judge_answers(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:
+def ask_exam_judge_answers(gold: Shards, prompt: Prompt, model: Model, options: JudgeOptions) -> CallPlan:
     """Ask of each two answers, in both orders, whether they are one; also where computation could tell."""
-    plan = ask_judge_answers(shown(gold, as_answer), prompt, model, options, stage="judge_answers")
-    return _exam("judge_answers", plan)
+    return _exam("judge_answers", judge_answers(shown(gold, as_answer), prompt, model, options, "judge_answers"))
 
 
 def ask_exam_summarise_solutions(gold: Shards, prompt: Prompt, model: Model, options: SummaryOptions) -> CallPlan:

@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from omr_kedro.answers import Workers
+from omr_kedro.exam import Marked
+from omr_kedro.exam.gold import JudgedGold
+from omr_kedro.exam.marks import mark_label, unparsed
+from omr_kedro.exam.views import as_answer, gold_of, shown
 from omr_kedro.llm.calls import CallPlan, Completion, Model, Prompt, Request
-from omr_kedro.pipelines.llm_stage import CallOptions, Kept, Outcome, ask, request, settle
+from omr_kedro.pipelines.controls import JudgeOptions, with_controls
+from omr_kedro.pipelines.llm_stage import Kept, Outcome, ask, request, settle
 from omr_kedro.shards import MappedShards, Row, Shard, Shards, SiblingShards, content_id, map_shards
 from omr_kedro.solutions import StopReason
 from omr_kedro.solutions.judging import (
+    DIFFERENT,
     ORDERS,
+    SAME,
+    Correctness,
     Judgement,
     judge_by_opinions,
     judge_without_model,
@@ -46,12 +54,25 @@ def reference_of(votes: Row) -> str | None:
     return None if votes["stop_reason"] == StopReason.NO_MAJORITY else votes["majority_answer"]
 
 
-def ask_judge_answers(answers: Shards, prompt: Prompt, model: Model, options: CallOptions, *, stage: str) -> CallPlan:
-    """Ask about each answer that could not be told without a judge, with the reference first and with it last."""
+def ask_judge_answers(
+    answers: Shards, control_rows: Shards, prompt: Prompt, model: Model, options: JudgeOptions, *, stage: str
+) -> CallPlan:
+    """Ask about each answer that could not be told without a judge; and about controls likewise."""
+    controls = judge_answers(shown(control_rows, as_answer), prompt, model, options, stage)
+    return with_controls(judge_answers(answers, prompt, model, options, stage), controls)
+
+
+def needs_judge(answer: Row) -> bool:
+    """Whether the judge is asked about an answer: no cheaper way could tell."""
+    return answer["verdict"] is None
+
+
+def judge_answers(answers: Shards, prompt: Prompt, model: Model, options: JudgeOptions, stage: str) -> CallPlan:
+    """The calls about answers, with the reference first and with it last."""
 
     def requests(answers: Shard) -> Iterator[Request]:
         for row in answers.rows():
-            if row["verdict"] is None:
+            if needs_judge(row):
                 asked = questions(row["problem"], row["reference_answer"], row["answer"])
                 for order, values in asked.items():
                     yield request(row["answer_id"], prompt, options, values, part=order)
@@ -60,9 +81,13 @@ def ask_judge_answers(answers: Shards, prompt: Prompt, model: Model, options: Ca
 
 
 def read_judge_answers(
-    answers: Shards, completions: Shards, options: CallOptions, *, stage: str
+    answers: Shards, completions: Shards, controls: Shards, options: JudgeOptions, *, stage: str
 ) -> tuple[SiblingShards, ...]:
-    """Each answer with its verdict (`tables.ANSWERS`); one that nobody could tell is undecided. None is left out."""
+    """Each answer with its verdict (`tables.ANSWERS`), once the controls tell that the judge is fit.
+
+    One that nobody could tell is undecided. None is left out.
+    """
+    del controls  # Their table is there only if the judge has passed.
     return settle(
         stage,
         read_opinions,
@@ -84,6 +109,20 @@ def read_opinions(answer: Row, rows: list[Row]) -> Outcome:
     model = next((completion.model for completion in found.values()), None)
     decided = {"verdict": str(judgement.verdict), "decided_by": str(judgement.decided_by), "judge_model": model}
     return Kept([{**answer, **decided, **said}])
+
+
+def mark_answer_pair(row: Row, calls: list[Row]) -> Marked:
+    """The mark of the verdict on a gold pair of answers: a judge that says both is wrong."""
+    gold = SAME if gold_of(row, JudgedGold).same else DIFFERENT
+    outcome = read_opinions(as_answer(row), calls)
+    assert isinstance(outcome, Kept), "no answer is left out"  # noqa: S101
+    (judged,) = outcome.rows
+    said = [judged[order] for order in ORDERS]
+    if unreadable := [each for each in said if each not in (SAME, DIFFERENT)]:
+        return unparsed(gold, gold, unreadable[0], said)
+    label = {Correctness.CORRECT: SAME, Correctness.INCORRECT: DIFFERENT}
+    verdict = Correctness(judged["verdict"])
+    return mark_label(gold, label.get(verdict, str(verdict)), said)
 
 
 def _answer_row(votes: Row, number: int, reference: str, each: Row, judgement: Judgement | None) -> Row:

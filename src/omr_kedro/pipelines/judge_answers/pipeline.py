@@ -2,14 +2,21 @@
 
 from kedro.pipeline import Node, Pipeline
 
-from omr_kedro.pipelines.judge_answers.nodes import ask_judge_answers, grade_answers, read_judge_answers
-from omr_kedro.pipelines.stages import AskingStage, bound
+from omr_kedro.pipelines.judge_answers.nodes import (
+    ask_judge_answers,
+    grade_answers,
+    mark_answer_pair,
+    needs_judge,
+    read_judge_answers,
+)
+from omr_kedro.pipelines.judging_stage import JudgingStage
+from omr_kedro.pipelines.stages import bound
 from omr_kedro.solutions import Mode
 
 
 def create_pipeline(mode: Mode) -> Pipeline:
-    """Compare each answer with the reference, ask a judge about the rest, read what it says."""
-    stage = AskingStage(f"judge_{mode}", prompt="judge_answer_prompt", model="judge_model")
+    """Compare each answer with the reference, ask a judge about the rest and some controls, read what it says."""
+    stage = JudgingStage(f"judge_{mode}", prompt="judge_answer_prompt", model="judge_model", gold="judge_answers")
     graded = f"{mode}_graded_answers"
     return Pipeline(
         [
@@ -20,7 +27,9 @@ def create_pipeline(mode: Mode) -> Pipeline:
                 name=f"grade_{mode}",
                 tags="by_shard",
             ),
+            stage.draw(needs_judge, graded),
             stage.ask(bound(ask_judge_answers, stage=stage.name), graded),
+            *stage.check(mark_answer_pair),
             stage.read(bound(read_judge_answers, stage=stage.name), graded, kept=[f"{mode}_answers"], unit="answer"),
         ],
         namespace=stage.name,
