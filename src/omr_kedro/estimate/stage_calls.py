@@ -253,13 +253,14 @@ class StageCalls:
 
     def _declared(self) -> float:
         """Calls for each row, as the node says it of rows that it cannot see."""
-        shard = Shard("stand-in", "", _STAND_IN, lambda: iter(()))
-        inputs = {
-            name: Shards([shard]) if self._overlay.is_table(name) else self._overlay.constant(name)
-            for name in self.node.inputs
-        }
-        plan = self.node.run(inputs)[self.table]
-        return float(plan.expected[shard.id] / _STAND_IN)
+
+        def given(name: str) -> Any:
+            if not self._overlay.is_table(name):
+                return self._overlay.constant(name)
+            return Shards([Shard("stand-in", "", _STAND_IN if name == self.given else 0, lambda: iter(()))])
+
+        plan = self.node.run({name: given(name) for name in self.node.inputs})[self.table]
+        return float(plan.expected["stand-in"] / _STAND_IN)
 
     def _samples_declared(self, calls: float) -> float:
         """Samples of each row by its stop rule; as many as calls where there is none."""

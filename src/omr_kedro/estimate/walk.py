@@ -265,14 +265,14 @@ class Walk:
         kinds = {COUNTED if self.looked.whole else SAMPLED, *self._kinds[found.given], *found.sampled.foreseen_by}
         prompts_are = found.counter.how
         rows = unknown + sum(weight * item.rows for weight, item in shards)
-        about_controls = found.calls_about_controls(rows) - sum(weight * item.about_controls for weight, item in shards)
-        if unknown or about_controls > 0:
+        if unknown:
             per_row, each = found.calls_per_row(), found.prompt_tokens()
-            coming = unknown * per_row.value + max(0.0, about_controls)
+            drawn = sum(weight * item.about_controls for weight, item in shards)
+            coming = unknown * per_row.value + max(0.0, found.calls_about_controls(rows) - drawn)
             calls += coming
             prompt_tokens += coming * each.value
             reply_tokens += coming * reply.value
-            kinds |= {per_row.kind} if unknown else {ASSUMED}
+            kinds.add(per_row.kind)
             prompts_are = each.kind
         if calls:
             self.notes[f"{found.name}: {reply.value:,.0f} tokens a reply ({reply.kind}: {reply.told})"] = None
