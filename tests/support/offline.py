@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class OfflineModel(ChatServer):
         self._scripted = list(scripted)
         self._faults = faults or {}
         self._random = random.Random(3)
-        self._replaced: dict[str, str] = {}
+        self._replaced: dict[str, Callable[[Mapping[str, str]], str]] = {}
         self.asked: list[str] = []
         """Stage of each call that a rule answered."""
         self.texts: list[str] = []
@@ -56,9 +56,9 @@ class OfflineModel(ChatServer):
         self.tokens = 0
         """Of all prompts and replies."""
 
-    def replace(self, stage: str, reply: str) -> None:
-        """Give one reply to all calls of a stage from now on."""
-        self._replaced[stage] = reply
+    def replace(self, stage: str, reply: str | Callable[[Mapping[str, str]], str]) -> None:
+        """Give one reply to all calls of a stage from now on, or what a function makes of the prompt's values."""
+        self._replaced[stage] = reply if callable(reply) else lambda _: reply
 
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(self._latency_s)
@@ -97,7 +97,7 @@ class OfflineModel(ChatServer):
                 self.asked.append(prompt.name)
                 self.texts.append(opening[-1]["content"])
                 replaced = self._replaced.get(prompt.name)
-                return Reply(replaced) if replaced else STAGES[prompt.name].reply(values, call.seed, talk)
+                return Reply(replaced(values)) if replaced else STAGES[prompt.name].reply(values, call.seed, talk)
         return Reply("This prompt is unknown.")
 
     def _prompts(self) -> Sequence[Prompt]:
