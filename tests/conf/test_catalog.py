@@ -62,8 +62,11 @@ def is_meant(pattern: str | None, name: str, makers: Mapping[str, Node], stages:
             return f"{name.removesuffix('_gold')}_rows" in makers
         case "published_{config}":
             return maker is not None and maker.name == name.replace("published", "publish.publish", 1)
-        case "{stage}_control_rows" | "{stage}_controls" | "{stage}_control_report":
-            return maker is not None and maker.name.endswith((f"_{own}_controls", f".{own}"))
+        case (
+            "{stage}_control_rows" | "{stage}_controls" | "{stage}_control_report"
+            | "judge_{mode}_control_rows" | "judge_{mode}_controls"
+        ):  # fmt: skip
+            return maker is not None and maker.name.endswith(f"_{own}_controls")
         case "{stage}_prompt":
             return (ROOT / f"conf/base/prompts/{own}.yml").is_file()
     raise AssertionError(f"{name}: say here what the pattern {pattern} is there for")
