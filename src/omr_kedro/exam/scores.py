@@ -113,11 +113,16 @@ def report_row(
 
 def in_words(line: Mapping[str, Any]) -> str:
     """A row of the report as a sentence without its subject and its end."""
-    score, low, high, required = (100 * line[name] for name in ("balanced_accuracy", "low", "high", "required"))
     return (
-        f"right about {line['by_class']}, {line['unparsed']} unclear: balanced accuracy {score:.0f} % "
-        f"(95 % interval {low:.0f}-{high:.0f}), {required:.0f} % is required"
+        f"right about {line['by_class']}, {line['unparsed']} unclear: balanced accuracy {score_in_words(line)}, "
+        f"{100 * line['required']:.0f} % is required"
     )
+
+
+def score_in_words(line: Mapping[Any, Any]) -> str:
+    """The balanced accuracy of a row of the report, with its 95 % interval."""
+    score, low, high = (100 * line[name] for name in ("balanced_accuracy", "low", "high"))
+    return f"{score:.0f} % ({low:.0f}-{high:.0f})"
 
 
 def _only(values: Iterable[str | None]) -> str:

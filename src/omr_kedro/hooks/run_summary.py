@@ -19,7 +19,7 @@ from kedro.pipeline import Pipeline
 from rich.table import Table
 
 from omr_kedro.datasets import PublishedFilesDataset, ShardsDataset
-from omr_kedro.exam import in_words
+from omr_kedro.exam.scores import score_in_words
 from omr_kedro.exam.view import advice, exam_table
 from omr_kedro.hooks.inputs import chat_models
 from omr_kedro.hooks.stage_report import StageReport
@@ -293,11 +293,11 @@ def _show_dataset(counts: pd.DataFrame, pipeline: Pipeline, catalog: DataCatalog
 
 
 def _show_judges(pipeline: Pipeline, catalog: DataCatalog) -> None:
-    """A line on each judge: how often it was right about its controls."""
-    for name in (name for node in pipeline.nodes for name in node.outputs if name.endswith(CONTROL_REPORT)):
-        (line,) = catalog.load(name).to_dict("records")
-        if line["rows"]:
-            say(printable(f"The judge of {line['stage']}: {in_words(line)}."))
+    """A line on the judges: how often each was right about its controls."""
+    reports = [name for node in pipeline.nodes for name in node.outputs if name.endswith(CONTROL_REPORT)]
+    lines = [catalog.load(name).iloc[0] for name in reports]
+    if told := ", ".join(f"{line['stage']} {score_in_words(line)}" for line in lines if line["rows"]):
+        say(f"Judges, right about pairs that are known: {told}.")
 
 
 def _show_crashes(pipeline: Pipeline, catalog: DataCatalog) -> None:
