@@ -55,16 +55,16 @@ def screen(tmp_path_factory: pytest.TempPathFactory) -> Screen:
     return Screen(project, first, project.kedro("run", "--env", "offline"))
 
 
-def test_a_run_takes_at_most_ninety_lines_and_one_a_stage(screen: Screen) -> None:
+def test_a_run_takes_at_most_a_hundred_and_twenty_lines_and_one_a_stage(screen: Screen) -> None:
     lines = screen.first.splitlines()
-    assert len(lines) <= 90, screen.first
+    assert len(lines) <= 120, screen.first
     assert not [line for line in lines if any(word in line for word in _NOISE)]
     assert any(re.match(r"extract_problems +10 in, 13 out; 1 dropped; 10 calls; [\d,]+ tokens", line) for line in lines)
     assert any(re.match(r"summarise_cot +35 in, 35 out; 32 calls; [\d,]+ tokens$", line) for line in lines), (
         "equal calls of one run are counted once, and are of no earlier run"
     )
     assert any(
-        re.match(r"solve_tir +7 in, 64 out; 176 calls; [\d,]+ tokens; 112 runs of code$", line) for line in lines
+        re.match(r"solve_tir +7 in, 56 out; 174 calls; [\d,]+ tokens; 112 runs of code$", line) for line in lines
     )
     assert all(len(line) <= 100 or line.startswith(("Reads ", "Replies came from")) for line in lines)
 
@@ -75,7 +75,7 @@ def test_details_stay_in_the_log_file(screen: Screen) -> None:
 
 
 def test_the_summary_counts_and_gives_a_lineage_command_that_works(screen: Screen) -> None:
-    assert re.search(r"This run: 825 calls, [\d,]+ tokens\.", screen.first)
+    assert re.search(r"This run: 1,051 calls, [\d,]+ tokens\.", screen.first)
     (found,) = re.findall(r"kedro lineage (\w+) --env offline", screen.first)
     assert [row for row in screen.project.table("problems") if row["problem_id"].startswith(found)]
     assert "kedro viz run --env offline" in screen.first
@@ -95,7 +95,7 @@ def test_a_good_run_shows_problems_and_samples_apart_one_problem_solved_and_noth
     ):
         assert results < shown.index(f" {tables}\n") < reports
     assert re.search(r"funnels: +funnel\.csv, solutions_funnel\.csv", shown[reports:])
-    assert re.search(r" settle_tir +sample +64 +34 +28 +2 +34", shown)
+    assert re.search(r" settle_tir +sample +56 +34 +22 +0 +34", shown)
     assert shown.count("simple rules in place of a language model") == 1, "however many models there are"
     assert re.search(r"solved in text: +\S", shown)
     assert re.search(r"and its answer: +30 \(correct; 6 of 12 samples have it\)", shown)
@@ -124,7 +124,7 @@ def test_a_run_without_work_says_so_once_in_plain_lines(screen: Screen) -> None:
     again = screen.again
     assert again.returncode == 0
     assert again.stdout.count("p to date") == 1
-    assert "Up to date: all 25 stages; nothing was made." in again.stdout
+    assert "Up to date: all 28 stages; nothing was made." in again.stdout
     assert "\x1b" not in again.stdout + again.stderr
     assert "━" not in again.stdout
     assert "This run:" not in again.stdout

@@ -63,6 +63,8 @@ def asked(model: OfflineModel) -> Counter[str]:
         "summarise_solution": "summarise_cot",
         "judge_novelty": "judge_usefulness",
         "judge_significance": "judge_usefulness",
+        "select_solution": "select_solutions",
+        "summarise_selection": "summarise_selections",
     }
     return Counter(names.get(name, name) for name in model.asked)
 

@@ -133,7 +133,6 @@ class RunSummary:
             rich.get_console().print(funnel_table(catalog.load(chain.funnel), chain.rows))
         if chains:
             _show_results(chains, catalog)
-            _show_models(pipeline, catalog)
         elif "raw_data_summary" in pipeline.all_outputs():
             _show_preparation(catalog, env)
         elif "exam_report" in pipeline.all_outputs():
@@ -142,6 +141,8 @@ class RunSummary:
             _show_tables(pipeline, catalog)
         if COUNTS in pipeline.all_outputs():
             _show_dataset(catalog.load(COUNTS), pipeline, catalog)
+        if chains:
+            _show_models(pipeline, catalog)
         _show_judges(pipeline, catalog)
         _show_crashes(pipeline, catalog)
         if spent := report.spent():
@@ -171,7 +172,9 @@ def _show_results(chains: list[Chain], catalog: DataCatalog) -> None:
     for folder, meanings in folders.items():
         say(f"In {folder}:")
         for meaning, found in meanings.items():
-            say(f"  {meaning + ':':<31} {', '.join(found)}")
+            told = f"  {meaning + ':':<31} {', '.join(found)}"
+            for line in textwrap.wrap(told, _WIDTH, subsequent_indent=" " * 34, drop_whitespace=False):
+                say(line.rstrip())
 
 
 def _show_models(pipeline: Pipeline, catalog: DataCatalog) -> None:
@@ -202,7 +205,8 @@ def _show_way_on(chains: list[Chain], catalog: DataCatalog, env: str) -> None:
             say(f"  of its solutions:      {place} was chosen, a right one")
         say(f"  where it comes from:   kedro lineage {example['problem_id']} --env {env}")
     plots = ", ".join(chain.plot for chain in chains)
-    say(f"  lineage and plots:     kedro viz run --env {env}   (plots: {plots})")
+    say(f"  lineage and plots:     kedro viz run --env {env}")
+    say(f"                         plots: {plots}")
 
 
 def _show_solution(solution: Row, summary: Row | None) -> None:
@@ -282,7 +286,7 @@ def _show_tables(pipeline: Pipeline, catalog: DataCatalog) -> None:
 def _show_dataset(counts: pd.DataFrame, pipeline: Pipeline, catalog: DataCatalog) -> None:
     """Say where the dataset is, what is in it, and which configs have no rows and so no files."""
     published = next(name for name in pipeline.all_outputs() if isinstance(catalog.get(name), PublishedFilesDataset))
-    say(f"  {'the dataset for trainers:':<32} {_where(catalog, published)}")
+    say(f"  {'the dataset for trainers:':<31} {_where(catalog, published)}")
     written, empty = counts[counts["rows"] > 0], counts[counts["rows"] == 0]
     if len(written):
         held = ", ".join(f"{row.config} {row.rows:,}" for row in written.itertuples())
