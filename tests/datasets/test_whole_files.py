@@ -82,6 +82,15 @@ def test_a_plot_is_previewed_as_it_was_drawn(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "plot.json").read_text())["data"]
 
 
+def test_an_optional_table_that_nobody_has_made_has_no_rows(tmp_path: Path) -> None:
+    path = (tmp_path / "t.csv").as_posix()
+    table = WholeCSVDataset(filepath=path, optional=True, save_args={"index": False})
+    assert len(table.load()) == 0
+    table.save(pd.DataFrame({"n": [1]}))
+    assert table.load()["n"].tolist() == [1]
+    assert WholeCSVDataset(filepath=path).load()["n"].tolist() == [1]
+
+
 def test_what_may_be_there_is_loaded_as_it_is_and_is_none_before(tmp_path: Path) -> None:
     entry = {"type": "omr_kedro.datasets.WholeTextDataset", "filepath": str(tmp_path / "README.md")}
     looked = IfThereDataset(dataset=entry)

@@ -41,7 +41,7 @@ def described(folder: Path, stage: dict[str, Any], earlier: str | None = None) -
         "cot": Config(published(folder, "cot", [5])),
     }
     funnel = [Funnel("solutions", [stage], [])]
-    return describe_dataset(DescriptionOptions(), configs, funnel, CALLS, CALLS.head(0), None, earlier)
+    return describe_dataset(DescriptionOptions(), configs, funnel, CALLS, CALLS.head(0), [], None, earlier)
 
 
 def test_solutions_come_first_and_views_last(tmp_path: Path) -> None:

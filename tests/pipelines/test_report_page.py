@@ -6,7 +6,7 @@ import pandas as pd
 
 from omr_kedro.pipelines.report_page.nodes import ModeTables, write_report_page
 from omr_kedro.pipelines.report_page.pipeline import modes_of
-from omr_kedro.publishing.facts import DescriptionOptions, funnel_of, records
+from omr_kedro.publishing.facts import FUNNEL_REPORTS, DescriptionOptions, funnels_of, records
 from tests.publishing.report.test_page import solution
 from tests.support.tables import shards_of
 
@@ -65,7 +65,13 @@ def test_votes_and_pass_rates_are_counted_where_there_are_some() -> None:
 def test_cells_that_a_report_leaves_empty_are_none() -> None:
     frame = pd.DataFrame({"stage": ["a", "b"], "branches": [float("nan"), "1 on"], "rows": [1, 2]})
     assert records(frame)[0] == {"stage": "a", "branches": None, "rows": 1}
-    assert funnel_of("problems", frame, frame.head(0)).reasons == []
+
+
+def test_a_chain_that_never_ran_has_no_funnel() -> None:
+    stages, none = pd.DataFrame({"stage": ["a"], "rows": [1]}), pd.DataFrame()
+    reports = dict.fromkeys(FUNNEL_REPORTS, none) | {"funnel": stages}
+    (funnel,) = funnels_of(reports)
+    assert (funnel.rows, funnel.stages, funnel.reasons) == ("problems", [{"stage": "a", "rows": 1}], [])
 
 
 def test_each_way_to_solve_is_told_by_its_tables() -> None:

@@ -94,6 +94,15 @@ def test_a_config_without_rows_is_told_and_not_listed(tmp_path: Path) -> None:
     assert {split.config for split in stated_splits(card)} == {"cot", "rejected"}
 
 
+def test_the_error_of_each_judge_is_told_where_judges_were_asked(tmp_path: Path) -> None:
+    judge = {
+        "stage": "decontaminate", "model": "m|x", "rows": 30, "balanced_accuracy": 0.9333, "low": 0.787, "high": 0.982,
+        "required": 0.8, "by_class": "clean 14/15, contaminated 14/15", "unparsed": 1,
+    }  # fmt: skip
+    told = ["decontaminate", "m¦x", "30", "93.3 %", "79 to 98 %", "80 %", "clean 14/15, contaminated 14/15", "1"]
+    assert told in cells(dataset_card(facts(tmp_path, judges=[judge])))
+
+
 def test_results_of_examinations_are_told_where_there_are_some(tmp_path: Path) -> None:
     exam = [{"stage": "judge_answers", "model": "m|x", "right": 0.9871, "rows": 120}]
     assert ["judge_answers", "m¦x", "0.9871", "120"] in cells(dataset_card(facts(tmp_path, exam=exam)))

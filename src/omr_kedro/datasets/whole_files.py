@@ -26,7 +26,19 @@ logger = logging.getLogger(__name__)
 
 
 class WholeCSVDataset(CSVDataset):  # type: ignore[misc]  # kedro-datasets has no types
-    """A table of a few rows, as CSV."""
+    """A table of a few rows, as CSV; with `optional: true` one that nobody has made has no rows, and is no error."""
+
+    def __init__(self, *, optional: bool = False, **given: Any) -> None:
+        """Describe it as `pandas.CSVDataset` does; `optional` is for what only some runs make."""
+        super().__init__(**given)
+        self._optional = optional
+
+    def load(self) -> pd.DataFrame:
+        """The table."""
+        if self._optional and not self.exists():
+            return pd.DataFrame()
+        found: pd.DataFrame = super().load()
+        return found
 
     def save(self, data: pd.DataFrame) -> None:
         """Write aside, then rename."""

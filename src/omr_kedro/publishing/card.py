@@ -87,6 +87,7 @@ def _page(facts: DatasetFacts, earlier: str) -> Iterator[str]:
         yield from _of_funnel(funnel)
     yield from _of_verifiers()
     yield from _of_contamination(facts)
+    yield from _of_judges(facts)
     yield from _of_exam(facts)
     yield from _of_origins(facts)
     yield "## Known limits\n"
@@ -191,6 +192,32 @@ def _of_contamination(facts: DatasetFacts) -> Iterator[str]:
     yield table(
         ("benchmark", "its problems", "with a twin", "removed", "set aside", "pairs"),
         ((quoted(row["benchmark"]), *(int(row[name]) for name in names)) for row in facts.contamination),
+    )
+
+
+def _of_judges(facts: DatasetFacts) -> Iterator[str]:
+    if not facts.judges:
+        return
+    yield "## Errors of the judge models\n"
+    yield (
+        "Pairs whose verdict is known stood among those that each judge was asked about. Balanced accuracy with its "
+        "95 % interval.\n"
+    )
+    yield table(
+        ("judge", "model", "pairs", "balanced accuracy", "interval", "required", "right by class", "unclear"),
+        (
+            (
+                f"`{row['stage']}`",
+                quoted(row["model"]),
+                int(row["rows"]),
+                f"{100 * row['balanced_accuracy']:.1f} %",
+                f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %",
+                f"{100 * row['required']:.0f} %",
+                _plain(row["by_class"]),
+                int(row["unparsed"]),
+            )
+            for row in facts.judges
+        ),
     )
 
 

@@ -15,6 +15,10 @@ from omr_kedro.shards import OmrError
 _SETTLE = "settle_"
 """How the names of the stages begin that decide which samples of a mode are solutions."""
 
+_CHAINS = {"problems": "", "solutions": "solutions_", "comparisons": "genselect_"}
+"""Beginnings of the names of the reports of each chain of stages, by what its rows are."""
+FUNNEL_REPORTS = [f"{prefix}{name}" for prefix in _CHAINS.values() for name in ("funnel", "funnel_reasons")]
+
 Record = Mapping[str, Any]
 """A row of a report."""
 
@@ -51,7 +55,7 @@ class Funnel(NamedTuple):
     """A funnel, with the reasons for rows that were not kept."""
 
     rows: str
-    """Name of its rows: `problems` or `solutions`."""
+    """Name of its rows: `problems`, `solutions` or `comparisons`."""
     stages: Sequence[Record]
     reasons: Sequence[Record]
 
@@ -78,6 +82,8 @@ class DatasetFacts:
     """Calls and tokens by stage, model and prompt (`model_calls`)."""
     contamination: Sequence[Record]
     origins: Sequence[Origin]
+    judges: Sequence[Record] = ()
+    """What each judge was right about, among pairs whose verdict is known (`<stage>_control_report`)."""
     exam: Sequence[Record] = ()
     """Results of examinations of the models; empty where there were none."""
 
@@ -103,9 +109,13 @@ def records(frame: pd.DataFrame) -> list[Record]:
     return [{str(name): value for name, value in row.items()} for row in rows]
 
 
-def funnel_of(rows: str, stages: pd.DataFrame, reasons: pd.DataFrame) -> Funnel:
-    """A funnel with its reasons, from their reports."""
-    return Funnel(rows, records(stages), records(reasons))
+def funnels_of(reports: Mapping[str, pd.DataFrame]) -> list[Funnel]:
+    """The funnels that have any stage, with their reasons, from their reports (`FUNNEL_REPORTS`)."""
+    found = [
+        Funnel(rows, records(reports[f"{prefix}funnel"]), records(reports[f"{prefix}funnel_reasons"]))
+        for rows, prefix in _CHAINS.items()
+    ]
+    return [funnel for funnel in found if funnel.stages]
 
 
 def check_counts(manifests: Iterable[Manifest], stages: Iterable[Record]) -> None:

@@ -39,6 +39,7 @@ def describe_dataset(
     funnels: Sequence[Funnel],
     calls: pd.DataFrame,
     contamination: pd.DataFrame,
+    judges: Sequence[pd.DataFrame],
     exam: pd.DataFrame | None,
     earlier: str | None,
 ) -> tuple[str, dict[str, Any]]:
@@ -47,9 +48,10 @@ def describe_dataset(
     Args:
         options: words for it.
         published: its configs, by name.
-        funnels: of problems, and of solutions.
+        funnels: of problems, of solutions, and of comparisons if there are any.
         calls: `model_calls`.
         contamination: `contamination_report`.
+        judges: reports on the pairs whose verdict is known, of each judge.
         exam: results of examinations of the models; None where there were none.
         earlier: the card before; None where there was none.
 
@@ -70,6 +72,7 @@ def describe_dataset(
         records(calls),
         records(contamination),
         origins(published[PROBLEMS]),
+        [row for report in judges for row in records(report) if row["rows"]],
         records(exam) if exam is not None else [],
     )
     return dataset_card(facts, earlier or ""), croissant(facts)

@@ -10,16 +10,18 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.pipelines.describe_dataset.nodes import describe_dataset
-from omr_kedro.publishing.facts import DescriptionOptions, funnel_of
+from omr_kedro.pipelines.judging_stage import CONTROL_REPORT
+from omr_kedro.publishing.facts import FUNNEL_REPORTS, DescriptionOptions, funnels_of
 
 _PUBLISHED, _COUNTS = "published_", "published_counts"
+_JUDGES = [f"{judge}{CONTROL_REPORT}" for judge in ("decontaminate", "judge_cot", "judge_tir")]
+"""Reports on the pairs whose verdict is known, of each judge."""
 
 
 def create_pipeline(publishing: Pipeline) -> Pipeline:
     """Describe the configs that a pipeline publishes: each is a dataset `published_<config>`."""
     made = [name for node in publishing.nodes for name in node.outputs]
     configs = [name for name in made if name.startswith(_PUBLISHED) and name != _COUNTS]
-    reports = ("funnel", "funnel_reasons", "solutions_funnel", "solutions_funnel_reasons")
     return Pipeline(
         [
             Node(
@@ -27,7 +29,7 @@ def create_pipeline(publishing: Pipeline) -> Pipeline:
                 inputs={
                     # First here and in the signature: Kedro finds a parameter's type by its place.
                     "options": "params:describe_dataset",
-                    **{name: name for name in reports},
+                    **{name: name for name in (*FUNNEL_REPORTS, *_JUDGES)},
                     "calls": "model_calls",
                     "contamination": "contamination_report",
                     "exam": "known_exam_report",
@@ -49,21 +51,14 @@ def _describing(configs: Sequence[str]) -> Callable[..., tuple[str, dict[str, An
     @wraps(describe_dataset)
     def described(
         options: DescriptionOptions,
-        funnel: pd.DataFrame,
-        funnel_reasons: pd.DataFrame,
-        solutions_funnel: pd.DataFrame,
-        solutions_funnel_reasons: pd.DataFrame,
         calls: pd.DataFrame,
         contamination: pd.DataFrame,
         exam: pd.DataFrame | None,
         earlier: str | None,
-        **published: Any,
+        **given: Any,
     ) -> tuple[str, dict[str, Any]]:
-        funnels = [
-            funnel_of("problems", funnel, funnel_reasons),
-            funnel_of("solutions", solutions_funnel, solutions_funnel_reasons),
-        ]
-        named = {name.removeprefix(_PUBLISHED): published[name] for name in configs}
-        return describe_dataset(options, named, funnels, calls, contamination, exam, earlier)
+        named = {name.removeprefix(_PUBLISHED): given[name] for name in configs}
+        judges = [given[name] for name in _JUDGES]
+        return describe_dataset(options, named, funnels_of(given), calls, contamination, judges, exam, earlier)
 
     return described

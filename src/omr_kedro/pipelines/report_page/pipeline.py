@@ -10,14 +10,13 @@ import pandas as pd
 from kedro.pipeline import Node, Pipeline
 
 from omr_kedro.pipelines.report_page.nodes import ModeTables, write_report_page
-from omr_kedro.publishing.facts import DescriptionOptions, funnel_of
+from omr_kedro.publishing.facts import FUNNEL_REPORTS, DescriptionOptions, funnels_of
 
 
 def create_pipeline(pipelines: Iterable[Pipeline]) -> Pipeline:
     """Write the page of the ways to solve that pipelines have."""
     modes = list(modes_of(name for pipeline in pipelines for node in pipeline.nodes for name in node.outputs))
     tables = {name: name for mode in modes for name in mode[1:] if name}
-    reports = ("funnel", "funnel_reasons", "solutions_funnel", "solutions_funnel_reasons")
     return Pipeline(
         [
             Node(
@@ -25,7 +24,7 @@ def create_pipeline(pipelines: Iterable[Pipeline]) -> Pipeline:
                 inputs={
                     # First here and in the signature: Kedro finds a parameter's type by its place.
                     "options": "params:describe_dataset",
-                    **{name: name for name in reports},
+                    **{name: name for name in FUNNEL_REPORTS},
                     "calls": "model_calls",
                     **tables,
                 },
@@ -56,17 +55,9 @@ def _writing(modes: Sequence[ModeTables]) -> Callable[..., str]:
     @wraps(write_report_page)
     def written(
         options: DescriptionOptions,
-        funnel: pd.DataFrame,
-        funnel_reasons: pd.DataFrame,
-        solutions_funnel: pd.DataFrame,
-        solutions_funnel_reasons: pd.DataFrame,
         calls: pd.DataFrame,
-        **tables: Any,
+        **given: Any,
     ) -> str:
-        funnels = [
-            funnel_of("problems", funnel, funnel_reasons),
-            funnel_of("solutions", solutions_funnel, solutions_funnel_reasons),
-        ]
-        return write_report_page(options, modes, tables, funnels, calls)
+        return write_report_page(options, modes, given, funnels_of(given), calls)
 
     return written
