@@ -90,6 +90,8 @@ def test_what_differs_beyond_doubt_is_never_called_equal(left: str, right: str) 
         ("x=1, y=2", "y=2, x=1"),
         ("x=1 \\text{ or } x=2", "x=2, x=1"),
         ("a_1+2", "2+a_1"),
+        ("(a) 0.5, (b) \\{1,2\\}", "(a) \\frac12; (b) \\{2,1\\}"),
+        ("k\\pi, k\\in\\mathbb{Z}", "n\\pi, n\\in\\mathbb Z"),
     ],
 )
 def test_equal_answers_are_equal_to_whatever_problem(left: str, right: str) -> None:
@@ -107,6 +109,7 @@ def test_equal_answers_are_equal_to_whatever_problem(left: str, right: str) -> N
         ("101_2", "5"),
         ("2:3", "\\frac23"),
         ("4:30", "2:15"),
+        ("(a) 7, (b) 1, 2", "(a) 7, (b) 2, 1"),
     ],
 )
 def test_a_problem_may_tell_equal_values_apart(left: str, right: str) -> None:

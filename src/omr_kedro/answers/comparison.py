@@ -38,8 +38,8 @@ def _compare(left: Reading, right: Reading, effort: Effort) -> bool | None:
     effort.spend(1)
     if left.text.replace(" ", "") == right.text.replace(" ", "") and left.kind is right.kind:
         return left.label in {"", right.label} or not right.label
-    if Kind.TEXT in {left.kind, right.kind}:
-        return left.kind is right.kind and left.text == right.text
+    if {left.kind, right.kind} & _LIKE_ONLY.keys():
+        return left.kind is right.kind and _LIKE_ONLY[left.kind](left, right, effort)
     left, right = _with_one_variable(left, right)
     if left.label and right.label and left.label != right.label:
         return _compare_relations(left, right, effort) if _are_functions(left, right) else False
@@ -153,6 +153,18 @@ def _brackets(interval: Reading) -> str:
     return ("(" if low else interval.marks[0]) + (")" if high else interval.marks[1])
 
 
+def _compare_texts(left: Reading, right: Reading, effort: Effort) -> bool:
+    del effort
+    return left.text == right.text
+
+
+def _compare_parts(left: Reading, right: Reading, effort: Effort) -> bool:
+    """No worker reads parts: what is not told here is not equal."""
+    return _in_order(left.parts, right.parts, effort) is True
+
+
+_LIKE_ONLY: dict[Kind, _Rule] = {Kind.TEXT: _compare_texts, Kind.PARTS: _compare_parts}
+"""Kinds that are compared with their like only."""
 _COMPARE: dict[Kind, _Rule] = {
     Kind.VALUE: _compare_values,
     Kind.TUPLE: _compare_tuples,

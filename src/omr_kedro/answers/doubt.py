@@ -47,9 +47,15 @@ def surely_equal(left: str, right: str) -> bool:
     """Whether two answers that `grade` calls equal are so whatever the problem asks for.
 
     They may not be where one is a ratio, a time or a number with its base, and where several values stand in another
-    order or another number of times, unless both are sets in braces or each value has its name.
+    order or another number of times, unless both are sets in braces or each value has its name. Parts are looked at
+    one by one.
     """
-    ours, theirs = read_answer(left), read_answer(right)
+    return _whatever_is_asked(read_answer(left), read_answer(right))
+
+
+def _whatever_is_asked(ours: Reading, theirs: Reading) -> bool:
+    if ours.kind is Kind.PARTS is theirs.kind:
+        return all(_whatever_is_asked(*pair) for pair in zip(ours.parts, theirs.parts, strict=True))
     if any(_OTHER_NOTATION.search(side.text) for side in (ours, theirs)):
         return False
     if {ours.kind, theirs.kind} <= _SEVERAL and not _free_of_order(ours, theirs):

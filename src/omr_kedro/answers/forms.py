@@ -133,6 +133,7 @@ _FORM_OF = {
     Kind.UNION: Form.INTERVAL,
     Kind.SET: Form.SET,
     Kind.LIST: Form.SET,
+    Kind.PARTS: Form.PARTS,
     Kind.MATRIX: Form.MATRIX,
     Kind.RELATION: Form.EQUATION,
 }

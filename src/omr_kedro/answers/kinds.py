@@ -21,6 +21,8 @@ class Kind(StrEnum):
     """In braces."""
     LIST = "list"
     """Several values with commas, `and` or `or`; as a set, but for how it compares with a tuple."""
+    PARTS = "parts"
+    """One answer for each part of a problem, in their order: `(a) 3, (b) 5`."""
     MATRIX = "matrix"
     """Rows of values."""
     RELATION = "relation"

@@ -34,6 +34,7 @@ _FONT = re.compile(
     r"\\(?:(?P<maths>mathbf|mathit|boldsymbol|bm|mathrm|operatorname\*?|mathsf|mathcal)"
     r"|(?P<text>text|textrm|textbf|textit|textnormal|mbox|hbox|texttt))\s?\{(?P<inside>[^{}]*)\}"
 )
+_BARE_SET = re.compile(r"\\mathbb {1,2}([A-Z])(?![a-zA-Z])")
 _DELIMITERS = re.compile(r"\\[()\[\]](?![a-zA-Z])|(?<!\\)\$|\A\*\*|\*\*\Z|&nbsp;|\\null\b")
 _THIN_SPACE_IN_NUMBER = re.compile(r"(?<=\d)(?:\\[,;: ]|\{,\}|\\!,|,\\!)(?=\d{3}(?!\d))")
 _THIN_SPACE = re.compile(r"\\[,;: ]|(?<!\\)~")
@@ -56,8 +57,8 @@ _FUNCTIONS = frozenset(
 def plain_latex(text: str) -> str:
     r"""The formula in one spelling.
 
-    `\dfrac` becomes `\frac`, `\leq` `\le`, fonts go, words stay inside `\text{…}`, boxes and delimiters go, white space
-    is one blank, and final punctuation (but for `!`, which may be a factorial) goes.
+    `\dfrac` becomes `\frac`, `\leq` `\le`, `\mathbb Z` `\mathbb{Z}`, fonts go, words stay inside `\text{…}`, boxes and
+    delimiters go, white space is one blank, and final punctuation (but for `!`, which may be a factorial) goes.
     """
     text = _SCIENTIFIC.sub(r"\1 \\cdot 10^{\2}", text)
     text = _ROOT_SIGN.sub(r"\\sqrt{\1}", text).translate(_SIGNS)
@@ -74,6 +75,7 @@ def _without_dress(text: str) -> str:
     text = _THIN_SPACE_IN_NUMBER.sub("", text.replace("\\\\", NEW_ROW))
     text = _DELIMITERS.sub(" ", text)
     text = _NEGATIVE_SPACE.sub("", _THIN_SPACE.sub(" ", text))
+    text = _BARE_SET.sub(r"\\mathbb{\1}", text)
     text = _FONT.sub(_font, text)
     return _COMMAND.sub(_command, text)
 

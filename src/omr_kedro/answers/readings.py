@@ -15,7 +15,7 @@ from omr_kedro.answers.kinds import Kind, Reading
 from omr_kedro.answers.latex import NEW_ROW, plain_latex
 from omr_kedro.answers.lexer import PARSED_COMMANDS
 from omr_kedro.answers.pieces import CLOSING, Piece, encloses, pieces_of, split
-from omr_kedro.answers.trees import AMBIGUOUS, number
+from omr_kedro.answers.trees import AMBIGUOUS, names_in, number, renamed
 from omr_kedro.answers.words import NUMBER_WORDS, has_words, is_all_reals, phrase, split_unit, spoken, with_integers
 
 MAX_CHARS = 2000
@@ -39,6 +39,9 @@ _MATRIX = re.compile(r"\\begin ?\{([pbBv]?matrix|array)\}(?:\{[^{}]*\})?(.*)\\en
 _FRENCH_INTERVAL = re.compile(r"([\]\[])([^\[\]]*)([\]\[])")
 _TEXT_JOINER = re.compile(r"\\text\{\s*(and|or)\s*\}")
 _NUMBER_SYSTEM = re.compile(r"\\mathbb\{[A-QS-Z]\}(?: ?[\^_] ?\{?(?:[+*]|\\[a-z]+ ?|>? ?\d)\}?)*")
+_INTEGERS = "\\mathbb{Z}"
+_PART = re.compile(r"(?:\A|[,;] ?(?:and )?| and )\(([a-h]|i{1,3}|iv|vi?)\)")
+_PART_NAMES = (("a", "b", "c", "d", "e", "f", "g", "h"), ("i", "ii", "iii", "iv", "v", "vi"))
 _CONGRUENCE = re.compile(
     r"(?:(?P<label>[^=\\]+?) ?\\equiv ?)?(?P<residue>-? ?\d+) ?\(?\\?(?:p|b)?mod ?\{?(?P<modulus>[1-9]\d*)\}?\)?"
 )
@@ -68,6 +71,9 @@ def _read(text: str) -> Reading:
     congruence = _read_congruence(text)
     if congruence:
         return congruence
+    parts = _read_parts(text)
+    if parts:
+        return parts
     pieces = pieces_of(text)
     for reader in (_read_interval, _read_several, _read_relation, _read_enclosed, _read_matrix, _read_union):
         reading = reader(text, pieces)
@@ -96,6 +102,20 @@ def _fixed(text: str) -> Reading | None:
     return None
 
 
+def _read_parts(text: str) -> Reading | None:
+    """`(a) 3, (b) 5`; names of parts without answers are none."""
+    names = list(_PART.finditer(text))
+    if len(names) < 2 or names[0].start() or not any(_are_first(names, known) for known in _PART_NAMES):
+        return None
+    ends = [*(name.start() for name in names[1:]), len(text)]
+    answers = [text[name.end() : end].strip() for name, end in zip(names, ends, strict=True)]
+    return Reading(Kind.PARTS, text, tuple(map(_read, answers))) if all(answers) else None
+
+
+def _are_first(names: Sequence[re.Match[str]], known: Sequence[str]) -> bool:
+    return [name[1] for name in names] == list(known[: len(names)])
+
+
 def _read_several(text: str, pieces: Sequence[Piece]) -> Reading | None:
     if _NUMBER_WITH_COMMAS.fullmatch(text):
         plain = text.replace(",", "").replace(" ", "")
@@ -109,7 +129,7 @@ def _read_several(text: str, pieces: Sequence[Piece]) -> Reading | None:
     parts = [part for part in parts if part.strip()]
     if not signs or len(parts) < 2:
         return _read_sign_pair(text)
-    read = tuple(flatten(_with_labels([_read(part) for part in parts])))
+    read = tuple(flatten(_with_one_letter(_with_labels([_read(part) for part in parts]))))
     one_of = set(signs) == {"or"} and {part.kind for part in read} <= {Kind.INTERVAL, Kind.UNION}
     return Reading(Kind.UNION if one_of else Kind.LIST, text, read)
 
@@ -123,6 +143,23 @@ def _with_labels(parts: list[Reading]) -> list[Reading]:
     if parts[0].label and not any(part.label for part in parts[1:]):
         return [replace(part, label=parts[0].label) for part in parts]
     return parts
+
+
+def _with_one_letter(parts: list[Reading]) -> list[Reading]:
+    r"""`2n\pi, n \in \mathbb{Z}` as with any other letter: what stands for all integers says nothing by its name."""
+    letters = [part.label for part in parts if part.text == _INTEGERS and len(part.label) == 1]
+    for place, letter in enumerate(dict.fromkeys(letters)):
+        parts = [_bound(part, letter, f"#{place}") for part in parts]
+    return parts
+
+
+def _bound(part: Reading, letter: str, name: str) -> Reading:
+    """The part with another name for a letter; its text tells it from one in which the letter is no integer."""
+    if part.text == _INTEGERS:
+        return replace(part, label=name) if part.label == letter else part
+    if part.tree is not None and letter in names_in(part.tree):
+        return replace(part, text=f"{part.text} for {letter}", tree=renamed(part.tree, letter, name))
+    return replace(part, parts=tuple(_bound(inner, letter, name) for inner in part.parts))
 
 
 def flatten(parts: Sequence[Reading]) -> Iterator[Reading]:

@@ -64,7 +64,7 @@ def undefined_symbols(answer: str, statement: str) -> tuple[str, ...]:
 
 def _symbols_of_answer(answer: str) -> Iterator[str]:
     text = with_integers(plain_latex(answer))
-    if read_answer(answer).kind is Kind.TEXT and has_words(_TEXT.sub(" ", text)):
+    if read_answer(answer).kind in {Kind.TEXT, Kind.PARTS} and has_words(_TEXT.sub(" ", text)):
         # Prose: only what is marked as a formula holds symbols.
         text = " ".join(plain_latex(next(filter(None, found), "")) for found in _FORMULA.findall(answer))
     text = _STANDARD_FUNCTIONS.sub("(", _LETTER_UNIT.sub("", split_unit(_PART.sub(" ", text))[0]))
