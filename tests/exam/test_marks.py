@@ -65,12 +65,27 @@ def test_answers_are_right_if_they_equal_one_that_is_accepted(
         (True, "Prove that $6$ divides $n^3-n$.", Mark.WRONG),
         (True, "Let $n$ be whole. Show that 6 divides $n^3-n$.", Mark.WRONG),
         (True, "Find the best improvement of the bound.", Mark.RIGHT),
+        (True, "Is it true that 6 divides $n^3-n$ for all $n$?", Mark.WRONG),
+        (True, "Find the greatest divisor of $n^3-n$ for all $n$, which is $6$.", Mark.WRONG),
+        (True, "Find the least $n>60$ that divides $n^3-n$.", Mark.RIGHT),
     ],
 )
 def test_a_conversion_is_a_question_and_there_only_where_there_can_be_one(
     convertible: bool, given: str | None, mark: Mark
 ) -> None:
-    assert mark_conversion("Prove that $6$ divides $n^3-n$.", convertible, given).mark == mark
+    assert mark_conversion("Prove that $6$ divides $n^3-n$.", convertible, given, "6").mark == mark
+
+
+def test_a_question_that_states_its_answer_is_wrong_however_it_is_written() -> None:
+    proof, told = r"Prove that $\frac34$ exceeds $x-x^2$.", "the maximum of $x-x^2$"
+    marks = [
+        mark_conversion(proof, True, given, r"\frac{3}{4}")
+        for given in (f"Find {told}.", rf"Find {told}, less than $\frac{{3}}{{4}}$.", rf"Find {told} below $\dfrac34$.")
+    ]
+    assert [mark.reason for mark in marks] == ["", "states its answer", "states its answer"]
+    twice = "Let $a=5$. Prove that $f(a)=5$."
+    assert mark_conversion(twice, True, "Let $a=5$. Find $f(a)$.", "5").mark == Mark.RIGHT
+    assert mark_conversion(twice, True, "Let $a=5$. Find $f(a)$.", None).mark == Mark.RIGHT
 
 
 def test_a_choice_is_right_if_it_is_one_of_the_right_candidates() -> None:

@@ -63,6 +63,8 @@ class ProofGold(GoldRow):
 
     problem: str
     convertible: bool
+    answer: str | None = None
+    """The value that there is to ask for: a question that states it is wrong."""
 
 
 class PairGold(GoldRow):

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from omr_kedro.answers.forms import Form, asked_form
 from omr_kedro.solutions import equal_answers
 from omr_kedro.solutions.answer_classes import equal_both_ways
 from omr_kedro.solutions.summaries import Flaw
@@ -23,6 +24,7 @@ CONVERTIBLE, NOT_CONVERTIBLE = "convertible", "not convertible"
 SUMMARY = "summary"
 CHOICE = "choice"
 _DEMANDS_PROOF = re.compile(r"\b(?:prove|show)\s+that\b|^\W*prove\b", re.IGNORECASE)
+_NO_BRACES = str.maketrans("", "", "{}")
 
 
 class Mark(StrEnum):
@@ -118,8 +120,8 @@ def mark_choice(right: Collection[int], chosen: int | None, why_unclear: str = "
     return Marked(_mark(chosen in right), CHOICE, gold, CHOICE, f"candidate {chosen + 1}")
 
 
-def mark_conversion(proof: str, convertible: bool, given: str | None) -> Marked:
-    """The mark of a conversion: whether there is one where there can be one, and whether it is a question at all.
+def mark_conversion(proof: str, convertible: bool, given: str | None, answer: str | None = None) -> Marked:
+    """The mark of a conversion: whether there is one where there can be one, and asks for a value that it hides.
 
     Whether the question has the right answer only a solver could tell; it is not examined.
 
@@ -127,13 +129,31 @@ def mark_conversion(proof: str, convertible: bool, given: str | None) -> Marked:
         proof: the statement that was to be converted.
         convertible: whether it can be.
         given: the statement that was read, None where the reply says that there is none.
+        answer: the value that there is to ask for, if known.
     """
     gold = CONVERTIBLE if convertible else NOT_CONVERTIBLE
     if given is None:
         return Marked(_mark(not convertible), gold, gold, NOT_CONVERTIBLE, "")
-    if normal_form(given) == normal_form(proof) or _DEMANDS_PROOF.search(given):
-        return Marked(Mark.WRONG, gold, gold, CONVERTIBLE, given, "still asks for a proof")
+    if fault := _fault_of_question(proof, answer, given):
+        return Marked(Mark.WRONG, gold, gold, CONVERTIBLE, given, fault)
     return Marked(_mark(convertible), gold, gold, CONVERTIBLE, given)
+
+
+def _fault_of_question(proof: str, answer: str | None, given: str) -> str:
+    if normal_form(given) == normal_form(proof) or _DEMANDS_PROOF.search(given):
+        return "still asks for a proof"
+    if asked_form(given) is Form.YES_NO:
+        return "asks for yes or no"
+    # An answer that the proof has in two places may have to stay in one.
+    if answer and 0 < _occurrences(answer, proof) <= _occurrences(answer, given):
+        return "states its answer"
+    return ""
+
+
+def _occurrences(value: str, within: str) -> int:
+    r"""How often a value stands in a text, as no part of another number; `\frac{3}{4}` is `\frac34`."""
+    wanted, text = ("".join(math_tokens(each)).translate(_NO_BRACES) for each in (value, within))
+    return len(re.findall(rf"(?<![\d.]){re.escape(wanted)}(?!\.?\d)", text))
 
 
 def likeness(left: str, right: str) -> float:

@@ -88,7 +88,7 @@ def mark_convert_proofs(gold: Shards, completions: Shards) -> MappedShards:
         asked = gold_of(row, ProofGold)
         outcome = read_conversion(as_problem(row), completions_of(calls))
         given = outcome.rows[0]["problem"] if isinstance(outcome, Kept) else None
-        return unless_failed(outcome, mark_conversion(asked.problem, asked.convertible, given))
+        return unless_failed(outcome, mark_conversion(asked.problem, asked.convertible, given, asked.answer))
 
     return mark_rows("convert_proofs", read, gold, completions)
 
