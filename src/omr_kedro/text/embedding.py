@@ -60,7 +60,7 @@ class Encoder:
             model: name on the Hugging Face hub, or a folder.
             revision: commit of the hub's repository.
             device: `auto` (a GPU if there is one), `cpu`, `cuda`.
-            precision: `auto`, `float32`, `bfloat16`.
+            precision: `auto`, `float32`, `bfloat16`, `float16`.
 
         Raises:
             MissingExtraError: the extra is not installed.
