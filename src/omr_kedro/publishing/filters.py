@@ -48,6 +48,9 @@ class Filters(BaseModel):
 
     modes: list[Literal["cot", "tir"]] | None = None
     """Kinds of solutions; null for all."""
+    only_useful: bool = True
+    """Solutions of the mode `tir` whose code was of no use, or of which nobody found that out; none where no solution
+    was judged at all. The paper (arXiv 2504.16891) keeps the useful ones."""
     remove_contaminated: Literal[True] = True
     """Problems that are not among the clean ones. It cannot be switched off."""
     drop_multi_boxed: bool = False
@@ -99,11 +102,14 @@ class Evidence(NamedTuple):
     rejected: Ids
     """Samples that are no solution."""
     count_tokens: Callable[[str], int]
+    judged: bool = False
+    """Whether the usefulness of solutions with code was judged at all."""
 
 
 COLUMNS = [
     "problem", "generated_solution", "inference_mode", "problem_id", "solution_id", "verdict", "finish_reason",
     "votes_for", "votes_total", "pass_rate", "tool_calls", "tool_errors", "tool_timeouts", "completion_tokens",
+    "useful",
 ]  # fmt: skip
 """Columns of published rows that are looked at."""
 
@@ -115,6 +121,10 @@ def left_out(batch: pa.RecordBatch, filters: Filters, evidence: Evidence) -> Ite
     code = _is(pc.equal(batch.column("inference_mode"), "tir"))
     if filters.modes is not None:
         yield "unwanted_mode", ~_is(pc.is_in(batch.column("inference_mode"), pa.array(filters.modes, pa.string())))
+    if filters.only_useful and evidence.judged:
+        useful = batch.column("useful")
+        yield "not_useful", code & _is(pc.equal(useful, False))
+        yield "usefulness_unknown", code & _is(useful.is_null())
     if filters.drop_multi_boxed:
         yield "multi_boxed", _is(pc.greater(pc.count_substring_regex(text, r"\\boxed\{[^}]*\}"), 1))
     if filters.remove_code_errors:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import pyarrow as pa
@@ -14,7 +14,16 @@ import pyarrow.compute as pc
 
 from omr_kedro import __version__, tables
 from omr_kedro.answers.forms import answer_form
-from omr_kedro.publishing.columns import Columns, alongside, batch_of, by_value, chats, constant, think
+from omr_kedro.publishing.columns import (
+    Columns,
+    UnmatchedRowsError,
+    alongside,
+    batch_of,
+    by_value,
+    chats,
+    constant,
+    think,
+)
 from omr_kedro.publishing.ids import IdPlaces
 from omr_kedro.publishing.publication import bare
 from omr_kedro.shards.arrow import arrow_batches
@@ -51,18 +60,47 @@ def cot_rows(solutions: Shards, summaries: Shards, licences: Licences) -> Batche
             yield _solutions(batch, licences, SOLUTIONS, pc.coalesce(summary, batch.column("solution")))
 
 
-def tir_rows(solutions: Shards, licences: Licences, tools: str) -> Batches:
+class Usefulness(NamedTuple):
+    """Tables that say which solutions with code were of use; any of them may lack shards, or have none."""
+
+    useful: Shards
+    """Those that were (`tables.TIR_USEFULNESS`)."""
+    others: tuple[Shards, ...]
+    """The rest, with reasons (`tables.DROPPED`): `dropped` ones were of no use, `failed` ones are not decided."""
+
+    def of_shard(self, name: str) -> dict[str, bool]:
+        """The decision on each solution of a shard that has one."""
+        decided = dict.fromkeys(_column(self.useful, name, "solution_id"), True)
+        for table in self.others:
+            outcomes = zip(_column(table, name, "row_id"), _column(table, name, "outcome"), strict=True)
+            decided |= {solution: False for solution, outcome in outcomes if outcome == "dropped"}
+        return decided
+
+
+def _column(table: Shards, shard: str, column: str) -> Iterator[str]:
+    return table[shard].column(column) if shard in table else iter(())
+
+
+def tir_rows(solutions: Shards, usefulness: Usefulness, licences: Licences, tools: str) -> Batches:
     """Rows of the config `tir`.
 
     Args:
         solutions: right solutions with code; `messages` holds their chats as JSON.
+        usefulness: of their code.
         licences: of the rows.
         tools: that the model could call, as JSON.
+
+    Raises:
+        UnmatchedRowsError: the usefulness is of other solutions.
     """
     read = _read_columns(tables.TIR_SOLUTIONS)
-    for shard in solutions.values():
+    for name, shard in solutions.items():
+        decided = usefulness.of_shard(name)
         for batch in arrow_batches(shard, read):
-            yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools)
+            useful = pa.array([decided.pop(one, None) for one in batch.column("solution_id").to_pylist()], pa.bool_())
+            yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools, useful)
+        if decided:
+            raise UnmatchedRowsError(f"the usefulness of {next(iter(decided))} is known, which is no solution")
 
 
 def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences) -> Batches:
@@ -76,7 +114,12 @@ def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences
 
 
 def _solutions(
-    batch: pa.RecordBatch, licences: Licences, schema: pa.Schema, text: pa.Array, tools: str | None = None
+    batch: pa.RecordBatch,
+    licences: Licences,
+    schema: pa.Schema,
+    text: pa.Array,
+    tools: str | None = None,
+    useful: pa.Array | None = None,
 ) -> pa.RecordBatch:
     rows = len(batch)
     columns: Columns = {_RENAMED.get(name, name): batch.column(name) for name in batch.schema.names}
@@ -91,6 +134,8 @@ def _solutions(
     else:
         columns["messages"] = chats_of_json(columns["messages"])
         columns["tools"] = constant(tools, rows)
+    if useful is not None:
+        columns["useful"] = useful
     return batch_of(columns | _facts(columns, licences, rows), schema, rows)
 
 

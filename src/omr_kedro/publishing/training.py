@@ -61,9 +61,9 @@ class Guard:
         batches = self.rejected.batches(["solution_id", "reason"])
         return Ids(batch.filter(pc.equal(batch.column("reason"), WRONG)).column("solution_id") for batch in batches)
 
-    def evidence(self, count_tokens: Callable[[str], int]) -> Evidence:
+    def evidence(self, count_tokens: Callable[[str], int], *, judged: bool = False) -> Evidence:
         """The same for filters."""
-        return Evidence(self.clean, self.unsolved, count_tokens)
+        return Evidence(self.clean, self.unsolved, count_tokens, judged)
 
     def check_sft(self, batch: pa.RecordBatch) -> None:
         """See that rows are of clean problems that are not held out, and of solutions that are right.

@@ -19,6 +19,7 @@ from omr_kedro.publishing.rows import (
     SELECTION_PROMPT,
     SOLVED,
     Licences,
+    Usefulness,
     additional_rows,
     cot_rows,
     problem_rows,
@@ -67,10 +68,21 @@ def publish_cot(solutions: Shards, summaries: Shards, options: PublishOptions) -
     return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions, summaries], options.by)
 
 
-def publish_tir(solutions: Shards, options: PublishOptions) -> Publication:
-    """The config `tir`."""
-    rows = partial(tir_rows, solutions, options.licences, PYTHON)
-    return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions], options.by)
+def publish_tir(
+    solutions: Shards, useful: Shards, unfragmented: Shards, others: Shards, options: PublishOptions
+) -> Publication:
+    """The config `tir`.
+
+    Args:
+        solutions: right solutions with code.
+        useful: those whose code was of use.
+        unfragmented: those that no judge was asked about.
+        others: those that a judge was asked about, and did not find useful.
+        options: what goes with every row.
+    """
+    usefulness = Usefulness(useful, (unfragmented, others))
+    rows = partial(tir_rows, solutions, usefulness, options.licences, PYTHON)
+    return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions, useful, unfragmented, others], options.by)
 
 
 def publish_rejected(modes: Sequence[str], options: PublishOptions, *rejected: Shards) -> Publication:
