@@ -28,8 +28,9 @@ from benchmarks import ROOT
 from benchmarks.results import emit, figure, spread
 from omr_kedro import tables
 from omr_kedro.publishing.files import publish
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.publication import publication
-from omr_kedro.publishing.rows import Licences, cot_rows
+from omr_kedro.publishing.rows import cot_rows
 from omr_kedro.shards import Shard, Shards, content_id, shard_names
 from omr_kedro.shards.formats import read_batches, read_rows
 

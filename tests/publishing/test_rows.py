@@ -10,9 +10,9 @@ import pytest
 
 from omr_kedro import tables
 from omr_kedro.publishing.columns import UnmatchedRowsError
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.rows import (
     SELECTION_PROMPT,
-    Licences,
     Usefulness,
     additional_rows,
     cot_rows,

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,6 +24,7 @@ from omr_kedro.publishing.columns import (
     think,
 )
 from omr_kedro.publishing.ids import IdPlaces
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.publication import bare
 from omr_kedro.shards.arrow import arrow_batches
 from omr_kedro.shards.recipes import Row, Shards
@@ -36,19 +36,6 @@ Batches = Iterator[pa.RecordBatch]
 
 _RENAMED = {"executions": "tool_calls", "execution_errors": "tool_errors", "execution_timeouts": "tool_timeouts"}
 _SUMMARIES = pa.schema([("solution_id", pa.string()), ("summary", pa.string())])
-
-
-@dataclass(frozen=True)
-class Licences:
-    """Licence of each row, by its source."""
-
-    usual: str = "cc-by-4.0"
-    by_source: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, sources: pa.Array) -> pa.Array:
-        """The licences of rows of these sources."""
-        special = by_value(sources, self.by_source.get)
-        return pc.fill_null(special, self.usual)
 
 
 def cot_rows(solutions: Shards, summaries: Shards, licences: Licences) -> Batches:

@@ -14,11 +14,11 @@ from pydantic import BaseModel, ConfigDict
 
 from omr_kedro import tables
 from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
+from omr_kedro.publishing.licences import UNKNOWN, Licences
 from omr_kedro.publishing.publication import Publication, Published, publication
 from omr_kedro.publishing.rows import (
     SELECTION_PROMPT,
     SOLVED,
-    Licences,
     Usefulness,
     additional_rows,
     cot_rows,
@@ -44,7 +44,7 @@ class PublishOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    license: str = "cc-by-4.0"
+    license: str = UNKNOWN
     """Of rows whose source has no other; named as the Hub does."""
     licenses: dict[str, str] = {}
     """By `problem_source`."""
