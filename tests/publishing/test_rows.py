@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from omr_kedro import tables
 from omr_kedro.publishing.columns import UnmatchedRowsError
 from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.rows import (
+    OF_PROBLEMS,
+    PROBLEMS,
     SELECTION_PROMPT,
     Usefulness,
     additional_rows,
@@ -206,6 +209,26 @@ def selection(number: int, outcome: str, **more: Any) -> Row:
     }
 
 
+def comparisons(rows: list[Row], summaries: list[Row], problems: list[Row] | None = None) -> Iterator[pa.RecordBatch]:
+    known = [{"problem_id": "p", "problem_type": "converted_proof", "problem_source": "forum", "answer_source": "none"}]
+    schema = pa.schema([PROBLEMS.field(name) for name in OF_PROBLEMS])
+    batches = [pa.RecordBatch.from_pylist(known if problems is None else problems, schema)]
+    licences = Licences("mit", {"forum": "cc-by-sa-4.0"})
+    return selection_rows(shards_of(rows, 1), shards_of(summaries, 1), batches, licences, SELECTION_PROMPT)
+
+
+def test_a_comparison_has_the_type_the_source_and_so_the_licence_of_its_problem() -> None:
+    (row,) = rows_of(comparisons([selection(0, "right")], []))
+    told = ("problem_type", "problem_source", "answer_source", "license")
+    assert [row[name] for name in told] == ["converted_proof", "forum", "none", "cc-by-sa-4.0"]
+
+
+@pytest.mark.parametrize("problems", [[], [{"problem_id": "q"}]])
+def test_a_comparison_of_a_problem_that_is_not_published_stops_the_publishing(problems: list[Row]) -> None:
+    with pytest.raises(UnmatchedRowsError, match="problem p has rows"):
+        rows_of(comparisons([selection(0, "right")], [], problems))
+
+
 def test_comparisons_whose_choice_is_right_are_published_with_their_candidates() -> None:
     rows = [
         selection(0, "right"),
@@ -214,7 +237,7 @@ def test_comparisons_whose_choice_is_right_are_published_with_their_candidates()
         selection(3, "unclear"),
     ]
     summaries = [{"group_id": "g2", "summary": "Short. Judgment: 2"}]
-    first, second = rows_of(selection_rows(shards_of(rows, 1), shards_of(summaries, 1), Licences(), SELECTION_PROMPT))
+    first, second = rows_of(comparisons(rows, summaries))
     assert first["generated_solution"] == "<think>\nCompare.\n</think>\nJudgment: 2"
     assert second["generated_solution"] == "Short. Judgment: 2"
     assert first["problem"] == first["messages"][0]["content"]

@@ -17,6 +17,7 @@ from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
 from omr_kedro.publishing.licences import UNKNOWN, Licences
 from omr_kedro.publishing.publication import Publication, Published, publication
 from omr_kedro.publishing.rows import (
+    OF_PROBLEMS,
     SELECTION_PROMPT,
     SOLVED,
     Usefulness,
@@ -102,12 +103,17 @@ def publish_rejected(modes: Sequence[str], options: PublishOptions, *rejected: S
     )  # fmt: skip
 
 
-def publish_genselect(selections: Shards, summaries: Shards, options: PublishOptions) -> Publication:
+def publish_genselect(
+    selections: Shards, summaries: Shards, problems: Published, options: PublishOptions
+) -> Publication:
     """The config `genselect`."""
-    rows = partial(selection_rows, selections, summaries, options.licences, options.selection_prompt)
-    return publication(
-        tables.PUBLISHED_SELECTIONS, rows, [selections, summaries], options.by, why_empty="no comparison chose right"
-    )
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        known = problems.batches(OF_PROBLEMS)
+        return selection_rows(selections, summaries, known, options.licences, options.selection_prompt)
+
+    inputs: list[Shards | Published] = [selections, summaries, problems]
+    return publication(tables.PUBLISHED_SELECTIONS, rows, inputs, options.by, why_empty="no comparison chose right")
 
 
 def publish_problems(
@@ -170,7 +176,13 @@ def count_published(**published: Published) -> pd.DataFrame:
 
 
 def check_published(
-    counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards, selection: Shards, **tables: Shards
+    counts: pd.DataFrame,
+    funnel: pd.DataFrame,
+    problems: Shards,
+    selection: Shards,
+    comparisons_funnel: pd.DataFrame | None = None,
+    right_selections: Shards | None = None,
+    **tables: Shards,
 ) -> None:
     """Fail the run when a config holds other rows than its tables, or these other rows than the funnel.
 
@@ -179,6 +191,8 @@ def check_published(
         funnel: of solutions.
         problems: the clean problems.
         selection: which solutions are trained on.
+        comparisons_funnel: of comparisons, where they are published.
+        right_selections: the same, those that chose right.
         tables: solutions and rejected samples of each mode, as `<mode>_solutions` and `<mode>_rejected`.
 
     Raises:
@@ -195,6 +209,7 @@ def check_published(
         ("config problems", rows["problems"], "problems", problems.count),
         *_view_pairs(rows, selection),
         *_funnel_pairs(funnel, problems, tables),
+        *_comparison_pairs(rows, comparisons_funnel, right_selections),
     ]
     if wrong := [f"{one}: {here:,} rows; {other}: {there:,}" for one, here, other, there in pairs if here != there]:
         raise PublishedCountsError(
@@ -232,6 +247,14 @@ def _funnel_pairs(funnel: pd.DataFrame, problems: Shards, tables: Mapping[str, S
             counted = stages.get(f"settle_{mode}", dict.fromkeys(columns, 0))
             told = sum(counted[column] for column in columns)
             yield f"funnel settle_{mode}, {' and '.join(columns)}", told, name, table.count
+
+
+def _comparison_pairs(rows: Mapping[str, int], funnel: pd.DataFrame | None, right: Shards | None) -> Iterable[_Pair]:
+    if funnel is None or right is None:
+        return
+    yield f"config {GENSELECT}", rows[GENSELECT], "right_selections", right.count
+    kept = sum(row["kept"] for row in funnel.to_dict("records") if row["stage"] == "select_solutions")
+    yield "funnel select_solutions, kept", kept, "right_selections", right.count
 
 
 def given(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:

@@ -33,6 +33,7 @@ from omr_kedro.shards import Shards
 
 OPTIONS, VIEWS = "params:publish", "params:publish_views"
 NOT_USEFUL = "judge_usefulness_dropped"
+_COMPARISONS = {"comparisons_funnel": "genselect_funnel", "right_selections": "right_selections"}
 
 
 def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
@@ -91,6 +92,7 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
                     "problems": "problems",
                     "selection": "sft_selection",
                     **{name: name for name in tables},
+                    **(_COMPARISONS if GENSELECT in modes else {}),
                 },
                 outputs=None,
                 name="check_published",
@@ -105,7 +107,7 @@ def _of_mode(mode: str) -> Node:
     functions: dict[str, tuple[Callable[..., Publication], list[str]]] = {
         COT: (publish_cot, ["cot_solutions", "cot_summaries"]),
         TIR: (publish_tir, ["tir_solutions", "tir_usefulness", "extract_fragments_dropped", NOT_USEFUL]),
-        GENSELECT: (publish_genselect, ["selections", "selection_summaries"]),
+        GENSELECT: (publish_genselect, ["selections", "selection_summaries", "published_problems"]),
     }
     function, inputs = functions[mode]
     return Node(function, inputs=[*inputs, OPTIONS], outputs=f"published_{mode}", name=f"publish_{mode}")
