@@ -39,7 +39,7 @@ class UnfitRowError(OmrError):
 
 @dataclass(frozen=True)
 class Guard:
-    """Knows the problems and samples that views may be made of. What it knows is read when it is first asked."""
+    """Knows the problems and samples that views may be made of, once it is first asked about them."""
 
     problems: Published
     rejected: Published
