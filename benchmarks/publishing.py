@@ -3,9 +3,10 @@
     python -m benchmarks.publishing [--rows 50000 100000] [--chars 10000] [--shards 16] [--repeat 3]
 
 Solutions are random words of mathematics, in row groups as `TableStore` writes them; half of them have a summary. The
-copy reads each file of the solutions and writes it again, zstd, with pyarrow's own settings: what published rows cost
-at least. These hold every text twice, as a string and as messages, and are read, joined, checked, digested and written
-with a page index in chunks cut by content. Both are a process each, in turn; memory is the peak RSS of the process.
+copy reads each file of the solutions and writes it again: what published rows cost at least. Codec, its level, the page
+index and the size of row groups are those of published files, so that the ratio tells the cost of the rest: published
+rows hold every text twice, as a string and as messages, and are joined, checked, digested, and cut into chunks by
+content. Both are a process each, in turn; memory is the peak RSS of the process.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ import pyarrow.parquet as pq
 from benchmarks import ROOT
 from benchmarks.results import emit, figure, spread
 from omr_kedro import tables
-from omr_kedro.publishing.files import publish
+from omr_kedro.publishing.files import CODEC, Sizes, publish, row_groups
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.publication import publication
-from omr_kedro.publishing.rows import Licences, cot_rows
+from omr_kedro.publishing.rows import cot_rows
 from omr_kedro.shards import Shard, Shards, content_id, shard_names
 from omr_kedro.shards.formats import read_batches, read_rows
 
@@ -134,12 +136,12 @@ def copy(folder: Path, out: Path) -> None:
     out.mkdir()
     for path in sorted((folder / "solutions").glob("*.parquet")):
         with pq.ParquetFile(path) as file, _writer(out / path.name, file.schema_arrow) as copied:
-            for batch in file.iter_batches():
-                copied.write_batch(batch)
+            for group in row_groups(file.iter_batches(_GROUP), Sizes().group):
+                copied.write_table(group, row_group_size=len(group))
 
 
 def _writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(path, schema, compression="zstd")
+    return pq.ParquetWriter(path, schema, compression=CODEC, write_page_index=True)
 
 
 def published(folder: Path, out: Path) -> None:

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from omr_kedro.publishing.front_matter import with_front_matter
-from omr_kedro.push import files_to_push, push
+from omr_kedro.push import files_to_push, licence_warning, push
 from omr_kedro.shards import BadInputError
 from tests.support.hub_to_write import HubToWrite
 from tests.support.project import Project
@@ -40,8 +40,9 @@ def write_dataset(folder: Path, sizes: dict[str, list[int]]) -> None:
     write_card(folder, sizes)
 
 
-def write_card(folder: Path, sizes: dict[str, list[int]]) -> None:
+def write_card(folder: Path, sizes: dict[str, list[int]], licence: Any = "mit") -> None:
     fields = {
+        "license": licence,
         "configs": [
             {
                 "config_name": config,
@@ -170,6 +171,17 @@ def test_a_repository_is_public_only_where_that_was_said(hub: HubToWrite, folder
     assert hub.repos[STORED] == below(folder)
 
 
+@pytest.mark.parametrize("licence", ["unknown", ["mit", "unknown"], None, []])
+def test_rows_without_a_licence_go_up_for_their_owner_alone(hub: HubToWrite, folder: Path, licence: Any) -> None:
+    write_card(folder, SIZES, licence)
+    told = pushed(hub, folder, public=True)
+    assert told.startswith("refused: The card names no licence for some rows, and everybody would see them.")
+    assert "Set `publish.license`" in told
+    assert not hub.asked
+    assert "The card names no licence" in licence_warning(folder)
+    assert pushed(hub, folder).startswith("private")
+
+
 def test_a_token_that_the_hub_refuses_is_told_without_the_token(hub: HubToWrite, folder: Path) -> None:
     told = pushed(hub, folder, token="hf_another_token")
     assert told.startswith("refused: The hub refuses team/olympiads (401): set HF_TOKEN")
@@ -248,6 +260,7 @@ def test_a_dry_run_lists_files_with_sizes_and_contacts_nobody(hub: HubToWrite, t
     project = Project.create(tmp_path / "project")
     folder = project.path / "data/07_model_output/offline/dataset"
     write_dataset(folder, SIZES)
+    write_card(folder, SIZES, "unknown")
     words = ("push", "--repo", REPO, "--env", "offline")
     env = {"HF_ENDPOINT": hub.url, "HF_TOKEN": hub.token, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home")}
     done = project.kedro(*words, "--dry-run", env=env)
@@ -258,6 +271,7 @@ def test_a_dry_run_lists_files_with_sizes_and_contacts_nobody(hub: HubToWrite, t
     assert not hub.asked
     done = project.kedro(*words, env=env)
     assert done.returncode == 0, done.stderr
-    assert "only its owner sees it" in done.stdout
+    said = " ".join(done.stdout.split())
+    assert said.index("The card names no licence for some rows") < said.index("only its owner sees it")
     assert hub.repos[STORED] == below(folder)
     assert hub.token not in done.stdout + done.stderr

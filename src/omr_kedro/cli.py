@@ -31,7 +31,7 @@ from omr_kedro.lineage import show, trace
 from omr_kedro.lineage.exams import NoSuchExamError, last_marks, load_records, marks_of, prompt_hashes
 from omr_kedro.lineage.progress import read_stages, stage_table
 from omr_kedro.lineage.project_tables import ProjectTables
-from omr_kedro.push import FileToPush, files_to_push, push
+from omr_kedro.push import FileToPush, files_to_push, licence_warning, push
 from omr_kedro.readiness import check
 from omr_kedro.runners import ConfiguredRunner, load_runner, make_runner
 from omr_kedro.runners.status import as_table, details, read_status, troubles
@@ -251,8 +251,11 @@ def push_command(env: str | None, params: dict[str, Any], repo: str, public: boo
         assert card, "the card has an entry"  # noqa: S101
         folder = Path(card._describe()["filepath"]).parent
         token = (session.credentials.get("hub") or {}).get("token")
+    files = files_to_push(folder)
+    if warning := licence_warning(folder, public=public):
+        say(warning)
     if dry_run:
-        _show_files(files_to_push(folder))
+        _show_files(files)
         say(f"Nothing went up. It would go to {repo}, where {_SEERS[not public]} it.")
         return
     done = push(folder, repo, public=public, token=token)

@@ -13,7 +13,8 @@ from huggingface_hub import HfApi, constants
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
 from omr_kedro.llm.endpoint.redaction import without_user
-from omr_kedro.publishing.front_matter import StatedSplit, stated_splits
+from omr_kedro.publishing.front_matter import StatedSplit, stated_licences, stated_splits
+from omr_kedro.publishing.licences import UNKNOWN
 from omr_kedro.shards import BadInputError, OmrError
 from omr_kedro.shards.printable import printable_name, printable_path
 
@@ -72,6 +73,26 @@ def files_to_push(folder: Path) -> list[FileToPush]:
     return [FileToPush(name, (folder / name).stat().st_size) for name in (*texts, *found)]
 
 
+def licence_warning(folder: Path, *, public: bool = False) -> str:
+    """A sentence about rows for which the card names no licence; empty where it names all.
+
+    Raises:
+        BadInputError: everybody shall see them; or see `files_to_push`.
+    """
+    stated = stated_licences((folder / CARD).read_text("utf-8"))
+    if stated and UNKNOWN not in stated:
+        return ""
+    if public:
+        raise BadInputError(
+            "The card names no licence for some rows, and everybody would see them. Nothing went up. Set "
+            "`publish.license`, or `publish.licenses` by source (conf/base/parameters_publish.yml), then: "
+            "kedro run --pipelines publish,describe_dataset"
+        )
+    return (
+        "The card names no licence for some rows: nobody but you knows what they may be used for (`publish.license`)."
+    )
+
+
 def push(folder: Path, repo: str, *, public: bool = False, token: str | None = None) -> Pushed:
     """Upload the dataset; what went up before, in a push that was interrupted, does not go up again.
 
@@ -85,12 +106,13 @@ def push(folder: Path, repo: str, *, public: bool = False, token: str | None = N
         token: of the hub; without one, `HF_TOKEN` or that of `hf auth login`.
 
     Raises:
-        BadInputError: see `files_to_push`; `repo` is no name of a repository.
+        BadInputError: see `files_to_push` and `licence_warning`; `repo` is no name of a repository.
         PushError: the hub refuses or cannot be reached; nothing of its answer but the status is told.
     """
     if not _REPO.fullmatch(repo):
         raise BadInputError(f"{printable_name(repo)} is no repository: it is written as owner/name.")
     files = files_to_push(folder)
+    licence_warning(folder, public=public)
     api = HfApi(token=token)
     try:
         url = api.create_repo(repo, repo_type="dataset", private=not public, exist_ok=True)

@@ -101,11 +101,26 @@ def test_a_config_that_lacks_a_row_fails_the_run_with_both_numbers(dataset: Data
 
 def test_tables_that_were_made_since_the_funnel_fail_the_run(dataset: Dataset) -> None:
     funnel = pd.DataFrame([{"stage": "settle_cot", "kept": 5, "dropped": 2, "failed": 2}])
-    tables = {"cot_solutions": dataset.solutions, "cot_rejected": dataset.rejected}
+    tables: dict[str, Any] = {"cot_solutions": dataset.solutions, "cot_rejected": dataset.rejected}
     with pytest.raises(PublishedCountsError) as told:
         check_published(dataset.counts, funnel, dataset.problems, shards_of([]), **tables)
     assert "funnel settle_cot, kept: 5 rows; cot_solutions: 6" in str(told.value)
     assert "funnel settle_cot, dropped and failed: 4 rows; cot_rejected: 2" in str(told.value)
+
+
+def test_comparisons_are_counted_with_those_that_chose_right_and_their_funnel(dataset: Dataset) -> None:
+    counts = pd.concat([dataset.counts, pd.DataFrame([{"config": "genselect", "rows": 2}])])
+    right, funnel = (
+        shards_of([{}, {}]),
+        [{"stage": "group_candidates", "kept": 9}, {"stage": "select_solutions", "kept": 2}],
+    )
+    dataset.check(counts, right_selections=right, comparisons_funnel=pd.DataFrame(funnel))
+    with pytest.raises(PublishedCountsError) as told:
+        dataset.check(counts, right_selections=shards_of([{}]), comparisons_funnel=pd.DataFrame(funnel))
+    assert "config genselect: 2 rows; right_selections: 1" in str(told.value)
+    assert "funnel select_solutions, kept: 2 rows; right_selections: 1" in str(told.value)
+    none = counts.assign(rows=counts["rows"].where(counts["config"] != "genselect", 0))
+    dataset.check(none, right_selections=shards_of([]), comparisons_funnel=pd.DataFrame())
 
 
 def test_a_view_that_lacks_a_row_of_the_selection_fails_the_run(dataset: Dataset) -> None:

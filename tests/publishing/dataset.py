@@ -87,9 +87,11 @@ class Dataset:
         rejected: Sequence[Row] = (),
         tir: Sequence[Row] = (),
         tir_rejected: Sequence[Row] = (),
+        usefulness: tuple[Shards, Shards, Shards] = (Shards([]), Shards([]), Shards([])),
         **options: Any,
     ) -> None:
         self.folder = folder
+        self.not_useful = usefulness[2]
         self.options = ViewOptions.model_validate(options)
         statements = [_statement(row) for row in problems]
         references = [_reference(row) for row in problems]
@@ -98,7 +100,7 @@ class Dataset:
         cot = publish_cot(table(folder / "s", solutions, shards=1), Shards([]), OPTIONS)
         self.solutions = [self._published("cot", cot)]
         code = table(folder / "ts", tir, tables.TIR_SOLUTIONS, shards=1)
-        self.solutions.append(self._published("tir", publish_tir(code, OPTIONS)))
+        self.solutions.append(self._published("tir", publish_tir(code, *usefulness, OPTIONS)))
         wrong = table(folder / "r", rejected, tables.REJECTED_SOLUTIONS, shards=1)
         wrong_code = table(folder / "tr", tir_rejected, tables.TIR_REJECTED_SOLUTIONS, shards=1)
         self.rejected = self._published("rejected", publish_rejected(["cot", "tir"], OPTIONS, wrong, wrong_code))
@@ -109,7 +111,7 @@ class Dataset:
 
     @cached_property
     def selection(self) -> Shards:
-        return made(select_for_sft(self.problems, self.rejected, BYTES, self.options, *self.solutions))
+        return made(select_for_sft(self.not_useful, self.problems, self.rejected, BYTES, self.options, *self.solutions))
 
     @property
     def reasons(self) -> dict[str, str | None]:

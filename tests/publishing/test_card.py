@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from omr_kedro.publishing.card import dataset_card
-from omr_kedro.publishing.facts import CountsError, DescriptionOptions, check_counts
+from omr_kedro.publishing.facts import CountsError, DescriptionOptions, Origin, check_counts
 from omr_kedro.publishing.front_matter import read_front_matter, stated_splits, with_front_matter
 from omr_kedro.publishing.manifest import Manifest, PublishedFile
 from omr_kedro.publishing.verifier import GRADING
@@ -74,6 +74,14 @@ def test_the_hub_reads_the_front_matter_and_datasets_finds_files_and_columns(tmp
         "name": "messages",
         "list": [{"name": "role", "dtype": "string"}, {"name": "content", "dtype": "string"}],
     }
+
+
+def test_the_card_says_that_nobody_has_named_a_licence(tmp_path: Path) -> None:
+    origins = [Origin("forum", "unknown", 1200), Origin("", "mit", 3)]
+    card = dataset_card(facts(tmp_path, origins=origins))
+    assert "Nobody has named a licence for 1,200 of the problems" in card
+    assert read_front_matter(card)["license"] == ["mit", "unknown"]
+    assert "Nobody has named" not in dataset_card(facts(tmp_path, origins=origins[1:]))
 
 
 def test_the_card_states_the_counts_of_files_funnel_calls_benchmarks_and_keys(tmp_path: Path) -> None:

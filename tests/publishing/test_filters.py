@@ -9,13 +9,16 @@ from omr_kedro.publishing.arithmetic import is_arithmetic_wrong, split_arithmeti
 from omr_kedro.shards import Row
 from tests.publishing.dataset import Dataset, posed
 from tests.publishing.support import solution, with_code
+from tests.support.tables import shards_of
 
 PROBLEMS = ["a", "b", "c"]
 
 
-def dataset(folder: Path, solutions: list[Row], filters: dict[str, Any], tir: list[Row] | None = None) -> Dataset:
+def dataset(
+    folder: Path, solutions: list[Row], filters: dict[str, Any], tir: list[Row] | None = None, **more: Any
+) -> Dataset:
     problems = [posed(name) for name in PROBLEMS]
-    return Dataset(folder, solutions, problems, tir=tir or [], rl={"share": 0}, filters=filters)
+    return Dataset(folder, solutions, problems, tir=tir or [], rl={"share": 0}, filters=filters, **more)
 
 
 # For each filter: its setting, a row that it leaves out, one that it keeps.
@@ -70,6 +73,34 @@ def test_code_that_failed_or_did_not_run_is_known_by_its_counts(tmp_path: Path) 
         tmp_path, [solution(0, "b")], {"remove_code_errors": True, "remove_no_code": True}, [quiet, slow, idle]
     )
     assert data.reasons == {"b-0": None, "a-code-0": None, "a-code-1": "code_errors", "a-code-2": "no_code"}
+
+
+def usefulness(useful: list[Row], dropped: list[Row], judged: list[Row]) -> dict[str, Any]:
+    return {"usefulness": tuple(shards_of(rows, 1) for rows in (useful, dropped, judged))}
+
+
+CODE = [with_code(n, "a") for n in range(4)]
+
+
+def test_solutions_whose_code_was_of_no_use_are_left_out_where_that_was_judged(tmp_path: Path) -> None:
+    no_code, not_useful = ({"row_id": f"a-code-{n}", "outcome": "dropped"} for n in (1, 2))
+    judged = usefulness([{"solution_id": "a-code-0"}], [no_code], [not_useful])
+    reasons = {f"a-code-{n}": why for n, why in enumerate([None, "not_useful", "not_useful", "usefulness_unknown"])}
+    data = dataset(tmp_path / "one", [solution(0, "b")], {}, CODE, **judged)
+    assert data.reasons == {"b-0": None, **reasons}
+    assert {row["solution_id"] for row in data.view("sft_messages")} == {"b-0", "a-code-0"}
+    everything = dataset(tmp_path / "two", [solution(0, "b")], {"only_useful": False}, CODE, **judged)
+    assert set(everything.reasons.values()) == {None}
+
+
+def test_without_any_judgement_all_solutions_with_code_stay(tmp_path: Path) -> None:
+    assert dataset(tmp_path, [], {}, CODE).kept == [row["solution_id"] for row in CODE]
+
+
+def test_a_judge_who_decided_nothing_found_nothing_useful(tmp_path: Path) -> None:
+    undecided = [{"row_id": row["solution_id"], "outcome": "failed"} for row in CODE]
+    data = dataset(tmp_path, [], {}, CODE, **usefulness([], [], undecided))
+    assert set(data.reasons.values()) == {"usefulness_unknown"}
 
 
 def test_of_texts_that_are_the_same_the_first_stays(tmp_path: Path) -> None:

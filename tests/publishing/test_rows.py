@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import pytest
 
 from omr_kedro import tables
 from omr_kedro.publishing.columns import UnmatchedRowsError
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.rows import (
+    OF_PROBLEMS,
+    PROBLEMS,
     SELECTION_PROMPT,
-    Licences,
+    Usefulness,
     additional_rows,
     cot_rows,
     problem_rows,
@@ -26,6 +30,7 @@ from tests.publishing.support import CHAT, rejected, rows_of, solution, table, w
 from tests.support.tables import shards_of
 
 NONE = Shards([])
+UNJUDGED = Usefulness(NONE, ())
 
 
 def summary(number: int, text: str) -> Row:
@@ -83,7 +88,7 @@ def test_lines_and_files_of_parquet_are_published_alike(tmp_path: Path) -> None:
 
 def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its_own(tmp_path: Path) -> None:
     (row,) = rows_of(
-        tir_rows(table(tmp_path, [with_code(0)], tables.TIR_SOLUTIONS), Licences(), '[{"type": "function"}]')
+        tir_rows(table(tmp_path, [with_code(0)], tables.TIR_SOLUTIONS), UNJUDGED, Licences(), '[{"type": "function"}]')
     )
     assert row["generated_solution"].startswith("<think>\nCount 0.\n<tool_call>")
     assert [m["role"] for m in row["messages"]] == ["user", "assistant", "tool", "assistant"]
@@ -97,6 +102,30 @@ def test_a_solution_with_code_keeps_its_string_and_its_output_in_messages_of_its
         1,
     ]
     assert row["tools"] == '[{"type": "function"}]'
+
+
+def useful(number: int) -> Row:
+    return {"solution_id": f"p-code-{number}", "problem_id": "p", "thread_id": "t"}
+
+
+def not_useful(number: int, outcome: str) -> Row:
+    return {"row_id": f"p-code-{number}", "outcome": outcome}
+
+
+def test_a_solution_with_code_says_whether_its_code_was_of_use(tmp_path: Path) -> None:
+    solutions = shards_of([with_code(n) for n in range(5)], 1)
+    others = [not_useful(1, "dropped")], [not_useful(2, "dropped"), not_useful(3, "failed")]
+    known = Usefulness(shards_of([useful(0)], 1), tuple(shards_of(rows, 1) for rows in others))
+    rows = rows_of(tir_rows(solutions, known, Licences(), "[]"))
+    assert [row["useful"] for row in rows] == [True, False, False, None, None]
+    assert [row["useful"] for row in rows_of(tir_rows(solutions, UNJUDGED, Licences(), "[]"))] == [None] * 5
+    assert rows_of(cot_rows(shards_of([solution(0)], 1), NONE, Licences()))[0]["useful"] is None
+
+
+def test_usefulness_of_solutions_that_are_no_more_stops_the_publishing() -> None:
+    known = Usefulness(shards_of([useful(0), useful(7)], 1), ())
+    with pytest.raises(UnmatchedRowsError, match="p-code-7"):
+        rows_of(tir_rows(shards_of([with_code(0)], 1), known, Licences(), "[]"))
 
 
 def test_rejected_samples_of_all_modes_are_published_with_their_reasons(tmp_path: Path) -> None:
@@ -180,6 +209,26 @@ def selection(number: int, outcome: str, **more: Any) -> Row:
     }
 
 
+def comparisons(rows: list[Row], summaries: list[Row], problems: list[Row] | None = None) -> Iterator[pa.RecordBatch]:
+    known = [{"problem_id": "p", "problem_type": "converted_proof", "problem_source": "forum", "answer_source": "none"}]
+    schema = pa.schema([PROBLEMS.field(name) for name in OF_PROBLEMS])
+    batches = [pa.RecordBatch.from_pylist(known if problems is None else problems, schema)]
+    licences = Licences("mit", {"forum": "cc-by-sa-4.0"})
+    return selection_rows(shards_of(rows, 1), shards_of(summaries, 1), batches, licences, SELECTION_PROMPT)
+
+
+def test_a_comparison_has_the_type_the_source_and_so_the_licence_of_its_problem() -> None:
+    (row,) = rows_of(comparisons([selection(0, "right")], []))
+    told = ("problem_type", "problem_source", "answer_source", "license")
+    assert [row[name] for name in told] == ["converted_proof", "forum", "none", "cc-by-sa-4.0"]
+
+
+@pytest.mark.parametrize("problems", [[], [{"problem_id": "q"}]])
+def test_a_comparison_of_a_problem_that_is_not_published_stops_the_publishing(problems: list[Row]) -> None:
+    with pytest.raises(UnmatchedRowsError, match="problem p has rows"):
+        rows_of(comparisons([selection(0, "right")], [], problems))
+
+
 def test_comparisons_whose_choice_is_right_are_published_with_their_candidates() -> None:
     rows = [
         selection(0, "right"),
@@ -188,7 +237,7 @@ def test_comparisons_whose_choice_is_right_are_published_with_their_candidates()
         selection(3, "unclear"),
     ]
     summaries = [{"group_id": "g2", "summary": "Short. Judgment: 2"}]
-    first, second = rows_of(selection_rows(shards_of(rows, 1), shards_of(summaries, 1), Licences(), SELECTION_PROMPT))
+    first, second = rows_of(comparisons(rows, summaries))
     assert first["generated_solution"] == "<think>\nCompare.\n</think>\nJudgment: 2"
     assert second["generated_solution"] == "Short. Judgment: 2"
     assert first["problem"] == first["messages"][0]["content"]

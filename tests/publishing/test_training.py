@@ -16,7 +16,7 @@ from omr_kedro.publishing.files import publish
 from omr_kedro.publishing.publication import Publication, publication
 from omr_kedro.publishing.selection import held_out
 from omr_kedro.publishing.training import UnfitRowError, kept
-from omr_kedro.publishing.views import RL, SFT
+from omr_kedro.publishing.views import RL, SCHEMAS, SFT
 from omr_kedro.shards import Row
 from tests.publishing.dataset import Dataset, names, posed
 from tests.publishing.support import rejected, rows_of, solution, with_code
@@ -63,7 +63,7 @@ def test_a_planted_row_is_left_out_of_every_view_and_the_reason_is_told(tmp_path
         assert PLANTED["contaminated"]["problem_id"] not in {row["problem_id"] for row in rows}, view
 
 
-@pytest.mark.parametrize("kind", ["contaminated", "rejected"])
+@pytest.mark.parametrize("kind", PLANTED)
 def test_a_view_that_lets_one_through_is_not_written(tmp_path: Path, kind: str) -> None:
     """The check before writing, without the selection before it."""
     data = planted(tmp_path, kind)
@@ -73,6 +73,40 @@ def test_a_view_that_lets_one_through_is_not_written(tmp_path: Path, kind: str) 
         with pytest.raises(UnfitRowError, match="must be in no view"):
             data.view(view)
         assert not (tmp_path / "dataset/data" / view).exists()
+
+
+@pytest.fixture(scope="module")
+def fit(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return dataset(tmp_path_factory.mktemp("fit"))
+
+
+REPLY = [{"role": "assistant", "content": LOOP}]
+
+
+@pytest.mark.parametrize(
+    ("view", "changed"),
+    [
+        ("sft_messages", {"verdict": None}),
+        ("sft_messages", {"verdict": "incorrect"}),
+        ("sft_messages", {"finish_reason": "repetition"}),
+        ("sft_messages", {"messages": [{"role": "user", "content": "?"}, *REPLY]}),
+        ("sft_prompt_completion", {"completion": REPLY}),
+        ("sft_input_output", {"output": LOOP}),
+        ("preferences", {"chosen": REPLY}),
+        ("preferences", {"rejected": REPLY}),
+        ("preferences", {"rejected_verdict": "undecided"}),
+        ("preferences", {"rejected_verdict": "correct"}),
+        ("preferences", {"rejected_finish_reason": "length"}),
+    ],
+)
+def test_a_row_is_refused_for_what_it_says_of_itself(fit: Dataset, view: View, changed: Row) -> None:
+    """Its ids are those of a row that is fit."""
+    check = fit.guard.check_preferences if view == "preferences" else fit.guard.check_sft
+    rows = rows_of(fit.publication(view))
+    check(pa.RecordBatch.from_pylist(rows, SCHEMAS[view]))
+    rows[1] |= changed
+    with pytest.raises(UnfitRowError, match=rows[1]["solution_id"]):
+        check(pa.RecordBatch.from_pylist(rows, SCHEMAS[view]))
 
 
 @pytest.mark.parametrize("reason", ["undecided", "truncated", "looping", "repetition", "no_box", "unparsed_reply"])
@@ -142,6 +176,13 @@ def test_groups_for_rl_are_of_problems_that_are_held_out_one_order_of_each(tmp_p
     (row,) = rows_of(publish(tmp_path / "dataset", "genselect_rl", data.comparisons(groups)))
     assert (row["problem_id"], row["right"]) == (HELD[0], [0])
     assert "Candidate 2:\nText of" in row["prompt"][0]["content"]
+
+
+def test_a_group_with_a_candidate_in_a_loop_is_not_written(tmp_path: Path) -> None:
+    looping = group(HELD[0], 0, (f"{HELD[0]}-0", True), (f"{HELD[0]}-90", False))
+    looping["candidates"][0]["text"] = LOOP
+    with pytest.raises(UnfitRowError, match="in a loop"):
+        publish(tmp_path / "dataset", "genselect_rl", dataset(tmp_path).comparisons([looping]))
 
 
 @pytest.mark.parametrize("unfit", [(f"{HELD[0]}-95", False), (f"{HELD[0]}-90", True)])

@@ -13,6 +13,7 @@ from typing import Any
 
 from omr_kedro.publishing.facts import DatasetFacts, Funnel
 from omr_kedro.publishing.front_matter import with_front_matter
+from omr_kedro.publishing.licences import UNKNOWN
 from omr_kedro.publishing.limits import BIASES, LIMITS, MEANINGS
 from omr_kedro.publishing.manifest import Manifest
 from omr_kedro.publishing.markdown import quoted, table
@@ -235,6 +236,11 @@ def _of_origins(facts: DatasetFacts) -> Iterator[str]:
     yield "Posts belong to their authors; models' texts stand under the terms of the models that are named above.\n"
     if facts.options.sources:
         yield f"Threads come from {', '.join(map(quoted, facts.options.sources))}.\n"
+    if unlicensed := sum(origin.problems for origin in facts.origins if origin.license == UNKNOWN):
+        yield (
+            f"Nobody has named a licence for {unlicensed:,} of the problems and the rows made of them (`{UNKNOWN}`): "
+            "without one, it is not known whether others may use them.\n"
+        )
     ordered = sorted(facts.origins, key=lambda origin: (-origin.problems, origin))
     yield table(
         ("source", "licence of its rows", "problems"),

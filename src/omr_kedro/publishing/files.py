@@ -108,7 +108,7 @@ def _write(folder: Path, place: str, rows: Publication, sizes: Sizes) -> tuple[t
     """Write all files, whose names tell their number once it is known."""
     written: list[_File] = []
     in_memory = 0
-    for group in _ahead(_groups(_checked(rows), sizes.group)):
+    for group in _ahead(row_groups(_checked(rows), sizes.group)):
         if not written or written[-1].bytes >= sizes.file:
             _close(written[-1:])
             written.append(_File(folder / f"{len(written)}.parquet", rows.schema))
@@ -141,7 +141,8 @@ def _checked(rows: Publication) -> Iterator[pa.RecordBatch]:
             yield batch
 
 
-def _groups(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Table]:
+def row_groups(batches: Iterable[pa.RecordBatch], most: int) -> Iterator[pa.Table]:
+    """Batches as row groups of at most so many bytes in memory; a batch is never parted."""
     group: list[pa.RecordBatch] = []
     size = 0
     for batch in batches:
@@ -173,6 +174,12 @@ _REPEATED = {
 }  # fmt: skip
 
 
+CODEC = "zstd"
+"""At Arrow's level for it, 1."""
+_BUFFER = 4 << 20
+"""Bytes that are written to a file at once."""
+
+
 @dataclass
 class _File:
     """A file that is being written, and its digest so far."""
@@ -185,10 +192,13 @@ class _File:
 
     def __post_init__(self) -> None:
         self._file = self.path.open("wb")
+        # Arrow writes page by page, and each call of Python waits for the thread that makes rows.
+        digesting = pa.PythonFile(_Digesting(self._file, self), mode="w")
+        self._sink = pa.BufferedOutputStream(digesting, _BUFFER)
         self._parquet = pq.ParquetWriter(
-            _Digesting(self._file, self),
+            self._sink,
             self.schema,
-            compression="zstd",
+            compression=CODEC,
             use_dictionary=[name for name in self.schema.names if name in _REPEATED],
             write_page_index=True,
             use_content_defined_chunking=True,
@@ -196,10 +206,12 @@ class _File:
 
     def add(self, group: pa.Table) -> None:
         self._parquet.write_table(group, row_group_size=len(group))
+        self._sink.flush()  # Until then the file's size and digest lack its last bytes.
         self.rows += len(group)
 
     def close(self) -> None:
         self._parquet.close()
+        self._sink.close()
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()

@@ -6,7 +6,6 @@ search for loops take one text after the other.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
@@ -48,6 +47,9 @@ class Filters(BaseModel):
 
     modes: list[Literal["cot", "tir"]] | None = None
     """Kinds of solutions; null for all."""
+    only_useful: bool = True
+    """Solutions of the mode `tir` whose code was of no use, or of which nobody found that out; none where no solution
+    was judged at all. The paper (arXiv 2504.16891) keeps the useful ones."""
     remove_contaminated: Literal[True] = True
     """Problems that are not among the clean ones. It cannot be switched off."""
     drop_multi_boxed: bool = False
@@ -99,11 +101,14 @@ class Evidence(NamedTuple):
     rejected: Ids
     """Samples that are no solution."""
     count_tokens: Callable[[str], int]
+    judged: bool = False
+    """Whether the usefulness of solutions with code was judged at all."""
 
 
 COLUMNS = [
     "problem", "generated_solution", "inference_mode", "problem_id", "solution_id", "verdict", "finish_reason",
     "votes_for", "votes_total", "pass_rate", "tool_calls", "tool_errors", "tool_timeouts", "completion_tokens",
+    "useful",
 ]  # fmt: skip
 """Columns of published rows that are looked at."""
 
@@ -115,6 +120,10 @@ def left_out(batch: pa.RecordBatch, filters: Filters, evidence: Evidence) -> Ite
     code = _is(pc.equal(batch.column("inference_mode"), "tir"))
     if filters.modes is not None:
         yield "unwanted_mode", ~_is(pc.is_in(batch.column("inference_mode"), pa.array(filters.modes, pa.string())))
+    if filters.only_useful and evidence.judged:
+        useful = batch.column("useful")
+        yield "not_useful", code & _is(pc.equal(useful, False))
+        yield "usefulness_unknown", code & _is(useful.is_null())
     if filters.drop_multi_boxed:
         yield "multi_boxed", _is(pc.greater(pc.count_substring_regex(text, r"\\boxed\{[^}]*\}"), 1))
     if filters.remove_code_errors:
@@ -142,10 +151,10 @@ def left_out(batch: pa.RecordBatch, filters: Filters, evidence: Evidence) -> Ite
 def unfit(batch: pa.RecordBatch, evidence: Evidence) -> Iterator[tuple[str, Mask]]:
     """Reasons for which a row is in no view, whatever the filters say."""
     yield "contaminated", ~evidence.clean.hold(batch.column("problem_id"))
-    yield "undecided", ~_is(pc.equal(batch.column("verdict"), "correct"))
-    yield "cut", _cut(batch.column("finish_reason"))
+    yield "undecided", ~are(batch.column("verdict"), "correct")
+    yield "cut", are_cut(batch.column("finish_reason"))
     yield "rejected", evidence.rejected.hold(batch.column("solution_id"))
-    yield "looping", _looping(batch.column("generated_solution"))
+    yield "looping", are_looping(batch.column("generated_solution"))
 
 
 def first_reasons(reasons: Iterator[tuple[str, Mask]], rows: int) -> npt.NDArray[np.object_]:
@@ -179,7 +188,13 @@ def _mapped(texts: pa.Array, function: Callable[[str], float]) -> npt.NDArray[np
     return np.array([0 if text is None else function(text) for text in texts.to_pylist()], np.float64)
 
 
-def _cut(reasons: pa.Array) -> Mask:
+def are(column: pa.Array, value: str) -> Mask:
+    """Whether each value is this one."""
+    return _is(pc.equal(column, value))
+
+
+def are_cut(reasons: pa.Array) -> Mask:
+    """Whether finish reasons are of replies that are not whole."""
     encoded = reasons.dictionary_encode()
     cut = np.array([is_cut(reason) for reason in encoded.dictionary.to_pylist()] + [False])
     places: npt.NDArray[np.int32] = encoded.indices.fill_null(len(cut) - 1).to_numpy(zero_copy_only=False)
@@ -188,11 +203,12 @@ def _cut(reasons: pa.Array) -> Mask:
 
 _STRETCH = 4096
 """Bytes; about the window of `solutions.loops`."""
-_COMPRESSED = 0.15
-"""Share of a stretch that its compressed form takes at most where it may be a loop; prose and formulas take 0.3."""
+_COMPRESSED = 0.2
+"""Share of a stretch that LZ4 leaves at most where it may be a loop; of prose and formulas it leaves 0.6. Loops of up
+to 1,200 characters are found so."""
 
 
-def _looping(texts: pa.Array) -> Mask:
+def are_looping(texts: pa.Array) -> Mask:
     """Whether texts are loops; only those of which a stretch compresses very well are looked at word by word."""
     return np.array([text is not None and _may_loop(text) and is_looping(text) for text in texts.to_pylist()], bool)
 
@@ -200,4 +216,8 @@ def _looping(texts: pa.Array) -> Mask:
 def _may_loop(text: str) -> bool:
     content = text.encode()
     stretches = (content[begin : begin + _STRETCH] for begin in range(0, max(1, len(content)), _STRETCH // 2))
-    return any(len(zlib.compress(part, 1)) < _COMPRESSED * len(part) + 64 for part in stretches)
+    return any(
+        len(pa.compress(part, codec="lz4_raw", asbytes=True)) < _COMPRESSED * len(part) + 64
+        for part in stretches
+        if part
+    )

@@ -69,6 +69,16 @@ def stated_splits(card: str) -> list[StatedSplit]:
     return [StatedSplit(config, split, paths, rows[config, split]) for (config, split), paths in files.items()]
 
 
+def stated_licences(card: str) -> list[str]:
+    """The licences that a card states; none where it does not say.
+
+    Raises:
+        BadInputError: it has no front matter.
+    """
+    stated = read_front_matter(card).get("license")
+    return [str(each) for each in (stated if isinstance(stated, list) else [stated]) if each]
+
+
 def _files(configs: list[dict[str, Any]]) -> Iterator[tuple[tuple[str, str], tuple[str, ...]]]:
     for config in configs:
         for each in config["data_files"]:

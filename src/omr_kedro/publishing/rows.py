@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from omr_kedro import __version__, tables
 from omr_kedro.answers.forms import answer_form
-from omr_kedro.publishing.columns import Columns, alongside, batch_of, by_value, chats, constant, think
+from omr_kedro.publishing.columns import (
+    Columns,
+    UnmatchedRowsError,
+    alongside,
+    batch_of,
+    by_value,
+    chats,
+    constant,
+    think,
+)
 from omr_kedro.publishing.ids import IdPlaces
+from omr_kedro.publishing.licences import Licences
 from omr_kedro.publishing.publication import bare
 from omr_kedro.shards.arrow import arrow_batches
 from omr_kedro.shards.recipes import Row, Shards
@@ -29,19 +40,6 @@ _RENAMED = {"executions": "tool_calls", "execution_errors": "tool_errors", "exec
 _SUMMARIES = pa.schema([("solution_id", pa.string()), ("summary", pa.string())])
 
 
-@dataclass(frozen=True)
-class Licences:
-    """Licence of each row, by its source."""
-
-    usual: str = "cc-by-4.0"
-    by_source: Mapping[str, str] = field(default_factory=dict)
-
-    def of(self, sources: pa.Array) -> pa.Array:
-        """The licences of rows of these sources."""
-        special = by_value(sources, self.by_source.get)
-        return pc.fill_null(special, self.usual)
-
-
 def cot_rows(solutions: Shards, summaries: Shards, licences: Licences) -> Batches:
     """Rows of the config `cot`: a summary takes the place of the final text where there is one."""
     read = _read_columns(tables.SOLUTIONS)
@@ -51,18 +49,47 @@ def cot_rows(solutions: Shards, summaries: Shards, licences: Licences) -> Batche
             yield _solutions(batch, licences, SOLUTIONS, pc.coalesce(summary, batch.column("solution")))
 
 
-def tir_rows(solutions: Shards, licences: Licences, tools: str) -> Batches:
+class Usefulness(NamedTuple):
+    """Tables that say which solutions with code were of use; any of them may lack shards, or have none."""
+
+    useful: Shards
+    """Those that were (`tables.TIR_USEFULNESS`)."""
+    others: tuple[Shards, ...]
+    """The rest, with reasons (`tables.DROPPED`): `dropped` ones were of no use, `failed` ones are not decided."""
+
+    def of_shard(self, name: str) -> dict[str, bool]:
+        """The decision on each solution of a shard that has one."""
+        decided = dict.fromkeys(_column(self.useful, name, "solution_id"), True)
+        for table in self.others:
+            outcomes = zip(_column(table, name, "row_id"), _column(table, name, "outcome"), strict=True)
+            decided |= {solution: False for solution, outcome in outcomes if outcome == "dropped"}
+        return decided
+
+
+def _column(table: Shards, shard: str, column: str) -> Iterator[str]:
+    return table[shard].column(column) if shard in table else iter(())
+
+
+def tir_rows(solutions: Shards, usefulness: Usefulness, licences: Licences, tools: str) -> Batches:
     """Rows of the config `tir`.
 
     Args:
         solutions: right solutions with code; `messages` holds their chats as JSON.
+        usefulness: of their code.
         licences: of the rows.
         tools: that the model could call, as JSON.
+
+    Raises:
+        UnmatchedRowsError: the usefulness is of other solutions.
     """
     read = _read_columns(tables.TIR_SOLUTIONS)
-    for shard in solutions.values():
+    for name, shard in solutions.items():
+        decided = usefulness.of_shard(name)
         for batch in arrow_batches(shard, read):
-            yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools)
+            useful = pa.array([decided.pop(one, None) for one in batch.column("solution_id").to_pylist()], pa.bool_())
+            yield _solutions(batch, licences, SOLUTIONS, batch.column("solution"), tools, useful)
+        if decided:
+            raise UnmatchedRowsError(f"the usefulness of {next(iter(decided))} is known, which is no solution")
 
 
 def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences) -> Batches:
@@ -76,7 +103,12 @@ def rejected_rows(modes: Iterable[tuple[Shards, str | None]], licences: Licences
 
 
 def _solutions(
-    batch: pa.RecordBatch, licences: Licences, schema: pa.Schema, text: pa.Array, tools: str | None = None
+    batch: pa.RecordBatch,
+    licences: Licences,
+    schema: pa.Schema,
+    text: pa.Array,
+    tools: str | None = None,
+    useful: pa.Array | None = None,
 ) -> pa.RecordBatch:
     rows = len(batch)
     columns: Columns = {_RENAMED.get(name, name): batch.column(name) for name in batch.schema.names}
@@ -91,6 +123,8 @@ def _solutions(
     else:
         columns["messages"] = chats_of_json(columns["messages"])
         columns["tools"] = constant(tools, rows)
+    if useful is not None:
+        columns["useful"] = useful
     return batch_of(columns | _facts(columns, licences, rows), schema, rows)
 
 
@@ -140,7 +174,7 @@ def problem_rows(
         licences: of the rows.
     """
     solved = _Solved(solutions)
-    decided = _Decided(references)
+    decided = _decided(references)
     for shard in problems.values():
         for batch in arrow_batches(shard, _read_columns(tables.PROBLEMS)):
             columns: Columns = {name: batch.column(name) for name in batch.schema.names}
@@ -183,19 +217,33 @@ class _Solved:
         return {"solutions": pa.array(self._places.counts(ids)), "pass_rate_model": known}
 
 
-class _Decided:
-    """Decided answers by their problems; a few hundred bytes of memory for each."""
+class _ByProblem:
+    """Columns of rows that stand for a problem each, by its id; all of them are in memory."""
 
-    def __init__(self, references: Shards) -> None:
-        read = pa.schema([pa.field(each.name, each.type) for each in tables.REFERENCE_ANSWERS if each.name in _DECIDED])
-        found = [batch for shard in references.values() for batch in arrow_batches(shard, read)]
-        self._rows = pa.Table.from_batches(found, schema=read).combine_chunks()
-        self._places = IdPlaces([self._rows["problem_id"].combine_chunks()] if len(self._rows) else [])
+    def __init__(self, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> None:
+        rows = pa.Table.from_batches(batches, schema=schema).combine_chunks()
+        self._places = IdPlaces(rows["problem_id"].chunks)
+        self._rows = rows.drop_columns("problem_id")
 
     def of(self, ids: pa.Array) -> Columns:
+        """The columns for these problems; empty for one that has no row."""
+        return self._taken(self._places.of(ids))
+
+    def each_of(self, ids: pa.Array) -> Columns:
+        """The same, where each must have a row.
+
+        Raises:
+            UnmatchedRowsError: names the first problem without one.
+        """
         places = self._places.of(ids)
+        if (places < 0).any():
+            unknown = ids[int(np.argmax(places < 0))]
+            raise UnmatchedRowsError(f"problem {unknown} has rows, but is none of those that are published")
+        return self._taken(places)
+
+    def _taken(self, places: npt.NDArray[np.int64]) -> Columns:
         taken = self._rows.take(pa.array(places, mask=places < 0))
-        return {name: taken[name].combine_chunks() for name in taken.schema.names if name != "problem_id"}
+        return {name: taken[name].combine_chunks() for name in taken.schema.names}
 
 
 _DECIDED = frozenset(
@@ -204,6 +252,12 @@ _DECIDED = frozenset(
         "stop_reason", "pass_rate", "pass_rate_first8",
     }
 )  # fmt: skip
+
+
+def _decided(references: Shards) -> _ByProblem:
+    """Decided answers; a few hundred bytes of memory for each problem."""
+    read = pa.schema([pa.field(each.name, each.type) for each in tables.REFERENCE_ANSWERS if each.name in _DECIDED])
+    return _ByProblem((batch for shard in references.values() for batch in arrow_batches(shard, read)), read)
 
 
 def additional_rows(rows: Batches) -> Batches:
@@ -231,8 +285,26 @@ def selection_prompt(template: str, problem: str, texts: list[str]) -> str:
     return re.sub(r"\{(problem|candidates)\}", lambda found: values[found[1]], template)
 
 
-def selection_rows(selections: Shards, summaries: Shards, licences: Licences, template: str) -> Batches:
-    """Rows of the config `genselect`: comparisons whose choice is right."""
+OF_PROBLEMS = ["problem_id", "problem_type", "problem_source", "answer_source"]
+"""Columns of published problems that rows of comparisons tell of."""
+
+
+def selection_rows(
+    selections: Shards, summaries: Shards, problems: Iterable[pa.RecordBatch], licences: Licences, template: str
+) -> Batches:
+    """Rows of the config `genselect`: comparisons whose choice is right.
+
+    Args:
+        selections: all comparisons.
+        summaries: of those that choose right; one stands for its comparison.
+        problems: the published ones, as far as `OF_PROBLEMS` goes; some sixty bytes of memory for each.
+        licences: of the rows.
+        template: of the user message; see `selection_prompt`.
+
+    Raises:
+        UnmatchedRowsError: a comparison is of a problem that is not published.
+    """
+    of_problems = _ByProblem(problems, pa.schema([PROBLEMS.field(name) for name in OF_PROBLEMS]))
     make = partial(_selection, template=template)
     for name, shard in selections.items():
         chosen = {row["group_id"]: row["summary"] for row in summaries[name].rows()} if name in summaries else {}
@@ -241,10 +313,10 @@ def selection_rows(selections: Shards, summaries: Shards, licences: Licences, te
             if row["outcome"] == "right":
                 batch.append(make({**row, "summary": chosen.get(row["group_id"])}))
             if len(batch) == _ROWS:
-                yield _selections(batch, licences)
+                yield _selections(batch, of_problems, licences)
                 batch = []
         if batch:
-            yield _selections(batch, licences)
+            yield _selections(batch, of_problems, licences)
 
 
 _ROWS = 32
@@ -269,10 +341,11 @@ def _selection(row: Row, template: str) -> Row:
     }
 
 
-def _selections(rows: list[Row], licences: Licences) -> pa.RecordBatch:
+def _selections(rows: list[Row], of_problems: _ByProblem, licences: Licences) -> pa.RecordBatch:
     given = pa.RecordBatch.from_pylist(
         [{name: row.get(name) for name in SELECTIONS.names} for row in rows],
         schema=pa.schema([pa.field(each.name, each.type) for each in SELECTIONS]),
     )
     columns: Columns = {name: given.column(name) for name in SELECTIONS.names}
+    columns |= of_problems.each_of(columns["problem_id"])
     return batch_of(columns | _facts(columns, licences, len(given)), SELECTIONS, len(given))

@@ -42,6 +42,11 @@ def select(published: Sequence[Published], filters: Filters, evidence: Evidence,
         begin += len(batch)
 
 
+def is_usefulness_known(published: Iterable[Published]) -> bool:
+    """Whether it is of any solution."""
+    return any(batch.column(0).null_count < len(batch) for batch in _batches(published, ["useful"]))
+
+
 def _batches(published: Iterable[Published], columns: list[str]) -> Iterator[pa.RecordBatch]:
     return (batch for config in published for batch in config.batches(columns))
 

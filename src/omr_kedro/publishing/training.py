@@ -2,7 +2,7 @@
 
 Rows are fit by construction: views get what the selection kept. The check knows nothing of how they were made. It
 compares their ids with the problems that are clean and the samples that were rejected (wrong, undecided, cut, in a
-loop), and holds SFT and RL apart.
+loop), looks at each row's own verdict, finish reason and replies, and holds SFT and RL apart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from omr_kedro.publishing.columns import UnmatchedRowsError
-from omr_kedro.publishing.filters import Bounds, Evidence, unfit
+from omr_kedro.publishing.filters import Bounds, Evidence, are, are_cut, are_looping, unfit
 from omr_kedro.publishing.ids import Ids
 from omr_kedro.publishing.publication import Published
 from omr_kedro.publishing.selection import held_out
@@ -39,7 +39,7 @@ class UnfitRowError(OmrError):
 
 @dataclass(frozen=True)
 class Guard:
-    """Knows the problems and samples that views may be made of. What it knows is read when it is first asked."""
+    """Knows the problems and samples that views may be made of, once it is first asked about them."""
 
     problems: Published
     rejected: Published
@@ -61,12 +61,12 @@ class Guard:
         batches = self.rejected.batches(["solution_id", "reason"])
         return Ids(batch.filter(pc.equal(batch.column("reason"), WRONG)).column("solution_id") for batch in batches)
 
-    def evidence(self, count_tokens: Callable[[str], int]) -> Evidence:
+    def evidence(self, count_tokens: Callable[[str], int], *, judged: bool = False) -> Evidence:
         """The same for filters."""
-        return Evidence(self.clean, self.unsolved, count_tokens)
+        return Evidence(self.clean, self.unsolved, count_tokens, judged)
 
     def check_sft(self, batch: pa.RecordBatch) -> None:
-        """See that rows are of clean problems that are not held out, and of solutions that are right.
+        """See that rows are of clean problems that are not held out, and of right solutions that are whole and no loop.
 
         Raises:
             UnfitRowError: names the first row that is not.
@@ -75,12 +75,16 @@ class Guard:
         _refuse(batch, ~self.clean.hold(ids), "its problem is not among the clean ones")
         _refuse(batch, held_out(ids, self.rl_share), "its problem is held out for RL")
         _refuse(batch, self.unsolved.hold(batch.column("solution_id")), "it is among the rejected samples")
+        _refuse(batch, ~are(batch.column("verdict"), "correct"), "its answer is not known to be right")
+        _refuse(batch, are_cut(batch.column("finish_reason")), "its reply is cut")
+        _refuse(batch, _has_loop(batch), "a reply is in a loop")
 
     def check_preferences(self, batch: pa.RecordBatch) -> None:
         """As `check_sft`, and that the rejected reply is a whole one with a wrong answer."""
         self.check_sft(batch)
-        wrong = self.wrong.hold(batch.column("rejected_solution_id"))
-        _refuse(batch, ~wrong, "its rejected reply is no whole sample with a wrong answer")
+        wrong = self.wrong.hold(batch.column("rejected_solution_id")) & are(batch.column("rejected_verdict"), WRONG)
+        whole = ~are_cut(batch.column("rejected_finish_reason"))
+        _refuse(batch, ~(wrong & whole), "its rejected reply is no whole sample with a wrong answer")
 
     def check_rl(self, batch: pa.RecordBatch) -> None:
         """See that rows are of clean problems that are held out and have an answer."""
@@ -96,10 +100,28 @@ class Guard:
         candidates = batch.column("candidates").flatten()
         ids, correct = candidates.field("solution_id"), candidates.field("correct").to_numpy(zero_copy_only=False)
         fit = np.where(correct.astype(bool), ~self.unsolved.hold(ids), self.wrong.hold(ids))
+        fit &= ~are_looping(candidates.field("text"))
         parents = pc.list_parent_indices(batch.column("candidates")).to_numpy()
         of_row = np.zeros(len(batch), bool)
         of_row[parents[~fit]] = True
         _refuse(batch, of_row, "a candidate is undecided, cut or in a loop")
+
+
+_CHATS = ("messages", "completion", "chosen", "rejected")
+"""Columns of views that hold replies as messages; `output` holds one as a text."""
+
+
+def _has_loop(batch: pa.RecordBatch) -> npt.NDArray[np.bool_]:
+    """Whether a reply of each row is in a loop."""
+    names = batch.schema.names
+    found = are_looping(batch.column("output")) if "output" in names else np.zeros(len(batch), bool)
+    for name in _CHATS:
+        if name in names:
+            said = pc.list_flatten(batch.column(name))
+            replies = pc.indices_nonzero(pc.equal(said.field("role"), "assistant"))
+            rows = pc.list_parent_indices(batch.column(name)).take(replies).to_numpy()
+            found[rows[are_looping(said.field("content").take(replies))]] = True
+    return found
 
 
 def _refuse(batch: pa.RecordBatch, rows: npt.NDArray[np.bool_], why: str) -> None:
@@ -167,7 +189,7 @@ def _of_mode(batches: Iterable[pa.RecordBatch], mode: str) -> Iterator[pa.Record
 
 
 def _wrong(rejected: Published, columns: list[str], guard: Guard) -> Iterator[pa.RecordBatch]:
-    more = ["reason", "verdict", "finish_reason"]
+    more = ["reason"]
     evidence = guard.evidence(len)
     for batch in rejected.batches([*columns, *more]):
         unusable = np.zeros(len(batch), bool)

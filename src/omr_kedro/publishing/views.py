@@ -1,7 +1,8 @@
 """Rows for trainers, each in the form that its trainer loads unchanged.
 
-A view is made of published rows, batch by batch. Each of its rows has the ids of what it is made of, so that
-`kedro lineage` finds it and the check before writing knows it; trainers pass over columns that they do not know.
+A view is made of published rows, batch by batch. Each of its rows has the ids of what it is made of, its verdict and
+its finish reason, so that `kedro lineage` finds it and the check before writing knows it; trainers pass over columns
+that they do not know.
 """
 
 from __future__ import annotations
@@ -192,10 +193,13 @@ def _ranges(begins: Any, ends: Any) -> Any:
 
 # ---- SFT
 
-_IDS = [("problem_id", _TEXT), ("solution_id", _TEXT), ("expected_answer", _TEXT), ("inference_mode", _TEXT)]
+_IDS = [(name, _TEXT) for name in ("problem_id", "solution_id", "expected_answer", "inference_mode")]
+_CHECKED = [("verdict", _TEXT), ("finish_reason", _TEXT)]
+"""Facts about the reply, for the check before writing."""
+_OF_SOLUTION = [*_IDS, *_CHECKED]
 SOURCE_COLUMNS = [
     "problem", "generated_solution", "inference_mode", "expected_answer", "problem_id", "solution_id", "messages",
-    "tools", "tool_calls",
+    "tools", "tool_calls", "verdict", "finish_reason",
 ]  # fmt: skip
 """Columns of published rows that views are made of."""
 
@@ -284,14 +288,16 @@ _PROMPT = pa.list_(PLAIN)
 _OF_PROBLEM = [("problem_id", _TEXT), ("expected_answer", _TEXT)]
 
 SCHEMAS: dict[str, pa.Schema] = {
-    "sft_messages": pa.schema([("messages", pa.list_(MESSAGE)), ("tools", _TEXT), *_IDS]),
+    "sft_messages": pa.schema([("messages", pa.list_(MESSAGE)), ("tools", _TEXT), *_OF_SOLUTION]),
     "sft_prompt_completion": pa.schema(
-        [("prompt", pa.list_(MESSAGE)), ("completion", pa.list_(MESSAGE)), ("tools", _TEXT), *_IDS]
+        [("prompt", pa.list_(MESSAGE)), ("completion", pa.list_(MESSAGE)), ("tools", _TEXT), *_OF_SOLUTION]
     ),
-    "sft_input_output": pa.schema([("input", _TEXT), ("output", _TEXT), ("total_code_executions", _INT), *_IDS]),
-    "nemo_rl": pa.schema([("messages", pa.list_(PLAIN)), *_IDS]),
-    "axolotl": pa.schema([("messages", pa.list_(TRAINED)), ("tools", _TEXT), *_IDS]),
-    "verl_sft": pa.schema([("messages", pa.list_(MESSAGE)), ("tools", _TEXT), ("data_source", _TEXT), *_IDS]),
+    "sft_input_output": pa.schema(
+        [("input", _TEXT), ("output", _TEXT), ("total_code_executions", _INT), *_OF_SOLUTION]
+    ),
+    "nemo_rl": pa.schema([("messages", pa.list_(PLAIN)), *_OF_SOLUTION]),
+    "axolotl": pa.schema([("messages", pa.list_(TRAINED)), ("tools", _TEXT), *_OF_SOLUTION]),
+    "verl_sft": pa.schema([("messages", pa.list_(MESSAGE)), ("tools", _TEXT), ("data_source", _TEXT), *_OF_SOLUTION]),
     "verl_rl": pa.schema(
         [
             ("data_source", _TEXT),
@@ -311,9 +317,10 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("chosen", pa.list_(MESSAGE)),
             ("rejected", pa.list_(MESSAGE)),
             ("tools", _TEXT),
-            *_IDS,
+            *_OF_SOLUTION,
             ("rejected_solution_id", _TEXT),
             ("rejected_answer", _TEXT),
+            *((f"rejected_{name}", kind) for name, kind in _CHECKED),
         ]
     ),
     "genselect_rl": pa.schema(
@@ -396,10 +403,8 @@ def _preference(pair: Pair, rendering: Rendering) -> Row:
         "prompt": _bare(right[:first]),
         "chosen": _bare(right[first:]),
         "rejected": _bare(wrong[next(n for n, message in enumerate(wrong) if message["role"] == "assistant") :]),
-        **{
-            name: pair.right[name]
-            for name in ("tools", "problem_id", "solution_id", "expected_answer", "inference_mode")
-        },
+        **{name: pair.right[name] for name in ("tools", *(name for name, _ in _OF_SOLUTION))},
+        **{f"rejected_{name}": pair.wrong[name] for name, _ in _CHECKED},
         "rejected_solution_id": pair.wrong["solution_id"],
         "rejected_answer": pair.wrong["predicted_answer"],
     }

@@ -76,6 +76,11 @@ PUBLISHED_SOLUTIONS = pa.schema(
         column("tool_errors", INT, "those of them that raised or crashed"),
         column("tool_timeouts", INT, "those that took too long"),
         column("void_turns", INT, "turns before the last one without code"),
+        column(
+            "useful",
+            BOOL,
+            "whether its code was of use, by a judge or, without one, by a rule; empty without a decision or tools",
+        ),
         column("seed", INT, "seed that was sent"),
         column("sample_index", INT, "number of the sample, from 0", required=True),
         column("sampling", TEXT, "temperature, top_p and max_tokens, as JSON"),

@@ -14,11 +14,13 @@ from pydantic import BaseModel, ConfigDict
 
 from omr_kedro import tables
 from omr_kedro.pipelines.solve_tir.conversation import PYTHON_TOOL
+from omr_kedro.publishing.licences import UNKNOWN, Licences
 from omr_kedro.publishing.publication import Publication, Published, publication
 from omr_kedro.publishing.rows import (
+    OF_PROBLEMS,
     SELECTION_PROMPT,
     SOLVED,
-    Licences,
+    Usefulness,
     additional_rows,
     cot_rows,
     problem_rows,
@@ -43,7 +45,7 @@ class PublishOptions(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    license: str = "cc-by-4.0"
+    license: str = UNKNOWN
     """Of rows whose source has no other; named as the Hub does."""
     licenses: dict[str, str] = {}
     """By `problem_source`."""
@@ -67,10 +69,21 @@ def publish_cot(solutions: Shards, summaries: Shards, options: PublishOptions) -
     return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions, summaries], options.by)
 
 
-def publish_tir(solutions: Shards, options: PublishOptions) -> Publication:
-    """The config `tir`."""
-    rows = partial(tir_rows, solutions, options.licences, PYTHON)
-    return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions], options.by)
+def publish_tir(
+    solutions: Shards, useful: Shards, unfragmented: Shards, others: Shards, options: PublishOptions
+) -> Publication:
+    """The config `tir`.
+
+    Args:
+        solutions: right solutions with code.
+        useful: those whose code was of use.
+        unfragmented: those that no judge was asked about.
+        others: those that a judge was asked about, and did not find useful.
+        options: what goes with every row.
+    """
+    usefulness = Usefulness(useful, (unfragmented, others))
+    rows = partial(tir_rows, solutions, usefulness, options.licences, PYTHON)
+    return publication(tables.PUBLISHED_SOLUTIONS, rows, [solutions, useful, unfragmented, others], options.by)
 
 
 def publish_rejected(modes: Sequence[str], options: PublishOptions, *rejected: Shards) -> Publication:
@@ -90,12 +103,17 @@ def publish_rejected(modes: Sequence[str], options: PublishOptions, *rejected: S
     )  # fmt: skip
 
 
-def publish_genselect(selections: Shards, summaries: Shards, options: PublishOptions) -> Publication:
+def publish_genselect(
+    selections: Shards, summaries: Shards, problems: Published, options: PublishOptions
+) -> Publication:
     """The config `genselect`."""
-    rows = partial(selection_rows, selections, summaries, options.licences, options.selection_prompt)
-    return publication(
-        tables.PUBLISHED_SELECTIONS, rows, [selections, summaries], options.by, why_empty="no comparison chose right"
-    )
+
+    def rows() -> Iterator[pa.RecordBatch]:
+        known = problems.batches(OF_PROBLEMS)
+        return selection_rows(selections, summaries, known, options.licences, options.selection_prompt)
+
+    inputs: list[Shards | Published] = [selections, summaries, problems]
+    return publication(tables.PUBLISHED_SELECTIONS, rows, inputs, options.by, why_empty="no comparison chose right")
 
 
 def publish_problems(
@@ -158,7 +176,13 @@ def count_published(**published: Published) -> pd.DataFrame:
 
 
 def check_published(
-    counts: pd.DataFrame, funnel: pd.DataFrame, problems: Shards, selection: Shards, **tables: Shards
+    counts: pd.DataFrame,
+    funnel: pd.DataFrame,
+    problems: Shards,
+    selection: Shards,
+    comparisons_funnel: pd.DataFrame | None = None,
+    right_selections: Shards | None = None,
+    **tables: Shards,
 ) -> None:
     """Fail the run when a config holds other rows than its tables, or these other rows than the funnel.
 
@@ -167,6 +191,8 @@ def check_published(
         funnel: of solutions.
         problems: the clean problems.
         selection: which solutions are trained on.
+        comparisons_funnel: of comparisons, where they are published.
+        right_selections: the same, those that chose right.
         tables: solutions and rejected samples of each mode, as `<mode>_solutions` and `<mode>_rejected`.
 
     Raises:
@@ -183,6 +209,7 @@ def check_published(
         ("config problems", rows["problems"], "problems", problems.count),
         *_view_pairs(rows, selection),
         *_funnel_pairs(funnel, problems, tables),
+        *_comparison_pairs(rows, comparisons_funnel, right_selections),
     ]
     if wrong := [f"{one}: {here:,} rows; {other}: {there:,}" for one, here, other, there in pairs if here != there]:
         raise PublishedCountsError(
@@ -220,6 +247,14 @@ def _funnel_pairs(funnel: pd.DataFrame, problems: Shards, tables: Mapping[str, S
             counted = stages.get(f"settle_{mode}", dict.fromkeys(columns, 0))
             told = sum(counted[column] for column in columns)
             yield f"funnel settle_{mode}, {' and '.join(columns)}", told, name, table.count
+
+
+def _comparison_pairs(rows: Mapping[str, int], funnel: pd.DataFrame | None, right: Shards | None) -> Iterable[_Pair]:
+    if funnel is None or right is None:
+        return
+    yield f"config {GENSELECT}", rows[GENSELECT], "right_selections", right.count
+    kept = sum(row["kept"] for row in funnel.to_dict("records") if row["stage"] == "select_solutions")
+    yield "funnel select_solutions, kept", kept, "right_selections", right.count
 
 
 def given(function: Callable[..., Any], *first: Any) -> Callable[..., Any]:

@@ -29,8 +29,11 @@ from omr_kedro.pipelines.publish.views import (
 )
 from omr_kedro.publishing.publication import Publication
 from omr_kedro.publishing.views import RL, SFT
+from omr_kedro.shards import Shards
 
 OPTIONS, VIEWS = "params:publish", "params:publish_views"
+NOT_USEFUL = "judge_usefulness_dropped"
+_COMPARISONS = {"comparisons_funnel": "genselect_funnel", "right_selections": "right_selections"}
 
 
 def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
@@ -89,6 +92,7 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
                     "problems": "problems",
                     "selection": "sft_selection",
                     **{name: name for name in tables},
+                    **(_COMPARISONS if GENSELECT in modes else {}),
                 },
                 outputs=None,
                 name="check_published",
@@ -102,8 +106,8 @@ def create_pipeline(modes: Sequence[str] = (COT, TIR, GENSELECT)) -> Pipeline:
 def _of_mode(mode: str) -> Node:
     functions: dict[str, tuple[Callable[..., Publication], list[str]]] = {
         COT: (publish_cot, ["cot_solutions", "cot_summaries"]),
-        TIR: (publish_tir, ["tir_solutions"]),
-        GENSELECT: (publish_genselect, ["selections", "selection_summaries"]),
+        TIR: (publish_tir, ["tir_solutions", "tir_usefulness", "extract_fragments_dropped", NOT_USEFUL]),
+        GENSELECT: (publish_genselect, ["selections", "selection_summaries", "published_problems"]),
     }
     function, inputs = functions[mode]
     return Node(function, inputs=[*inputs, OPTIONS], outputs=f"published_{mode}", name=f"publish_{mode}")
@@ -114,8 +118,8 @@ def _views(modes: Sequence[str]) -> list[Node]:
     known = ["published_problems", "published_rejected"]
     return [
         Node(
-            select_for_sft,
-            inputs=[*known, "problem_tokenizer", VIEWS, *solutions],
+            select_for_sft if TIR in modes else given(select_for_sft, Shards([])),
+            inputs=[*([NOT_USEFUL] if TIR in modes else []), *known, "problem_tokenizer", VIEWS, *solutions],
             outputs="sft_selection",
             name="select_for_sft",
         ),

@@ -13,7 +13,7 @@ from omr_kedro.publishing.chat_template import ChatTemplate
 from omr_kedro.publishing.filters import Bounds, Filters
 from omr_kedro.publishing.publication import Publication, Published, publication
 from omr_kedro.publishing.rows import selection_prompt
-from omr_kedro.publishing.selection import held_out, select
+from omr_kedro.publishing.selection import held_out, is_usefulness_known, select
 from omr_kedro.publishing.training import Guard, kept, pairs, rl_problems
 from omr_kedro.publishing.views import (
     INSTRUCTION,
@@ -90,18 +90,34 @@ class ViewOptions(BaseModel):
 
 
 def select_for_sft(
-    problems: Published, rejected: Published, tokens: TokenCounter, options: ViewOptions, *solutions: Published
+    not_useful: Shards,
+    problems: Published,
+    rejected: Published,
+    tokens: TokenCounter,
+    options: ViewOptions,
+    *solutions: Published,
 ) -> MappedShards:
-    """Which published solutions are trained on, and why not the others (`tables.SFT_SELECTION`)."""
+    """Which published solutions are trained on, and why not the others (`tables.SFT_SELECTION`).
+
+    Args:
+        not_useful: solutions whose code a judge did not find useful; it tells a judge who decided nothing from none.
+        problems: the clean ones.
+        rejected: samples that are no solution.
+        tokens: counts those of texts.
+        options: filters, and the share of problems for RL.
+        solutions: the configs of solutions.
+    """
     guard, filters, share = Guard(problems, rejected, options.rl.share), options.filters, options.rl.share
+    asked = not_useful.count > 0
 
     def make(shard_id: str) -> Iterator[Row]:
         del shard_id
-        return select(solutions, filters, guard.evidence(tokens.count), share)
+        evidence = guard.evidence(tokens.count, judged=asked or is_usefulness_known(solutions))
+        return select(solutions, filters, evidence, share)
 
     digests = [each.digest for each in (problems, rejected, *solutions)]
     (name,) = shard_names(1)
-    by = fingerprint(code_digest(make), digests, tokens.digest, filters.model_dump(mode="json"), share)
+    by = fingerprint(code_digest(make), digests, tokens.digest, filters.model_dump(mode="json"), share, asked)
     return MappedShards({name: by}, make)
 
 
