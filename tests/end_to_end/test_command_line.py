@@ -136,9 +136,10 @@ def test_check_shows_each_thing_that_a_run_needs_and_never_a_key(project: Projec
         words = ("check", "--env", "demo", f"--params=endpoint={model.base_url}", "--params=model=mine")
         done = project.kedro(*words, env={"OMR_API_KEY": SECRET})
     assert done.returncode == 0, done.stderr
+    others_than_problem = ("cot", "judge", "tir", "summary", "genselect")
     first, *others = [" ".join(line.split()) for line in done.stdout.splitlines() if "_model" in line]
     assert first.startswith(f"ok problem_model mine at {model.base_url} answered a call of one token in ")
-    assert others == [f"ok {name}_model the same model as problem_model" for name in ("cot", "judge", "tir", "summary")]
+    assert others == [f"ok {name}_model the same model as problem_model" for name in others_than_problem]
     assert [call.authorization for call in model.probes] == [f"Bearer {SECRET}"]
     shown = {name: told for name, *told in (line.split() for line in done.stdout.splitlines()) if name != "ok"}
     assert shown["OMR_API_KEY"] == ["set"]
