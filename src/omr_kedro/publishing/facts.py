@@ -83,7 +83,7 @@ class DatasetFacts:
     contamination: Sequence[Record]
     origins: Sequence[Origin]
     judges: Sequence[Record] = ()
-    """What each judge was right about, among pairs whose verdict is known (`<stage>_control_report`)."""
+    """Reports on pairs whose verdict is known, of each judge (`<stage>_control_report`)."""
     exam: Sequence[Record] = ()
     """Results of examinations of the models; empty where there were none."""
 
