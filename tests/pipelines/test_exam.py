@@ -51,9 +51,9 @@ ONE_LABEL = {
 }
 
 
-def gold_table(folder: Path, rows: Sequence[Row], file: str) -> Shards:
+def gold_table(folder: Path, rows: Sequence[Row], file: str, exam: ExamOptions = EXAM) -> Shards:
     write_gold(folder, {file: rows})
-    (table,) = read_gold(**{file: Source(folder / f"data/01_raw/exam/{file}.jsonl")})
+    (table,) = read_gold(exam, **{file: Source(folder / f"data/01_raw/exam/{file}.jsonl")})
     return made(table)
 
 
@@ -177,6 +177,14 @@ def test_a_gold_row_that_cannot_be_used_is_named(tmp_path: Path, spoil: Row, com
     first, second = gold_rows("decontaminate", 2)
     with pytest.raises(BadInputError, match=complaint):
         gold_table(tmp_path, [first, {**second, **spoil}], "decontaminate")
+
+
+def test_a_sample_is_checked_as_all_rows_are(tmp_path: Path) -> None:
+    first, second = gold_rows("decontaminate", 2)
+    sample = ExamOptions(sample=1)
+    assert gold_table(tmp_path, [first, second], "decontaminate", sample).count == 1
+    with pytest.raises(BadInputError, match="this id stands at"):
+        gold_table(tmp_path, [first, first], "decontaminate", sample)
 
 
 def gold_of_project(stage: str) -> list[Row]:

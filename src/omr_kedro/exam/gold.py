@@ -6,6 +6,8 @@ sets. `classify_problems` has the rows of four stages, one for each label.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -21,12 +23,22 @@ class GoldRow(BaseModel):
     why: str = Field(min_length=1)
     """Why the outcome is gold."""
 
+    @property
+    def outcome(self) -> Hashable:
+        """The kind of its outcome, over which a sample is spread; all are of one where outcomes have no kinds."""
+        return None
+
 
 class PostGold(GoldRow):
     """A first post, and the problems that it poses."""
 
     forum_post: str
     statements: tuple[str, ...]
+
+    @property
+    def outcome(self) -> Hashable:
+        """Whether there is none, one or several statements."""
+        return min(len(self.statements), 2)
 
 
 class Labels(BaseModel):
@@ -46,6 +58,11 @@ class LabelGold(GoldRow):
     problem: str
     labels: Labels
 
+    @property
+    def outcome(self) -> Hashable:
+        """All four labels."""
+        return self.labels
+
 
 class AnswerGold(GoldRow):
     """A thread, one of its problems, and the answer that the thread settles."""
@@ -57,6 +74,11 @@ class AnswerGold(GoldRow):
     accept: tuple[str, ...] = ()
     """Other texts that are equally right."""
 
+    @property
+    def outcome(self) -> Hashable:
+        """Whether the thread settles an answer."""
+        return self.answer is not None
+
 
 class ProofGold(GoldRow):
     """A proof, and whether a question with an answer to check can be made of it."""
@@ -66,6 +88,11 @@ class ProofGold(GoldRow):
     answer: str | None = None
     """The value that there is to ask for: a question that states it is wrong."""
 
+    @property
+    def outcome(self) -> Hashable:
+        """Whether there can be a question."""
+        return self.convertible
+
 
 class PairGold(GoldRow):
     """A problem and a benchmark's, and whether they are one."""
@@ -73,6 +100,11 @@ class PairGold(GoldRow):
     problem: str
     benchmark_problem: str
     same: bool
+
+    @property
+    def outcome(self) -> Hashable:
+        """Whether both are one problem."""
+        return self.same
 
 
 class JudgedGold(GoldRow):
@@ -82,6 +114,11 @@ class JudgedGold(GoldRow):
     reference_answer: str
     answer: str
     same: bool
+
+    @property
+    def outcome(self) -> Hashable:
+        """Whether both are one answer."""
+        return self.same
 
 
 class SolutionGold(GoldRow):

@@ -23,6 +23,8 @@ class ExamOptions(BaseModel):
     """The same of single stages."""
     same_statement: Share = 0.6
     """Likeness from which on an extracted statement is the gold one (`marks.likeness`)."""
+    sample: int | None = Field(default=None, ge=1)
+    """Gold rows of each file that are asked about, for a first look (`reading.sampled`); None: all."""
     before_runs: BeforeRuns = "warn"
     """Whether a run is told, or stopped, whose stages ask models that were never examined or are unfit."""
 

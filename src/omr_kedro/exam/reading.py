@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 
 import orjson
 from pydantic import ValidationError
 
 from omr_kedro.exam.gold import GOLD
-from omr_kedro.shards import BadInputError, Row, Source, printable_name
+from omr_kedro.exam.views import gold_of
+from omr_kedro.shards import BadInputError, Row, Source, content_id, printable_name
 
 
 def gold_rows(file: Source) -> Iterator[Row]:
@@ -27,6 +29,26 @@ def gold_rows(file: Source) -> Iterator[Row]:
         yield row
 
 
+def sampled(rows: Iterable[Row], size: int) -> Iterator[Row]:
+    """A sample of rows in their order: so many, as many of each kind of outcome as there are.
+
+    Which ones follows from hashes of their ids, that nobody has chosen; a larger sample holds the smaller.
+    """
+    rows = list(rows)
+    seen: Counter[Hashable] = Counter()
+    ranked: list[tuple[int, int, str]] = []
+    for row in sorted(rows, key=lambda row: content_id(row["row_id"])):
+        outcome = gold_of(row, GOLD[_file_of(row["row_id"])]).outcome
+        ranked.append((seen[outcome], len(ranked), row["row_id"]))
+        seen[outcome] += 1
+    chosen = {row_id for *_, row_id in sorted(ranked)[:size]}
+    return (row for row in rows if row["row_id"] in chosen)
+
+
+def _file_of(row_id: str) -> str:
+    return row_id.rpartition("-")[0]
+
+
 def _gold_row(fields: Row | None, problem: str) -> tuple[Row, str]:
     """A row of `tables.EXAM_ROWS`, and what is wrong with it (nothing: an empty string)."""
     given = fields or {}
@@ -37,7 +59,7 @@ def _gold_row(fields: Row | None, problem: str) -> tuple[Row, str]:
         "why": given.get("why"),
         "gold": orjson.dumps(given).decode(),
     }
-    kind = GOLD.get(row_id.rpartition("-")[0])
+    kind = GOLD.get(_file_of(row_id))
     if problem or kind is None:
         return row, problem or f"the field 'id' must begin with one of {', '.join(GOLD)}"
     try:

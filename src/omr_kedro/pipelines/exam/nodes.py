@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from omr_kedro.exam.reading import gold_rows
+from omr_kedro.exam import ExamOptions
+from omr_kedro.exam.reading import gold_rows, sampled
 from omr_kedro.exam.views import as_answer, as_group, as_pair, as_problem, as_solution, as_thread, shown
 from omr_kedro.llm.calls import CallPlan, Model, Prompt
 from omr_kedro.pipelines.classify_problems.nodes import ask_label
@@ -25,14 +26,16 @@ from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, ask_summaris
 from omr_kedro.shards import Row, Shards, Source, SplitShards, shard_names, split_stream
 
 
-def read_gold(**files: Source) -> tuple[SplitShards, ...]:
-    """The gold rows of each file (`tables.EXAM_ROWS`), checked by the fields of their stages."""
-    return tuple(split_stream(partial(_rows, file), 1, file.digest()) for file in files.values())
+def read_gold(exam: ExamOptions, **files: Source) -> tuple[SplitShards, ...]:
+    """The gold rows of each file, or a sample of them (`tables.EXAM_ROWS`), checked by the fields of their stages."""
+    size = exam.sample
+    return tuple(split_stream(partial(_rows, file, size), 1, [file.digest(), size]) for file in files.values())
 
 
-def _rows(file: Source) -> Iterator[tuple[str, Row]]:
+def _rows(file: Source, sample: int | None) -> Iterator[tuple[str, Row]]:
     (shard,) = shard_names(1)
-    return ((shard, row) for row in gold_rows(file))
+    rows = gold_rows(file)
+    return ((shard, row) for row in (rows if sample is None else sampled(rows, sample)))
 
 
 def ask_exam_extract_problems(gold: Shards, prompt: Prompt, model: Model, options: CallOptions) -> CallPlan:

@@ -57,7 +57,7 @@ def create_pipeline() -> Pipeline:
         [
             Node(
                 nodes.read_gold,
-                {name: f"exam_{name}_gold" for name in GOLD},
+                {"exam": "params:exam", **{name: f"exam_{name}_gold" for name in GOLD}},
                 [f"exam_{name}_rows" for name in GOLD],
                 name="read_gold",
             ),
