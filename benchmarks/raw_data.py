@@ -2,10 +2,11 @@
 
     python -m benchmarks.raw_data [--rows 20000 100000 200000] [--reference-rows 3000] [--reps 3]
 
-Dumps are made up, of the shape of AoPS-Instruct (2.5 % of threads are over 24,000 bytes); the tokenizer is a byte-level
-BPE of Qwen2's build with 30,000 tokens, trained on them. Each measurement is a process of its own; CPU time counts it
-and its workers, memory is the sum of their PSS, sampled. Ratios within one run are what counts: to the loop with the
-tokenizer of transformers, as in the original, in an environment of its own; to one with `tokenizers` without network.
+Dumps are made up, of the shape of AoPS-Instruct (2.5 % of threads are over 24,000 bytes); the tokenizer is Qwen2.5's
+where tests/vllm/install_real_model.sh has installed it, else one of its build with 30,000 tokens, trained on the dumps.
+Each measurement is a process of its own; CPU time counts it and its workers, memory is the sum of their PSS, sampled.
+Ratios within one run are what counts: to the loop with the tokenizer of transformers, as in the original, in an
+environment of its own; to one with `tokenizers` without network.
 """
 
 from __future__ import annotations
@@ -218,10 +219,14 @@ def _one(what: str, dump: str, tokenizer: str, *rest: str) -> None:
 
 def _compare(folder: Path, args: argparse.Namespace) -> None:
     from tests.support.dumps import thread, train_tokenizer  # noqa: PLC0415
+    from tests.support.tokenizers import write_qwen_tokenizer  # noqa: PLC0415
 
     dumps = make_dumps(folder, [args.reference_rows, *args.rows])
-    texts = (answer for number in range(1500) for answer in thread(number)["original_answers"])
-    tokenizer = train_tokenizer(folder / "tokenizer.json", 30_000, texts)
+    tokenizer = write_qwen_tokenizer(folder / "tokenizer.json")
+    print(f"tokenizer: {'Qwen2.5' if tokenizer else 'trained on the dumps'}\n")
+    if tokenizer is None:
+        texts = (answer for number in range(1500) for answer in thread(number)["original_answers"])
+        tokenizer = train_tokenizer(folder / "tokenizer.json", 30_000, texts)
     figures = [*_rates(dumps, tokenizer, args), *_memory(dumps, tokenizer, args), *_whole(dumps, tokenizer, args)]
     emit(figures)
     sys.exit(any(each["met"] is False for each in figures))

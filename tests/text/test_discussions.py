@@ -10,14 +10,15 @@ from tokenizers import Tokenizer
 
 from omr_kedro.text import TokenCounter
 from omr_kedro.text.discussions import Post, cut_at_sentence, fit_thread, join_as_original, split_posts
-from tests.support.dumps import prose, thread, train_tokenizer
+from tests.support.dumps import prose, thread
+from tests.support.tokenizers import TOKENIZERS, tokenizer_file
 
 BYTES = TokenCounter(None, "bytes")
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tokenizer.json")
+@pytest.fixture(scope="module", params=TOKENIZERS)
+def tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tokenizer_file(request.param, tmp_path_factory.mktemp("tokenizer"))
 
 
 def _restated(answers: list[str], limit: int, tokenizer: Tokenizer) -> str:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from omr_kedro.shards import BadInputError
 from omr_kedro.text import TokenCounter
-from tests.support.dumps import prose, thread, train_tokenizer
+from tests.support.dumps import prose, thread
+from tests.support.tokenizers import TOKENIZERS, tokenizer_file
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return train_tokenizer(tmp_path_factory.mktemp("tokenizer") / "tokenizer.json")
+@pytest.fixture(scope="module", params=TOKENIZERS)
+def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tokenizer_file(request.param, tmp_path_factory.mktemp("tokenizer"))
 
 
 _TEXTS = st.one_of(
@@ -31,9 +33,14 @@ def test_no_text_has_more_tokens_than_its_bound(file: Path, text: str) -> None:
     assert counter.count(text) <= counter.bound(text)
 
 
+@cache
+def loaded(file: Path) -> Tokenizer:
+    return Tokenizer.from_file(str(file))
+
+
 @given(text=_TEXTS)
 def test_counts_are_those_of_the_tokenizer_itself(file: Path, text: str) -> None:
-    own = Tokenizer.from_file(str(file)).encode(text, add_special_tokens=False)
+    own = loaded(file).encode(text, add_special_tokens=False)
     assert TokenCounter(file, "test").count(text) == len(own.ids)
 
 
