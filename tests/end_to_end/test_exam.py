@@ -34,6 +34,7 @@ def test_an_exam_is_shown_paid_for_once_and_compared(
             return said()
 
         shown = examine("one")
+        assert "Reads data/01_raw/exam/extract_problems.jsonl (4 records" in shown
         assert "decontaminate 60 50.0 % 38-62 0 ? unfit" in shown
         assert "decontaminate is unfit: clean 0/30, contaminated 30/30 right, 50.0 % in the mean" in shown
         assert "convert_proofs 4 100.0 % 51-100 0 ? doubtful" in shown

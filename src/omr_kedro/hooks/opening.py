@@ -73,10 +73,9 @@ class _Checks:
 
 def opening_line(pipeline: Pipeline, catalog: DataCatalog, models: Mapping[str, ChatModelDataset]) -> str:
     """Input, models, limit of spending and steps that are paid for, as far as they are known for nothing."""
-    given = input_datasets(pipeline, catalog)
+    given = {name: text for name, dataset in input_datasets(pipeline, catalog).items() if (text := _in_words(dataset))}
     # Controls of judges are nobody's input, but an exam has no other.
-    without_controls = {name: dataset for name, dataset in given.items() if not name.endswith("_gold")}
-    inputs = [text for dataset in (without_controls or given).values() if (text := _in_words(dataset))]
+    inputs = [text for name, text in given.items() if not name.endswith("_gold")] or given.values()
     sessions = [model.load().session for model in models.values()]
     asked = dict.fromkeys(session.entry.place for session in sessions)
     limits = {session.spending.limits.tell() for session in sessions}
