@@ -13,7 +13,7 @@ help:
 	@echo "make test-all   all tests, on a real Slurm where it is installed"
 	@echo "make lint    ruff, mypy --strict, import-linter, codespell"
 	@echo "make test-vllm   tests with a real vLLM without a GPU (installs 2.5 GB)"
-	@echo "make test-real-model   a real model solves easy problems on the CPU, with code and without (installs 3.5 GB more; an hour)"
+	@echo "make test-real-model   a real model sits the exam, runs the pipeline, solves easy problems (on the CPU; installs 3.5 GB more; an hour)"
 	@echo "make test-embeddings   tests with a real embedding model (installs 1 GB into .venv)"
 	@echo "make trials  a thousand crash points, planted faults, a soak, hostile threads (an hour); SEED=n repeats a run"
 	@echo "make viz     the lineage in a browser"
@@ -46,10 +46,10 @@ test-vllm: $(STAMP)
 	tests/vllm/install.sh
 	$(BIN)/python -m pytest -s tests/vllm/test_real_vllm.py
 
-# A real model on the CPU solves easy problems; replies without code are kept beside it, so that a second time takes seconds.
+# A real model on the CPU sits the exam, runs the pipeline, and solves easy problems; replies without code are kept beside it, so that a second time takes seconds.
 test-real-model: $(STAMP)
 	tests/vllm/install_real_model.sh
-	$(BIN)/python -m pytest -s tests/vllm/test_real_solutions.py tests/vllm/test_real_conversations.py
+	$(BIN)/python -m pytest -s tests/vllm/test_real_exam.py tests/vllm/test_real_solutions.py tests/vllm/test_real_conversations.py
 
 # A real embedding model on the CPU; `make test` runs these too where it is installed.
 test-embeddings: $(STAMP)
