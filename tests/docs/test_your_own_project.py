@@ -89,7 +89,7 @@ def test_the_threads_become_problems_of_the_model_that_was_named(followed: Follo
 
 def test_the_run_on_the_other_machine_finds_all_that_was_paid_for(followed: Followed) -> None:
     project, model, printed = followed
-    stages = [path.name for path in (project.path / "data/07_model_output/mine").iterdir()]
+    stages = [path.name for path in (project.path / "data/07_model_output/mine").glob("*_completions")]
     rows = [row for stage in stages for row in project.table(stage, "mine")]
     assert len(model.asked) == sum(row["kind"] == "model" for row in rows) > 0
     assert (project.path / "elsewhere/data/03_primary/mine/problems").is_dir()

@@ -117,7 +117,7 @@ def test_a_better_parser_makes_anew_what_it_reads_and_asks_nothing(project: Proj
         *(f"classify_{label}_dropped" for label in LABELS),
         "open_converted_proofs", "non_binary_converted_proofs", "valid_converted_proofs",
         *(f"classify_converted_{label}_dropped" for label in LABELS[1:]),
-        "contamination", "contaminated_pairs", "contamination_review",
+        "decontaminate_controls", "contamination", "contaminated_pairs", "contamination_review",
     }  # fmt: skip
     assert not re.search(r"[1-9]\d* calls to", shown)
     assert not log(project).exists()
@@ -135,15 +135,23 @@ def test_requests_that_stay_the_same_are_not_asked_again_however_they_are_made(p
     assert tables(project) == before
 
 
-@pytest.mark.parametrize("change", [edit_a_parser, edit_what_renders_prompts])
-def test_what_is_paid_for_needs_no_job(project: Project, slurm: NoSlurm, change: Callable[[Project], None]) -> None:
+@pytest.mark.parametrize(
+    ("change", "jobless"),
+    [
+        (edit_a_parser, [("extract_problems", "4")]),
+        (edit_what_renders_prompts, [("extract_problems", "4"), ("decontaminate", "4")]),
+    ],
+)
+def test_what_is_paid_for_needs_no_job(
+    project: Project, slurm: NoSlurm, change: Callable[[Project], None], jobless: list[tuple[str, str]]
+) -> None:
     before = tables(project)
     change(project)
     planned = run(project, *DRY, env=slurm.environment)
     assert "2 groups, 0 model servers; submitted nothing" in planned
     assert "4 shards are first made here" in planned
     shown = run(project, *DISPATCHED, env=slurm.environment)
-    assert JOBLESS.findall(shown) == [("extract_problems", "4"), ("drop_duplicates", "4")]
+    assert JOBLESS.findall(shown) == jobless
     assert slurm.calls == []
     assert not log(project).exists()
     assert tables(project) == before
@@ -167,9 +175,9 @@ def test_shards_with_calls_to_be_paid_for_go_to_jobs_and_no_others(project: Proj
 
 
 def test_a_dry_run_says_which_tables_are_not_there_yet_and_hides_no_error(project: Project, slurm: NoSlurm) -> None:
-    (project.path / "data/08_reporting/offline/duplicates/.complete.json").unlink()
+    (project.path / "data/03_primary/offline/similar_benchmarks/.complete.json").unlink()
     shown = run(project, *DRY, env=slurm.environment)
-    assert "waits for its inputs: duplicates" in shown
+    assert "waits for its inputs: similar_benchmarks" in shown
     edit(
         project,
         "pipelines/merge_problems/nodes.py",

@@ -33,7 +33,7 @@ def test_a_pipeline_that_does_not_exist_is_named_with_those_that_do(project: Pro
     refused = project.kedro("estimate", "--env", "offline", "--pipelines=nope")
     assert refused.returncode == 1
     assert "nope" in refused.stderr
-    assert "extract_problems, judge_cot" in refused.stderr
+    assert "extract_problems, genselect_generation" in refused.stderr
 
 
 def test_a_fresh_project_of_few_threads_is_estimated_without_embeddings_and_in_few_shards(project: Project) -> None:

@@ -100,7 +100,7 @@ def test_a_good_run_shows_problems_and_samples_apart_one_problem_solved_and_noth
     assert re.search(r"solved in text: +\S", shown)
     assert re.search(r"and its answer: +30 \(correct; 6 of 12 samples have it\)", shown)
     assert re.search(r"solved with code:\n +the model says +\S.+\n +and runs +\S.+\n +the sandbox prints +\S", shown)
-    assert re.search(r"Code in the sandbox: 112 runs \(6 with an error, 6 out of time\), ", shown)
+    assert re.search(r"Code in the sandbox: 112 runs \(4 with an error, 6 out of time\), ", shown)
     assert "sandbox: cells" not in shown
     assert "isolation" not in shown
     assert "WARNING" not in shown

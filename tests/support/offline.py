@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import orjson
 from aiohttp import web
 
 from omr_kedro.llm.calls import Prompt
@@ -46,6 +47,8 @@ class OfflineModel(ChatServer):
         self._scripted = list(scripted)
         self._faults = faults or {}
         self._random = random.Random(3)
+        # Its rules are no fit judge of contamination; whoever is asked from elsewhere must be one.
+        self._controls = _controls(project)
         self._replaced: dict[str, Callable[[Mapping[str, str]], str]] = {}
         self.asked: list[str] = []
         """Stage of each call that a rule answered."""
@@ -96,13 +99,27 @@ class OfflineModel(ChatServer):
             if (values := prompt.match(opening)) is not None:
                 self.asked.append(prompt.name)
                 self.texts.append(opening[-1]["content"])
-                replaced = self._replaced.get(prompt.name)
-                return Reply(replaced(values)) if replaced else STAGES[prompt.name].reply(values, call.seed, talk)
+                if replaced := self._replaced.get(prompt.name):
+                    return Reply(replaced(values))
+                if prompt.name == "judge_contamination" and (known := self._controls.get(_pair(values))) is not None:
+                    return Reply(str(known))
+                return STAGES[prompt.name].reply(values, call.seed, talk)
         return Reply("This prompt is unknown.")
 
     def _prompts(self) -> Sequence[Prompt]:
         state = tuple(path.stat().st_mtime_ns for path in sorted(self._folder.glob("*.yml")))
         return _load(self._folder, state)
+
+
+def _controls(project: Project) -> dict[frozenset[str], bool]:
+    """Pairs whose verdict is known, in either order."""
+    path = project.path / "data/01_raw/exam/decontaminate.jsonl"
+    rows = map(orjson.loads, path.read_bytes().splitlines()) if path.exists() else ()
+    return {_pair(row): row["same"] for row in rows}
+
+
+def _pair(values: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset((values["problem"].strip(), values["benchmark_problem"].strip()))
 
 
 @lru_cache

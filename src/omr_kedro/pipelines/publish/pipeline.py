@@ -119,7 +119,7 @@ def _views(modes: Sequence[str]) -> list[Node]:
     return [
         Node(
             select_for_sft if TIR in modes else given(select_for_sft, Shards([])),
-            inputs=[*([NOT_USEFUL] if TIR in modes else []), *known, "problem_tokenizer", VIEWS, *solutions],
+            inputs=[*([NOT_USEFUL] if TIR in modes else []), *known, "sft_tokenizer", VIEWS, *solutions],
             outputs="sft_selection",
             name="select_for_sft",
         ),
