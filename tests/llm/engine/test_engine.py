@@ -429,7 +429,7 @@ def _be_interrupted_at_once(base_url: str, folder: Path) -> None:
         loop.call_soon_threadsafe(interrupted.wait, PATIENCE_S)
         interrupt = partial(signal.pthread_kill, threading.get_ident(), signal.SIGINT)
         threading.Timer(0.2, interrupt).start()
-        threading.Timer(2.0, interrupted.set).start()
+        threading.Timer(0.5, interrupted.set).start()
         try:
             table(folder).save(replace(call_plan(ChatServer(), shards), model=model))
         except KeyboardInterrupt:

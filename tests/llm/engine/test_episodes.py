@@ -141,7 +141,7 @@ def test_killed_at_any_moment_and_whatever_ends_first_the_table_is_the_same_and_
     found = under_chance(with_code, some_answer, tmp_path, kills=kills)
     assert found.steps > 50
     assert found.kills >= kills
-    assert found.runs > 1
+    assert found.runs > 1 or kills < 100, "few kills may all fall into one run"
     assert found.different == 0
     assert found.again == []
 
