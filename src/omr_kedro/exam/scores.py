@@ -21,7 +21,7 @@ from typing import Any
 
 from omr_kedro.exam.intervals import Interval, balanced
 from omr_kedro.exam.marks import Mark
-from omr_kedro.llm.endpoint import Price
+from omr_kedro.llm.calls.prices import Price
 
 
 class Verdict(StrEnum):

@@ -27,7 +27,7 @@ _STATED = re.compile(
     """,
     re.IGNORECASE | re.MULTILINE | re.VERBOSE,
 )
-_IN_BOX = re.compile(rf"\W*(?:{_NAME})?\W*([0-9]{{1,9}})\W*", re.IGNORECASE)
+_IN_BOX = re.compile(rf"\W*+(?:{_NAME}\W*+)?([0-9]{{1,9}})\W*+", re.IGNORECASE)
 _ABOUT_CHOICE = re.compile(
     r"\b(?:judge?ment|verdict|choice|selection|best|choose|select|solution|candidate)", re.IGNORECASE
 )

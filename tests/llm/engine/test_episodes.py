@@ -37,9 +37,10 @@ from omr_kedro.llm.calls.errors import (
     StoppedError,
     TooManyFailuresError,
 )
+from omr_kedro.llm.calls.prices import Price
 from omr_kedro.llm.calls.prompt import Message
 from omr_kedro.llm.endpoint import Limits
-from omr_kedro.llm.endpoint.spending import Price, Spending, SpendingLimits
+from omr_kedro.llm.endpoint.spending import Spending, SpendingLimits
 from omr_kedro.llm.engine import ChatModel, ModelEntry, PaidCalls, is_paid
 from omr_kedro.llm.engine.journal import ShardJournal, paid_calls
 from tests.support.call_plans import Gate, echo, said, saving, scratch_in, session_of, table

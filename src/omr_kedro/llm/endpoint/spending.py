@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from omr_kedro.llm.calls.errors import PAID_TRIES, CallError, SpendingLimitError
+from omr_kedro.llm.calls.prices import Price
 from omr_kedro.llm.calls.request import Completion, Request
 from omr_kedro.llm.calls.token_estimate import BYTES_PER_TOKEN, estimate_reply_tokens, estimate_request_tokens
 
@@ -44,32 +45,6 @@ class SpendingLimits(BaseModel):
         money = f"{in_words(self.money)} in money" if self.money is not None else ""
         both = " and ".join(filter(None, (tokens, money)))
         return f"spends {both} at most" if both else "without a limit of spending"
-
-
-class Price(BaseModel):
-    """Money for a million tokens; None where it is not known."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    prompt: float | None = Field(default=None, ge=0)
-    completion: float | None = Field(default=None, ge=0)
-
-    def of(self, prompt_tokens: float, completion_tokens: float) -> float | None:
-        """Cost of these tokens; None where it is not known."""
-        if self.prompt is None or self.completion is None:
-            return None
-        return (prompt_tokens * self.prompt + completion_tokens * self.completion) / 1e6
-
-
-class Prices(BaseModel):
-    """The section `prices` of the parameters: money for a million tokens, by the model's name in the catalog."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Price | None]
-
-    def of(self, model: str) -> Price:
-        """The price of a model; one that is not known where there is no entry."""
-        return (self.__pydantic_extra__ or {}).get(model) or Price()
 
 
 @dataclass(frozen=True, slots=True)

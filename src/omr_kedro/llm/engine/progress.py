@@ -16,8 +16,9 @@ from rich import get_console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from omr_kedro.llm.calls.errors import CallError
+from omr_kedro.llm.calls.prices import Price
 from omr_kedro.llm.calls.request import Completion
-from omr_kedro.llm.endpoint.spending import Price, in_words
+from omr_kedro.llm.endpoint.spending import in_words
 from omr_kedro.shards.printable import printable_line
 
 logger = logging.getLogger(__name__)

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from omr_kedro.llm.calls.errors import CallError, LoopError, StoppedError
+from omr_kedro.llm.calls.prices import Price
 from omr_kedro.llm.endpoint.client import ChatClient
 from omr_kedro.llm.endpoint.dialect import Dialect
 from omr_kedro.llm.endpoint.limits import Pacer, Window
-from omr_kedro.llm.endpoint.spending import Price, Spending
+from omr_kedro.llm.endpoint.spending import Spending
 from omr_kedro.llm.engine.model_entry import ModelEntry, names_clash
 from omr_kedro.llm.engine.progress import Tally
 from omr_kedro.llm.serving.server import LocalServer
