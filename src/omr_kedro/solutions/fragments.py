@@ -14,7 +14,7 @@ from typing import Literal
 
 from omr_kedro.answers import parse_answer
 from omr_kedro.answers.stated import boxed_answers, said_answers
-from omr_kedro.shards import content_id
+from omr_kedro.shards import Row, content_id
 from omr_kedro.solutions.answer_classes import equal_answers, equal_both_ways
 from omr_kedro.solutions.code_blocks import FENCED, without_block
 
@@ -57,6 +57,12 @@ class Fragment:
     number: int
     """Of the computation in its solution, from 0."""
     text: str
+
+
+def pieces_of(turns: Iterable[Row]) -> list[Piece]:
+    """The pieces of one conversation, in its order, from its rows of `tables.TIR_TURNS` in any order."""
+    ordered = sorted(turns, key=lambda row: row["position"])
+    return [Piece(row["turn"], row["kind"], row["text"], row["status"]) for row in ordered]
 
 
 def computations(pieces: Sequence[Piece]) -> list[Computation]:

@@ -17,10 +17,10 @@ from omr_kedro.llm.calls import CallPlan, Completion, Episode, Model, Prompt, Re
 from omr_kedro.pipelines.llm_stage import CallOptions, Dropped, Failed, Kept, Outcome, ask, request, settle
 from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
 from omr_kedro.solutions.fragments import (
-    Piece,
     answer_before_code,
     computations,
     fragments_of,
+    pieces_of,
     void_turns,
 )
 from omr_kedro.solutions.judging import opinion
@@ -82,8 +82,7 @@ def extract_fragments(solutions: Shards, turns: Shards, options: FragmentOptions
 
 def read_fragments(solution: Row, turns: list[Row], options: FragmentOptions) -> Outcome:
     """The fragments of one solution."""
-    ordered = sorted(turns, key=lambda row: row["position"])
-    pieces = [Piece(row["turn"], row["kind"], row["text"], row["status"]) for row in ordered]
+    pieces = pieces_of(turns)
     made, void = computations(pieces), void_turns(pieces)
     if not made:
         return Dropped("no_code")

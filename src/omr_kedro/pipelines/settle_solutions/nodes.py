@@ -26,7 +26,7 @@ from omr_kedro.shards import (
 from omr_kedro.solutions import StopReason, StopRule, pass_rate, pass_rate_of_first
 from omr_kedro.solutions.code_blocks import TAGS
 from omr_kedro.solutions.conversations import as_messages, as_text
-from omr_kedro.solutions.fragments import Piece
+from omr_kedro.solutions.fragments import pieces_of
 from omr_kedro.solutions.judging import Correctness
 from omr_kedro.text import ReasonedReply, split_reasoning
 
@@ -280,8 +280,7 @@ def texts_of_reply(calls: list[Row], sample: Row) -> Row:
 
 def texts_of_turns(turns: list[Row], sample: Row, options: ConversationOptions) -> Row:
     """The conversation of a sample in a single string, and as messages."""
-    own = sorted((row for row in turns if row["solution_id"] == sample["solution_id"]), key=lambda row: row["position"])
-    pieces = [Piece(row["turn"], row["kind"], row["text"], row["status"]) for row in own]
+    pieces = pieces_of(row for row in turns if row["solution_id"] == sample["solution_id"])
     messages = as_messages(sample["problem"], pieces)
     return {
         "reasoning": None,
