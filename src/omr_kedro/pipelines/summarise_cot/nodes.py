@@ -117,9 +117,16 @@ def _row(solution: Row, call: Row, summary: Summary) -> Row:
         "solution_id": solution["solution_id"],
         "problem_id": solution["problem_id"],
         "thread_id": solution["thread_id"],
+        "summary_answer": summary.result or None,
+        **summary_columns(call, summary),
+    }
+
+
+def summary_columns(call: Row, summary: Summary) -> Row:
+    """The columns of a summary that do not depend on what it sums up."""
+    return {
         "sample_index": call["sample_index"],
         "summary": summary.text,
-        "summary_answer": summary.result or None,
         "flaw": summary.flaw and str(summary.flaw),
         "summary_model": call["model"],
         "completion_tokens": call["completion_tokens"],

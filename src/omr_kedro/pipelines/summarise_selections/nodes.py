@@ -9,7 +9,7 @@ from pydantic import Field
 
 from omr_kedro.llm.calls import CallPlan, Completion, Episode, Model, Prompt
 from omr_kedro.pipelines.llm_stage import Outcome, ask, request, settle
-from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, chosen_summary
+from omr_kedro.pipelines.summarise_cot.nodes import SummaryOptions, chosen_summary, summary_columns
 from omr_kedro.shards import Row, Scratch, Shard, Shards, SiblingShards, join, map_joined
 from omr_kedro.solutions.summaries import Summary, choice_stated, draw_summaries, read_summary
 from omr_kedro.text.candidates import show_candidates
@@ -95,11 +95,6 @@ def _whole(selection: Row) -> str:
 def _row(selection: Row, call: Row, summary: Summary) -> Row:
     return {
         **{name: selection[name] for name in ("group_id", "set_id", "problem_id", "thread_id")},
-        "sample_index": call["sample_index"],
-        "summary": summary.text,
         "summary_choice": int(summary.result) - 1 if summary.result else None,
-        "flaw": summary.flaw and str(summary.flaw),
-        "summary_model": call["model"],
-        "completion_tokens": call["completion_tokens"],
-        "call_key": call["call_key"],
+        **summary_columns(call, summary),
     }
